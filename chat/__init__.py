@@ -1,0 +1,1 @@
+"""The application: rooms, messages, history. This is what you edit."""

@@ -1,0 +1,81 @@
+"""A message, its JSON envelope, and a page of history."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from webpubsub_handler import DataType
+
+__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "format_time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as stored: ``time`` is when it was first received (UTC); ``body`` is what the client sent."""
+
+    id: str
+    time: datetime
+    room: str | None
+    user_id: str | None
+    connection_id: str
+    event_id: str
+    event_name: str
+    data_type: DataType
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Messages of one room, newest first; ``next`` is the cursor for older ones, None at the end."""
+
+    messages: Sequence[Message]
+    next: str | None
+
+
+def encode_envelope(message: Message) -> bytes:
+    """Write the JSON that clients get, live and in history alike.
+
+    JSON data stands in it as the client wrote it, so no number loses digits on the way.
+    """
+    head = {
+        "type": "message",
+        "id": message.id,
+        "time": format_time(message.time),
+        "from": message.user_id,
+        "room": message.room,
+        "event": message.event_name,
+        "dataType": message.data_type,
+    }
+    return b'%s,"data":%s}' % (_json(head)[:-1], _data(message))
+
+
+def encode_presence(event: str, user_id: str | None, room: str | None, time: datetime) -> bytes:
+    """Write the JSON that tells a room who came or went."""
+    return _json({"type": "presence", "event": event, "userId": user_id, "room": room, "time": format_time(time)})
+
+
+def encode_page(page: Page) -> bytes:
+    """Write the JSON answer to a request for history."""
+    return b'{"messages":[%s],"next":%s}' % (b",".join(map(encode_envelope, page.messages)), _json(page.next))
+
+
+def format_time(time: datetime) -> str:
+    """Write a time as ISO 8601 UTC with milliseconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
+
+
+def _data(message: Message) -> bytes:
+    if message.data_type is DataType.JSON:
+        return message.body
+    if message.data_type is DataType.TEXT:
+        return _json(message.body.decode())
+    return b'"%s"' % base64.b64encode(message.body)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

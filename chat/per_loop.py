@@ -1,0 +1,35 @@
+"""A client for each event loop, made when first asked for.
+
+The Azure SDKs' async clients belong to the loop that made them, and the worker imports the app before its loop runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+__all__ = ["PerLoop"]
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """Makes one ``T`` for each event loop and forgets it with the loop."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    def get(self) -> T:
+        """Give the running loop's own."""
+        loop = asyncio.get_running_loop()
+        made = self._made.get(loop)
+        if made is None:
+            made = self._made[loop] = self._make()
+        return made
+
+    def pop(self) -> T | None:
+        """Take the running loop's own away, to close it."""
+        return self._made.pop(asyncio.get_running_loop(), None)

@@ -1,0 +1,35 @@
+"""Rooms and user ids: which names can exist."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+__all__ = ["MAX_NAME_BYTES", "is_room_name", "is_user_id"]
+
+# A room's name is part of a table key (1,024 characters, three for an escaped byte) and a group's name.
+MAX_NAME_BYTES: Final = 128
+_PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def is_room_name(name: str) -> bool:
+    """Whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space."""
+    return _is_name(name)
+
+
+def is_user_id(user_id: str) -> bool:
+    """Whether a user may have this id: as a room's name, and nothing in it looks percent-encoded.
+
+    An id with ``%41`` in it would be another user's id once decoded, and whether the service encodes is not known.
+    """
+    return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        return False
+    printable = not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name)
+    return 0 < size <= MAX_NAME_BYTES and printable and name.strip() == name

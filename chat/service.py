@@ -1,0 +1,101 @@
+"""The Web PubSub service: broadcasts to clients and their access URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import quote
+
+from azure.core.exceptions import AzureError
+from azure.core.rest import HttpRequest
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
+
+from chat.per_loop import PerLoop
+
+__all__ = ["MAX_BROADCAST_BYTES", "ClientAccess", "Service", "ServiceUnavailableError"]
+
+# The service refuses a body over 1 MiB.
+MAX_BROADCAST_BYTES: Final = 1024 * 1024
+_TOKEN_LIFETIME: Final = timedelta(minutes=60)
+_API_VERSION: Final = "2024-12-01"
+
+
+class ServiceUnavailableError(Exception):
+    """Raised when the Web PubSub service did not do what it was asked; ``__cause__`` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAccess:
+    """An URL that connects one client, token included, and when the token ends (UTC)."""
+
+    url: str
+    expires: datetime
+
+
+class Service:
+    """One hub of the Web PubSub service.
+
+    Args:
+        hub: The hub's name.
+        make_client: Makes the hub's client; called once for each event loop.
+    """
+
+    def __init__(self, hub: str, make_client: Callable[[], WebPubSubServiceClient]) -> None:
+        self._path = f"/api/hubs/{quote(hub, safe='')}"
+        self._clients = PerLoop(make_client)
+
+    async def broadcast(self, room: str | None, envelope: bytes) -> None:
+        """Send a JSON text to everyone in a room, or to every client of the hub without one.
+
+        Raises:
+            ServiceUnavailableError: The service did not accept it.
+        """
+        group = "" if room is None else f"/groups/{quote(room, safe='')}"
+        # send_to_all and send_to_group would encode the JSON anew; here it goes out as it is stored.
+        await self._request("POST", f"{self._path}{group}/:send", 202, envelope)
+
+    async def client_access(self, user_id: str | None, room: str | None) -> ClientAccess:
+        """Make the URL for a client; the room travels in its query to the connect event.
+
+        Raises:
+            ServiceUnavailableError: The service did not make a token (only asked with a managed identity).
+        """
+        expires = datetime.now(UTC) + _TOKEN_LIFETIME
+        minutes = int(_TOKEN_LIFETIME.total_seconds()) // 60
+        try:
+            token = await self._clients.get().get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
+        except AzureError as error:
+            raise ServiceUnavailableError("no client access token was made") from error
+        url: str = token["url"]
+        return ClientAccess(url if room is None else f"{url}&room={quote(room, safe='')}", expires)
+
+    async def check(self) -> None:
+        """Ask the service whether it is there.
+
+        Raises:
+            ServiceUnavailableError: It is not.
+        """
+        await self._request("HEAD", "/api/health", 200, b"")
+
+    async def close(self) -> None:
+        """Close the running loop's client."""
+        client = self._clients.pop()
+        if client is not None:
+            await client.close()
+
+    async def _request(self, method: str, path: str, expected: int, body: bytes) -> None:
+        request = HttpRequest(
+            method,
+            path,
+            params={"api-version": _API_VERSION},
+            headers={"Content-Type": "application/json"} if body else {},
+            content=body or None,
+        )
+        try:
+            response = await self._clients.get().send_request(request)
+        except AzureError as error:
+            raise ServiceUnavailableError("the service does not answer") from error
+        if response.status_code != expected:
+            raise ServiceUnavailableError(f"the service answered {response.status_code}")

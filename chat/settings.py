@@ -1,0 +1,204 @@
+"""The settings of the app, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from chat.table_store import MAX_STORABLE_BYTES
+
+__all__ = ["ClientAuth", "Settings", "SettingsError", "StorageAccount", "WebPubSubEndpoint"]
+
+# The public account of the storage emulators; "UseDevelopmentStorage=true" means it.
+_DEVELOPMENT_STORAGE: Final = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)
+_DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
+
+
+class SettingsError(Exception):
+    """Raised when settings are missing or wrong; ``problems`` names each setting and its fix, never a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(["The settings are not usable:", *(f"  - {problem}" for problem in problems)]))
+        self.problems = problems
+
+
+class ClientAuth(StrEnum):
+    """Who a client of ``negotiate`` and ``messages`` is, and who says so."""
+
+    APP_SERVICE = "app_service"
+    FUNCTION_KEY = "function_key"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class WebPubSubEndpoint:
+    """A Web PubSub service: its URL, and a connection string with its key, or None for the managed identity."""
+
+    url: str
+    connection_string: str | None = None
+    access_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"WebPubSubEndpoint(url={self.url!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAccount:
+    """A storage account: a connection string, or the table endpoint's URL for the managed identity."""
+
+    connection_string: str | None = None
+    table_url: str | None = None
+
+    def __repr__(self) -> str:
+        return f"StorageAccount(table_url={self.table_url!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the app runs with.
+
+    ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
+    """
+
+    hub: str
+    endpoints: tuple[WebPubSubEndpoint, ...]
+    storage: StorageAccount
+    client_auth: ClientAuth
+    is_behind_app_service: bool
+    allow_unauthenticated_events: bool
+    max_message_bytes: int
+    serve_demo: bool
+
+    @property
+    def access_keys(self) -> tuple[str, ...]:
+        """The keys that an event may be signed with."""
+        return tuple(endpoint.access_key for endpoint in self.endpoints if endpoint.access_key)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The hosts that events may come from."""
+        return tuple(endpoint.url for endpoint in self.endpoints)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises:
+            SettingsError: Some are missing or wrong; all of them are named at once.
+        """
+        reader = _Reader(env)
+        settings = cls(
+            hub=reader.text("WebPubSubHub", "chat"),
+            endpoints=reader.endpoints(),
+            storage=reader.storage(),
+            client_auth=reader.choice("CLIENT_AUTH", ClientAuth, ClientAuth.APP_SERVICE),
+            is_behind_app_service=reader.flag("WEBSITE_AUTH_ENABLED", default=False),
+            allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
+            max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_STORABLE_BYTES),
+            serve_demo=reader.flag("DEMO_PAGE", default=True),
+        )
+        if settings.endpoints and not settings.access_keys and not settings.allow_unauthenticated_events:
+            reader.problem(
+                "WebPubSubConnectionString: no access key is known, so nobody's events could be authenticated; "
+                "add a connection string, or set ALLOW_UNAUTHENTICATED_EVENTS=true to accept events from anyone"
+            )
+        if reader.problems:
+            raise SettingsError(reader.problems)
+        return settings
+
+
+E_ = TypeVar("E_", bound=StrEnum)
+
+
+class _Reader:
+    """Reads one setting after the other and remembers what is wrong with each."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+
+    def problem(self, text: str) -> None:
+        self.problems.append(text)
+
+    def text(self, name: str, default: str) -> str:
+        return self._env.get(name, "").strip() or default
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self.text(name, str(default)).lower()
+        if value not in ("true", "false", "1", "0"):
+            self.problem(f"{name}: use true or false")
+        return value in ("true", "1")
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self.text(name, str(default))
+        if value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most:
+            return int(value)
+        self.problem(f"{name}: use a whole number from {least} to {most}")
+        return default
+
+    def choice(self, name: str, kind: type[E_], default: E_) -> E_:
+        try:
+            return kind(self.text(name, default).lower())
+        except ValueError:
+            self.problem(f"{name}: use one of {', '.join(kind)}")
+            return default
+
+    def endpoints(self) -> tuple[WebPubSubEndpoint, ...]:
+        name = "WebPubSubConnectionString"
+        listed = [part for part in self._env.get(name, "").replace(",", " ").split() if part]
+        endpoints = [endpoint for part in listed if (endpoint := self._endpoint(name, part))]
+        service_uri = self.text(f"{name}__serviceUri", "")
+        if service_uri:
+            if urlsplit(service_uri).scheme != "https" or not urlsplit(service_uri).hostname:
+                self.problem(f"{name}__serviceUri: use the https URL of the service")
+            # The identity is the stronger way to send, so its endpoint goes first.
+            endpoints.insert(0, WebPubSubEndpoint(service_uri.rstrip("/")))
+        if not endpoints and not listed:
+            self.problem(
+                f"{name}: set the connection string of your Web PubSub service, "
+                f"or {name}__serviceUri to use a managed identity"
+            )
+        return tuple(endpoints)
+
+    def _endpoint(self, name: str, connection_string: str) -> WebPubSubEndpoint | None:
+        parts = _connection_string_parts(connection_string)
+        url = parts.get("endpoint", "").rstrip("/")
+        if urlsplit(url).scheme not in ("http", "https") or not parts.get("accesskey"):
+            self.problem(f"{name}: each must look like Endpoint=https://…;AccessKey=…;Version=1.0;")
+            return None
+        return WebPubSubEndpoint(url, connection_string, parts["accesskey"])
+
+    def storage(self) -> StorageAccount:
+        name = "AzureWebJobsStorage"
+        connection_string = self.text(name, "")
+        table_url = self.text(f"{name}__tableServiceUri", "")
+        account = self.text(f"{name}__accountName", "")
+        if connection_string.rstrip(";").lower() == "usedevelopmentstorage=true":
+            return StorageAccount(connection_string=_DEVELOPMENT_STORAGE)
+        if connection_string:
+            parts = _connection_string_parts(connection_string)
+            if "accountname" not in parts and "tableendpoint" not in parts:
+                self.problem(f"{name}: this is no connection string of a storage account")
+            return StorageAccount(connection_string=connection_string)
+        if not table_url and account:
+            table_url = f"https://{account}.table.core.windows.net"
+        if not table_url:
+            self.problem(
+                f"{name}: set the connection string of a storage account, "
+                f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
+            )
+        elif urlsplit(table_url).scheme != "https":
+            self.problem(f"{name}__tableServiceUri: use the https URL of the table service")
+        return StorageAccount(table_url=table_url.rstrip("/"))
+
+
+def _connection_string_parts(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.split(";") if part)
+    return {key.strip().lower(): value for key, _, value in pairs}

@@ -1,0 +1,196 @@
+"""The messages table in Azure Table Storage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables.aio import TableClient
+
+from chat.keys import check_cursor, oldest_row_key, partition_key, row_key
+from chat.messages import Message, Page, format_time
+from chat.per_loop import PerLoop
+from webpubsub_handler import DataType
+
+__all__ = ["MAX_STORABLE_BYTES", "REDELIVERY_WINDOW_SECONDS", "TABLE_NAME", "StoreUnavailableError", "TableStore"]
+
+TABLE_NAME: Final = "messages"
+# One entity holds 1 MiB with its keys and other properties.
+MAX_STORABLE_BYTES: Final = 700 * 1024
+# A redelivered message can arrive behind newer ones: `after` reaches back so far.
+REDELIVERY_WINDOW_SECONDS: Final = 120
+
+_MAX_TEXT_UNITS: Final = 32 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
+_MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+
+logger = logging.getLogger("chat")
+
+
+class StoreUnavailableError(Exception):
+    """Raised when Table Storage did not do what it was asked; ``__cause__`` says why."""
+
+
+class TableStore:
+    """Messages, one entity each; a room is a partition, newest first.
+
+    Args:
+        hub: The hub whose messages these are.
+        make_client: Makes the table's client; called once for each event loop.
+    """
+
+    def __init__(self, hub: str, make_client: Callable[[], TableClient]) -> None:
+        self._hub = hub
+        self._clients = PerLoop(make_client)
+
+    async def append(self, message: Message) -> Message:
+        """Store a message once and give what is stored: for a redelivered one, the first with its time.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not confirm the row.
+        """
+        entity = _to_entity(partition_key(self._hub, message.room), message)
+        client = self._clients.get()
+        try:
+            try:
+                await client.create_entity(entity)
+            except ResourceNotFoundError:
+                await self._create_table(client)
+                await client.create_entity(entity)
+        except ResourceExistsError:
+            return await self._stored(client, entity, message.room)
+        except AzureError as error:
+            raise StoreUnavailableError("the message was not stored") from error
+        return message
+
+    async def history(self, room: str | None, *, limit: int, before: str | None, after: str | None) -> Page:
+        """Read one page, newest first: older than the message ``before``, newer than ``after``.
+
+        ``after`` reaches back by the redelivery window, so readers merge by id. A page also ends when it is large.
+
+        Raises:
+            InvalidCursorError: A cursor is not this room's.
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        partition = partition_key(self._hub, room)
+        clauses = ["PartitionKey eq @partition"]
+        parameters: dict[str, Any] = {"partition": partition}
+        if before is not None:
+            check_cursor(partition, before)
+            clauses.append("RowKey gt @newest")
+            parameters["newest"] = row_key(before)
+        if after is not None:
+            check_cursor(partition, after)
+            clauses.append("RowKey lt @oldest")
+            parameters["oldest"] = oldest_row_key(after, REDELIVERY_WINDOW_SECONDS)
+        try:
+            return await self._page(" and ".join(clauses), parameters, room, limit)
+        except ResourceNotFoundError:
+            return Page((), None)
+        except AzureError as error:
+            raise StoreUnavailableError("the history was not read") from error
+
+    async def check(self) -> None:
+        """Ask the table for a row that is not there.
+
+        Raises:
+            StoreUnavailableError: It did not answer.
+        """
+        client = self._clients.get()
+        try:
+            await client.get_entity("health", "health")
+        except ResourceNotFoundError as error:
+            if _is_table_missing(error):
+                await self._create_table(client)
+        except AzureError as error:
+            raise StoreUnavailableError("the table does not answer") from error
+
+    async def close(self) -> None:
+        """Close the running loop's client."""
+        client = self._clients.pop()
+        if client is not None:
+            await client.close()
+
+    async def _page(self, query: str, parameters: dict[str, Any], room: str | None, limit: int) -> Page:
+        messages: list[Message] = []
+        size = 0
+        entities = self._clients.get().query_entities(query, parameters=parameters, results_per_page=limit + 1)
+        async for entity in entities:
+            if len(messages) == limit or size > _MAX_PAGE_BYTES:
+                return Page(messages, messages[-1].id)
+            message = _to_message(entity, room)
+            messages.append(message)
+            size += len(message.body)
+        return Page(messages, None)
+
+    @staticmethod
+    async def _stored(client: TableClient, entity: Mapping[str, Any], room: str | None) -> Message:
+        try:
+            return _to_message(await client.get_entity(entity["PartitionKey"], entity["RowKey"]), room)
+        except AzureError as error:
+            raise StoreUnavailableError("the stored message was not read") from error
+
+    @staticmethod
+    async def _create_table(client: TableClient) -> None:
+        try:
+            await client.create_table()
+            logger.info("Created the table %r.", TABLE_NAME)
+        except ResourceExistsError:
+            pass
+        except AzureError as error:
+            raise StoreUnavailableError("the table is missing and could not be created") from error
+
+
+def _is_table_missing(error: HttpResponseError) -> bool:
+    return getattr(error, "error_code", None) == "TableNotFound"
+
+
+def _to_entity(partition: str, message: Message) -> dict[str, Any]:
+    entity = {
+        "PartitionKey": partition,
+        "RowKey": row_key(message.id),
+        "connectionId": message.connection_id,
+        "eventId": message.event_id,
+        "eventName": message.event_name,
+        "time": format_time(message.time),
+        "dataType": message.data_type.value,
+        "contentType": message.content_type,
+    }
+    if message.user_id is not None:
+        entity["userId"] = message.user_id
+    return entity | _body_properties(message)
+
+
+def _body_properties(message: Message) -> dict[str, Any]:
+    if message.data_type is not DataType.BINARY:
+        text = message.body.decode()
+        if len(text) <= _MAX_TEXT_UNITS // 2 or len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS:
+            return {"text": text}
+    chunks = range(0, len(message.body), _CHUNK_BYTES)
+    return {f"data{number}": message.body[start : start + _CHUNK_BYTES] for number, start in enumerate(chunks)}
+
+
+def _to_message(entity: Mapping[str, Any], room: str | None) -> Message:
+    text = entity.get("text")
+    return Message(
+        id=row_key(entity["RowKey"]),
+        time=datetime.fromisoformat(entity["time"]),
+        room=room,
+        user_id=entity.get("userId"),
+        connection_id=entity["connectionId"],
+        event_id=entity["eventId"],
+        event_name=entity["eventName"],
+        data_type=DataType(entity["dataType"]),
+        content_type=entity["contentType"],
+        body=b"".join(_chunks(entity)) if text is None else text.encode(),
+    )
+
+
+def _chunks(entity: Mapping[str, Any]) -> list[bytes]:
+    chunks: list[bytes] = []
+    while (chunk := entity.get(f"data{len(chunks)}")) is not None:
+        chunks.append(chunk)
+    return chunks

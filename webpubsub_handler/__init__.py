@@ -1,0 +1,53 @@
+"""An event handler for Azure Web PubSub: authenticates, decodes, dispatches and answers the service's events."""
+
+from webpubsub_handler.authentication import (
+    AccessKeyAuthenticator,
+    Authenticator,
+    UnauthenticatedEventsAllowed,
+)
+from webpubsub_handler.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionStateError,
+    MalformedEventError,
+    WebPubSubHandlerError,
+)
+from webpubsub_handler.handler import WebPubSubEventHandler
+from webpubsub_handler.protocol.connection_state import ConnectionState
+from webpubsub_handler.protocol.events import (
+    ClientCertificate,
+    ConnectedEventRequest,
+    ConnectEventRequest,
+    ConnectionContext,
+    DataType,
+    DisconnectedEventRequest,
+    UserEventRequest,
+)
+from webpubsub_handler.protocol.http import Headers, HttpRequest, HttpResponse
+from webpubsub_handler.protocol.responses import ConnectEventResponse, EventErrorResponse, UserEventResponse
+
+__all__ = [
+    "AccessKeyAuthenticator",
+    "AuthenticationError",
+    "Authenticator",
+    "ClientCertificate",
+    "ConfigurationError",
+    "ConnectEventRequest",
+    "ConnectEventResponse",
+    "ConnectedEventRequest",
+    "ConnectionContext",
+    "ConnectionState",
+    "ConnectionStateError",
+    "DataType",
+    "DisconnectedEventRequest",
+    "EventErrorResponse",
+    "Headers",
+    "HttpRequest",
+    "HttpResponse",
+    "MalformedEventError",
+    "UnauthenticatedEventsAllowed",
+    "UserEventRequest",
+    "UserEventResponse",
+    "WebPubSubEventHandler",
+    "WebPubSubHandlerError",
+]

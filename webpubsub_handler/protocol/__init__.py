@@ -1,0 +1,1 @@
+"""Web PubSub's event protocol without I/O: HTTP messages to typed events, typed responses to HTTP messages."""

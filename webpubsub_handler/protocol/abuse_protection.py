@@ -1,0 +1,43 @@
+"""Abuse protection: the OPTIONS handshake before the service sends events (CloudEvents HTTP webhook 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from webpubsub_handler.exceptions import ConfigurationError
+from webpubsub_handler.protocol.http import HttpRequest, HttpResponse
+
+__all__ = ["answer_validation", "normalize_host"]
+
+_ALLOW = {"Allow": "POST, OPTIONS"}
+
+
+def normalize_host(origin: str) -> str:
+    """Give the bare, lower-case host of a configured origin: a host, ``host:port`` or an URL.
+
+    Raises:
+        ConfigurationError: There is no host in it.
+    """
+    host = origin.strip().lower().rpartition("://")[2].partition("/")[0]
+    name, _, port = host.rpartition(":")
+    host = name if port.isdigit() else host
+    if not host or any(character.isspace() or character == "," for character in host):
+        raise ConfigurationError(f"an allowed origin must be one host name, not {origin!r}")
+    return host
+
+
+def answer_validation(request: HttpRequest, allowed_hosts: Collection[str]) -> HttpResponse:
+    """Answer the service's question whether this endpoint takes its events.
+
+    ``WebHook-Request-Origin`` can name several hosts (replicas, custom domains), joined or repeated. Each is compared
+    whole. An answer of the Functions host carries one value a header, so two or more allowed ones are answered
+    with ``*``; none is 400 without consent.
+    """
+    requested = {host.lower() for host in request.headers.get_list("WebHook-Request-Origin")}
+    if not requested:
+        return HttpResponse.text(400, "The WebHook-Request-Origin header is missing.")
+    allowed = requested if "*" in allowed_hosts else requested.intersection(allowed_hosts)
+    if not allowed:
+        return HttpResponse.text(400, "The requested origin is not allowed.")
+    consent = allowed.pop() if len(allowed) == 1 else "*"
+    return HttpResponse(200, {**_ALLOW, "WebHook-Allowed-Origin": consent})
