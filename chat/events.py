@@ -69,7 +69,7 @@ def register(handler: WebPubSubEventHandler, store: TableStore, service: Service
             return _mistake("too_large", f"A message has at most {max_message_bytes} bytes.")
         if not _is_member(context):
             return _mistake("not_a_member", "You are not a member of this room.")
-        room = context.state.get("room")
+        room = _room(context)
         received = Message(
             id=message_id(partition_key(context.hub, room), context.time, context.connection_id, context.event_id),
             time=datetime.now(UTC),
@@ -82,18 +82,19 @@ def register(handler: WebPubSubEventHandler, store: TableStore, service: Service
             content_type=content_type,
             body=request.body,
         )
-        if len(encode_envelope(received)) > MAX_BROADCAST_BYTES:
+        envelope = encode_envelope(received)
+        if len(envelope) > MAX_BROADCAST_BYTES:
             return _mistake("too_large", "The message is too large once it is encoded as JSON.")
         try:
             # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
             stored = await store.append(received)
-            await service.broadcast(room, encode_envelope(stored))
+            await service.broadcast(room, envelope if stored is received else encode_envelope(stored))
         except (StoreUnavailableError, ServiceUnavailableError) as error:
             return _unavailable(error, context)
         return None
 
     async def announce(context: ConnectionContext) -> EventErrorResponse | None:
-        room = context.state.get("room")
+        room = _room(context)
         if room is None:
             return None
         try:
@@ -104,11 +105,17 @@ def register(handler: WebPubSubEventHandler, store: TableStore, service: Service
         return None
 
 
-def _is_member(context: ConnectionContext) -> bool:
-    if not context.state.raw:
-        return True  # never in a room: its messages go to the whole hub
+def _room(context: ConnectionContext) -> str | None:
     room = context.state.get("room")
-    return isinstance(room, str) and may_join(context.user_id, room)
+    return room if isinstance(room, str) else None
+
+
+def _is_member(context: ConnectionContext) -> bool:
+    if context.state.is_foreign:
+        return False  # somebody else's state may hide a room; to the whole hub it must not go
+    room = _room(context)
+    # Without a room the message goes to the whole hub.
+    return may_join(context.user_id, room) if room is not None else "room" not in context.state
 
 
 def _mistake(code: str, message: str) -> UserEventResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,9 +11,11 @@ from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
+from chat.azure_options import HTTP_OPTIONS, make_credential
 from chat.per_loop import PerLoop
+from chat.settings import WebPubSubEndpoint
 
-__all__ = ["MAX_BROADCAST_BYTES", "ClientAccess", "Service", "ServiceUnavailableError"]
+__all__ = ["MAX_BROADCAST_BYTES", "ClientAccess", "Service", "ServiceUnavailableError", "make_client"]
 
 # The service refuses a body over 1 MiB.
 MAX_BROADCAST_BYTES: Final = 1024 * 1024
@@ -39,12 +40,12 @@ class Service:
 
     Args:
         hub: The hub's name.
-        make_client: Makes the hub's client; called once for each event loop.
+        endpoint: Where the service is.
     """
 
-    def __init__(self, hub: str, make_client: Callable[[], WebPubSubServiceClient]) -> None:
+    def __init__(self, hub: str, endpoint: WebPubSubEndpoint) -> None:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
-        self._clients = PerLoop(make_client)
+        self._clients = PerLoop(lambda: make_client(hub, endpoint))
 
     async def broadcast(self, room: str | None, envelope: bytes) -> None:
         """Send a JSON text to everyone in a room, or to every client of the hub without one.
@@ -99,3 +100,10 @@ class Service:
             raise ServiceUnavailableError("the service does not answer") from error
         if response.status_code != expected:
             raise ServiceUnavailableError(f"the service answered {response.status_code}")
+
+
+def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:
+    """Make the SDK's client of a hub for the running loop."""
+    if endpoint.connection_string is not None:
+        return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **HTTP_OPTIONS)
+    return WebPubSubServiceClient(endpoint.url, hub, make_credential(), **HTTP_OPTIONS)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from chat.table_store import MAX_STORABLE_BYTES
-
-__all__ = ["ClientAuth", "Settings", "SettingsError", "StorageAccount", "WebPubSubEndpoint"]
+__all__ = ["MAX_MESSAGE_BYTES_LIMIT", "ClientAuth", "Settings", "SettingsError", "StorageAccount", "WebPubSubEndpoint"]
 
 # The public account of the storage emulators; "UseDevelopmentStorage=true" means it.
 _DEVELOPMENT_STORAGE: Final = (
@@ -19,6 +18,9 @@ _DEVELOPMENT_STORAGE: Final = (
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
+# One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
+MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
 
 class SettingsError(Exception):
@@ -95,13 +97,13 @@ class Settings:
         """
         reader = _Reader(env)
         settings = cls(
-            hub=reader.text("WebPubSubHub", "chat"),
+            hub=reader.hub(),
             endpoints=reader.endpoints(),
             storage=reader.storage(),
             client_auth=reader.choice("CLIENT_AUTH", ClientAuth, ClientAuth.APP_SERVICE),
             is_behind_app_service=reader.flag("WEBSITE_AUTH_ENABLED", default=False),
             allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
-            max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_STORABLE_BYTES),
+            max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES_LIMIT),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
         if settings.endpoints and not settings.access_keys and not settings.allow_unauthenticated_events:
@@ -129,6 +131,12 @@ class _Reader:
 
     def text(self, name: str, default: str) -> str:
         return self._env.get(name, "").strip() or default
+
+    def hub(self) -> str:
+        hub = self.text("WebPubSubHub", "chat")
+        if not _HUB.fullmatch(hub):
+            self.problem("WebPubSubHub: a hub's name is a letter, then up to 127 letters, digits or any of _ ` , . [ ]")
+        return hub
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self.text(name, str(default)).lower()

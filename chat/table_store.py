@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables.aio import TableClient
 
+from chat.azure_options import HTTP_OPTIONS, make_credential
 from chat.keys import check_cursor, oldest_row_key, partition_key, row_key
 from chat.messages import Message, Page, format_time
 from chat.per_loop import PerLoop
+from chat.settings import StorageAccount
 from webpubsub_handler import DataType
 
-__all__ = ["MAX_STORABLE_BYTES", "REDELIVERY_WINDOW_SECONDS", "TABLE_NAME", "StoreUnavailableError", "TableStore"]
+__all__ = ["REDELIVERY_WINDOW_SECONDS", "TABLE_NAME", "StoreUnavailableError", "TableStore", "make_client"]
 
 TABLE_NAME: Final = "messages"
-# One entity holds 1 MiB with its keys and other properties.
-MAX_STORABLE_BYTES: Final = 700 * 1024
 # A redelivered message can arrive behind newer ones: `after` reaches back so far.
 REDELIVERY_WINDOW_SECONDS: Final = 120
 
+# Readable in the portal, but XML could not carry them: such text goes into binary properties.
+_UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MAX_TEXT_UNITS: Final = 32 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
 _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -39,12 +42,12 @@ class TableStore:
 
     Args:
         hub: The hub whose messages these are.
-        make_client: Makes the table's client; called once for each event loop.
+        account: Where the table is.
     """
 
-    def __init__(self, hub: str, make_client: Callable[[], TableClient]) -> None:
+    def __init__(self, hub: str, account: StorageAccount) -> None:
         self._hub = hub
-        self._clients = PerLoop(make_client)
+        self._clients = PerLoop(lambda: make_client(account))
 
     async def append(self, message: Message) -> Message:
         """Store a message once and give what is stored: for a redelivered one, the first with its time.
@@ -144,6 +147,13 @@ class TableStore:
             raise StoreUnavailableError("the table is missing and could not be created") from error
 
 
+def make_client(account: StorageAccount) -> TableClient:
+    """Make the SDK's client of the messages table for the running loop."""
+    if account.connection_string is not None:
+        return TableClient.from_connection_string(account.connection_string, TABLE_NAME, **HTTP_OPTIONS)
+    return TableClient(account.table_url or "", TABLE_NAME, credential=make_credential(), **HTTP_OPTIONS)
+
+
 def _is_table_missing(error: HttpResponseError) -> bool:
     return getattr(error, "error_code", None) == "TableNotFound"
 
@@ -167,7 +177,7 @@ def _to_entity(partition: str, message: Message) -> dict[str, Any]:
 def _body_properties(message: Message) -> dict[str, Any]:
     if message.data_type is not DataType.BINARY:
         text = message.body.decode()
-        if len(text) <= _MAX_TEXT_UNITS // 2 or len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS:
+        if len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS and not _UNREADABLE.search(text):
             return {"text": text}
     chunks = range(0, len(message.body), _CHUNK_BYTES)
     return {f"data{number}": message.body[start : start + _CHUNK_BYTES] for number, start in enumerate(chunks)}

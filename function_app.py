@@ -1,0 +1,97 @@
+"""The Functions app: settings in, routes out. What happens on an event is in ``chat/events.py``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import azure.functions as func
+
+from chat import events
+from chat.api import ChatApi, json_response
+from chat.demo import DemoFiles
+from chat.service import Service
+from chat.settings import ClientAuth, Settings, SettingsError
+from chat.table_store import TableStore
+from webpubsub_handler import AccessKeyAuthenticator, UnauthenticatedEventsAllowed, WebPubSubEventHandler
+from webpubsub_handler.azure_functions import to_func_response, to_request
+
+# The Azure SDKs log two lines for every call at INFO, and a line costs the worker 0.1 ms.
+for sdk in ("azure.core", "azure.identity"):
+    logging.getLogger(sdk).setLevel(logging.WARNING)
+
+
+def build(settings: Settings) -> func.FunctionApp:
+    """Make the app with all its routes."""
+    app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    by_key = settings.client_auth is ClientAuth.FUNCTION_KEY
+    client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
+
+    store = TableStore(settings.hub, settings.storage)
+    service = Service(settings.hub, settings.endpoints[0])
+    proof = AccessKeyAuthenticator(settings.access_keys) if settings.access_keys else UnauthenticatedEventsAllowed()
+    handler = WebPubSubEventHandler(settings.hub, [proof], allowed_origins=settings.allowed_origins)
+    events.register(handler, store, service, max_message_bytes=settings.max_message_bytes)
+    api = ChatApi(settings, store, service)
+
+    @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])
+    async def eventhandler(req: func.HttpRequest) -> func.HttpResponse:
+        return to_func_response(await handler.handle(to_request(req)))
+
+    @app.route("negotiate", methods=["GET", "POST"], auth_level=client_level)
+    async def negotiate(req: func.HttpRequest) -> func.HttpResponse:
+        return to_func_response(await api.negotiate(req.headers, req.params))
+
+    @app.route("messages", methods=["GET"], auth_level=client_level)
+    async def messages(req: func.HttpRequest) -> func.HttpResponse:
+        return to_func_response(await api.messages(req.headers, req.params))
+
+    @app.route("health", methods=["GET"])
+    async def health(req: func.HttpRequest) -> func.HttpResponse:
+        return to_func_response(await api.health())
+
+    if settings.serve_demo:
+        files = DemoFiles(Path(__file__).parent / "demo", settings.endpoints)
+
+        @app.route("demo/{*file}", methods=["GET"])
+        async def demo(req: func.HttpRequest) -> func.HttpResponse:
+            return to_func_response(files.get(req.route_params.get("file", "")))
+
+    return app
+
+
+def refuse(error: SettingsError) -> func.FunctionApp:
+    """Make an app that does nothing but tell which settings are wrong.
+
+    An app that fails to start has no functions and answers 404 everywhere, which explains nothing.
+    """
+    app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+    @app.route("{*path}")
+    async def refused(req: func.HttpRequest) -> func.HttpResponse:
+        logging.getLogger("chat").error("%s", error)
+        is_health = req.route_params.get("path", "").lower() == "health"
+        body = {"status": "unhealthy", "settings": error.problems} if is_health else {"status": "unhealthy"}
+        return to_func_response(json_response(503, body))
+
+    return app
+
+
+def warn(settings: Settings) -> None:
+    """Tell at start, on the console, what is open to anyone."""
+    if settings.client_auth is ClientAuth.ANONYMOUS:
+        sys.stderr.write("Warning: CLIENT_AUTH is anonymous: anyone can connect and read, under any name.\n")
+    if settings.allow_unauthenticated_events and not settings.access_keys:
+        sys.stderr.write("Warning: ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user.\n")
+
+
+try:
+    configured = Settings.from_env(os.environ)
+except SettingsError as problems:
+    sys.stderr.write(f"{problems}\n")
+    app = refuse(problems)
+else:
+    warn(configured)
+    app = build(configured)
