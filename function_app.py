@@ -11,6 +11,7 @@ import azure.functions as func
 
 from chat import events
 from chat.api import ChatApi, json_response
+from chat.delivery import Delivery
 from chat.demo import DemoFiles
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
@@ -33,7 +34,7 @@ def build(settings: Settings) -> func.FunctionApp:
     service = Service(settings.hub, settings.endpoints[0])
     proof = AccessKeyAuthenticator(settings.access_keys) if settings.access_keys else UnauthenticatedEventsAllowed()
     handler = WebPubSubEventHandler(settings.hub, [proof], allowed_origins=settings.allowed_origins)
-    events.register(handler, store, service, max_message_bytes=settings.max_message_bytes)
+    events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
     api = ChatApi(settings, store, service)
 
     @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])

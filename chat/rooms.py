@@ -1,4 +1,4 @@
-"""Rooms and user ids: which names can exist."""
+"""Rooms and user ids: which names can exist, and which room a connection is in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 import unicodedata
 from typing import Final
 
-__all__ = ["MAX_NAME_BYTES", "is_room_name", "is_user_id"]
+from webpubsub_handler import ConnectionContext
+
+__all__ = ["MAX_NAME_BYTES", "is_room_name", "is_user_id", "joined_room"]
 
 # A room's name is part of a table key (1,024 characters, three for an escaped byte) and a group's name.
 MAX_NAME_BYTES: Final = 128
@@ -24,6 +26,17 @@ def is_user_id(user_id: str) -> bool:
     An id with ``%41`` in it would be another user's id once decoded, and whether the service encodes is not known.
     """
     return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id)
+
+
+def joined_room(context: ConnectionContext) -> str | None:
+    """Give the room that a connection joined, None when it is in none, "" (no room's name) when that is unknown.
+
+    A state that somebody else wrote may hide a room: its messages must not go to the whole hub.
+    """
+    if context.state.is_foreign:
+        return ""
+    room = context.state.get("room")
+    return room if isinstance(room, str | None) else ""
 
 
 def _is_name(name: str) -> bool:

@@ -1,0 +1,103 @@
+"""The way of a message: checked, stored once, then broadcast."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+from chat.keys import message_id, partition_key
+from chat.messages import Message, encode_envelope, encode_presence
+from chat.rooms import is_room_name, joined_room
+from chat.service import MAX_BROADCAST_BYTES, Service, ServiceUnavailableError
+from chat.table_store import StoreUnavailableError, TableStore
+from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
+
+__all__ = ["Delivery", "sender_error"]
+
+logger = logging.getLogger("chat")
+
+_CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-stream")
+_UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
+
+
+def sender_error(code: str, message: str) -> UserEventResponse:
+    """Tell the sender of an event what was wrong with it.
+
+    It is a reply, not an error status: that would close a plain WebSocket client.
+    """
+    return UserEventResponse({"type": "error", "code": code, "message": message})
+
+
+class Delivery:
+    """Stores messages and broadcasts them.
+
+    Args:
+        store: Where messages are kept.
+        service: What reaches the clients.
+        max_message_bytes: The largest body of a message.
+    """
+
+    def __init__(self, store: TableStore, service: Service, *, max_message_bytes: int) -> None:
+        self._store = store
+        self._service = service
+        self._max_message_bytes = max_message_bytes
+
+    async def publish(
+        self, request: UserEventRequest, room: str | None
+    ) -> UserEventResponse | EventErrorResponse | None:
+        """Store a message and broadcast it to the room, or to the whole hub without one.
+
+        None means stored and broadcast. The user's mistakes are sender errors; 503 asks the service to deliver again,
+        which stores nothing twice.
+        """
+        if room is not None and not is_room_name(room):
+            return sender_error("not_a_member", "You are not a member of this room.")
+        received = _received(request, room)
+        if received.content_type not in _CONTENT_TYPES:
+            return sender_error("unsupported_type", "A message is text, JSON or binary.")
+        if not received.body:
+            return sender_error("empty", "The message is empty.")
+        envelope = encode_envelope(received)
+        if len(received.body) > self._max_message_bytes or len(envelope) > MAX_BROADCAST_BYTES:
+            return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.")
+        try:
+            # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
+            stored = await self._store.append(received)
+            await self._service.broadcast(room, envelope if stored is received else encode_envelope(stored))
+        except (StoreUnavailableError, ServiceUnavailableError) as error:
+            return _unavailable(error, request.context)
+        return None
+
+    async def announce(self, context: ConnectionContext) -> EventErrorResponse | None:
+        """Tell a connection's room that it came or went."""
+        room = joined_room(context)
+        if not room:
+            return None
+        try:
+            presence = encode_presence(context.event_name, context.user_id, room, datetime.now(UTC))
+            await self._service.broadcast(room, presence)
+        except ServiceUnavailableError as error:
+            return _unavailable(error, context)
+        return None
+
+
+def _received(request: UserEventRequest, room: str | None) -> Message:
+    context = request.context
+    return Message(
+        id=message_id(partition_key(context.hub, room), context.time, context.connection_id, context.event_id),
+        time=datetime.now(UTC),
+        room=room,
+        user_id=context.user_id,
+        connection_id=context.connection_id,
+        event_id=context.event_id,
+        event_name=context.event_name,
+        data_type=request.data_type,
+        content_type=request.content_type.partition(";")[0].strip().lower(),
+        body=request.body,
+    )
+
+
+def _unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
+    logger.error("%s (event %s of %s): %r", error, context.event_id, context.connection_id, error.__cause__)
+    return _UNAVAILABLE

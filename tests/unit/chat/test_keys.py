@@ -1,0 +1,90 @@
+"""Keys decide order, idempotency and which cursors are ours."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chat.keys import InvalidCursorError, check_cursor, message_id, oldest_row_key, partition_key, row_key
+
+TIME = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+LOBBY = partition_key("chat", "lobby")
+
+
+def test_a_redelivered_event_has_the_same_message_id() -> None:
+    assert message_id(LOBBY, TIME, "conn-42", "7") == message_id(LOBBY, TIME, "conn-42", "7")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        message_id(LOBBY, TIME + timedelta(seconds=1), "conn-42", "7"),
+        message_id(LOBBY, TIME, "conn-43", "7"),
+        message_id(LOBBY, TIME, "conn-42", "8"),
+        message_id(partition_key("chat", "other"), TIME, "conn-42", "7"),
+    ],
+    ids=["time", "connection", "event", "room"],
+)
+def test_each_part_of_an_event_changes_the_message_id(other: str) -> None:
+    assert message_id(LOBBY, TIME, "conn-42", "7") != other
+
+
+def test_message_ids_of_one_connection_sort_as_they_were_sent() -> None:
+    sent = [(0, "8"), (0, "9"), (0, "10"), (0, "11"), (1, "12"), (59, "13"), (3600, "100")]
+    ids = [message_id(LOBBY, TIME + timedelta(seconds=second), "conn-42", event) for second, event in sent]
+    assert ids == sorted(ids)
+
+
+def test_row_keys_sort_newest_first() -> None:
+    ids = [message_id(LOBBY, TIME, "conn-42", str(number)) for number in range(20)]
+    assert sorted(map(row_key, ids)) == [row_key(cursor) for cursor in reversed(ids)]
+
+
+def test_a_row_key_gives_its_message_id_back() -> None:
+    cursor = message_id(LOBBY, TIME, "conn-42", "7")
+    assert row_key(row_key(cursor)) == cursor
+
+
+@pytest.mark.parametrize("event_id", ["", "abc", "-1", "1.5", "٣", "9" * 40, "a/b"])
+def test_an_event_id_that_is_no_counter_still_makes_a_cursor(event_id: str) -> None:
+    check_cursor(LOBBY, message_id(LOBBY, TIME, "conn-42", event_id))
+
+
+@pytest.mark.parametrize("year", [1, 1970, 2026, 9999])
+def test_any_time_makes_a_cursor(year: int) -> None:
+    check_cursor(LOBBY, message_id(LOBBY, datetime(year, 1, 1, tzinfo=UTC), "conn-42", "1"))
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "0" * 50, "../../etc", "' or 1 eq 1", "g" * 50, message_id(partition_key("chat", "b"), TIME, "c", "1")],
+)
+def test_a_foreign_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(InvalidCursorError):
+        check_cursor(LOBBY, cursor)
+
+
+def test_reaching_back_includes_the_whole_window_and_nothing_before() -> None:
+    bound = oldest_row_key(message_id(LOBBY, TIME, "conn-42", "7"), 120)
+    inside = row_key(message_id(LOBBY, TIME - timedelta(seconds=120), "zzz", "0"))
+    outside = row_key(message_id(LOBBY, TIME - timedelta(seconds=121), "aaa", "999"))
+    assert inside < bound < outside
+
+
+@pytest.mark.parametrize(
+    "room", ["a/b", "a\\b", "a#b", "a?b", "a'b", "a\x7fb", "😀", "a|b", "a=b", "a%2Fb", "x" * 128, "é" * 64]
+)
+def test_every_room_has_a_key_that_tables_take(room: str) -> None:
+    key = partition_key("a`,.[]" * 21, room)
+    assert not set(key) & set("/\\#?%'\t\n\r")
+    assert key.isascii()
+    assert len(key) <= 1024
+
+
+def test_rooms_never_share_a_partition() -> None:
+    rooms = ["a", "A", "a b", "a|b", "a=7Cb", "a=", "=", "|", "a%7Cb", "=41", None]
+    assert len({partition_key("chat", room) for room in rooms}) == len(rooms)
+    assert partition_key("chat", "b|c") != partition_key("chat|b", "c")
+
+
+def test_the_hub_s_case_does_not_matter() -> None:
+    assert partition_key("Chat", "a") == partition_key("chat", "a")

@@ -1,0 +1,68 @@
+"""What clients get is what was sent."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from chat.messages import Message, Page, encode_envelope, encode_page, encode_presence, format_time
+from webpubsub_handler import DataType
+
+TIME = datetime(2026, 11, 24, 9, 30, 0, 5999, tzinfo=UTC)
+
+
+def message(data_type: DataType, body: bytes) -> Message:
+    return Message("id-1", TIME, "lobby", "ana", "conn-42", "7", "message", data_type, "x/y", body)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "body", "data"),
+    [
+        (DataType.TEXT, 'Grüße "quoted" \n 👋'.encode(), 'Grüße "quoted" \n 👋'),
+        (DataType.JSON, b'{"a":[1,null,true]}', {"a": [1, None, True]}),
+        (DataType.JSON, b" 7 ", 7),
+        (DataType.JSON, b'"text"', "text"),
+        (DataType.BINARY, b"\x00\x01\x02\xff", "AAEC/w=="),
+    ],
+)
+def test_the_envelope_holds_the_data(data_type: DataType, body: bytes, data: object) -> None:
+    assert json.loads(encode_envelope(message(data_type, body))) == {
+        "type": "message",
+        "id": "id-1",
+        "time": "2026-11-24T09:30:00.005Z",
+        "from": "ana",
+        "room": "lobby",
+        "event": "message",
+        "dataType": data_type.value,
+        "data": data,
+    }
+
+
+def test_json_numbers_keep_every_digit() -> None:
+    assert b'"data":3.14159265358979323846e999}' in encode_envelope(
+        message(DataType.JSON, b"3.14159265358979323846e999")
+    )
+
+
+def test_a_page_is_its_envelopes_and_the_next_cursor() -> None:
+    page = json.loads(encode_page(Page([message(DataType.TEXT, b"a"), message(DataType.TEXT, b"b")], "cursor")))
+    assert [entry["data"] for entry in page["messages"]] == ["a", "b"]
+    assert page["next"] == "cursor"
+
+
+def test_an_empty_page_is_valid_json() -> None:
+    assert json.loads(encode_page(Page((), None))) == {"messages": [], "next": None}
+
+
+def test_presence_tells_who_came_where() -> None:
+    assert json.loads(encode_presence("connected", None, "lobby", TIME)) == {
+        "type": "presence",
+        "event": "connected",
+        "userId": None,
+        "room": "lobby",
+        "time": "2026-11-24T09:30:00.005Z",
+    }
+
+
+def test_a_written_time_reads_back() -> None:
+    assert datetime.fromisoformat(format_time(TIME)) == TIME.replace(microsecond=5000)

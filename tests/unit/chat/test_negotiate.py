@@ -1,0 +1,70 @@
+"""Who a caller is, in each of the three modes."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from chat.negotiate import RequestRefusedError, identify, requested_room
+from chat.settings import Settings
+
+BASE = {
+    "WebPubSubConnectionString": "Endpoint=https://x.y;AccessKey=k;",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+}
+PRINCIPAL = {"X-MS-CLIENT-PRINCIPAL-ID": "8d1f-ana", "X-MS-CLIENT-PRINCIPAL-NAME": "ana@contoso.com"}
+
+
+def settings(**changes: str) -> Settings:
+    return Settings.from_env(BASE | changes)
+
+
+def status(given: Settings, headers: Mapping[str, str], query: Mapping[str, str]) -> int:
+    with pytest.raises(RequestRefusedError) as caught:
+        identify(given, headers, query)
+    return caught.value.status
+
+
+def test_app_service_names_the_principal() -> None:
+    assert identify(settings(WEBSITE_AUTH_ENABLED="True"), PRINCIPAL, {}) == "8d1f-ana"
+
+
+def test_app_service_ignores_a_name_in_the_query() -> None:
+    assert identify(settings(WEBSITE_AUTH_ENABLED="True"), PRINCIPAL, {"userId": "root"}) == "8d1f-ana"
+
+
+def test_app_service_refuses_who_is_not_signed_in() -> None:
+    assert status(settings(WEBSITE_AUTH_ENABLED="True"), {}, {"userId": "ana"}) == 401
+
+
+def test_principal_headers_are_not_trusted_when_app_service_authentication_is_off() -> None:
+    with pytest.raises(RequestRefusedError) as caught:
+        identify(settings(), PRINCIPAL, {})
+    assert caught.value.status == 401
+    assert "WEBSITE_AUTH_ENABLED" in (caught.value.log or "")
+    assert "WEBSITE_AUTH_ENABLED" not in caught.value.message
+
+
+@pytest.mark.parametrize("mode", ["function_key", "anonymous"])
+def test_the_caller_names_the_user_in_the_other_modes(mode: str) -> None:
+    given = settings(CLIENT_AUTH=mode)
+    assert identify(given, {}, {"userId": "ana"}) == "ana"
+    assert identify(given, PRINCIPAL, {}) is None
+
+
+@pytest.mark.parametrize("user_id", ["x" * 129, "a\nb", "%41na"])
+def test_an_impossible_user_id_is_refused(user_id: str) -> None:
+    assert status(settings(CLIENT_AUTH="anonymous"), {}, {"userId": user_id}) == 400
+
+
+def test_no_room_is_no_room() -> None:
+    assert requested_room({}) is None
+
+
+def test_a_room_is_taken_as_it_is_written() -> None:
+    assert requested_room({"room": "a/b#c?😀'"}) == "a/b#c?😀'"
+
+
+def test_an_impossible_room_is_refused() -> None:
+    with pytest.raises(RequestRefusedError) as caught:
+        requested_room({"room": "x" * 129})
+    assert caught.value.code == "invalid_room"
