@@ -1,0 +1,12 @@
+"""An emulator of Azure Web PubSub: the other side of the wire, on your machine.
+
+Four rooms: the client endpoint (`client_endpoint`, `client_session`, the protocol codecs), connection state
+(`hub`, `connection`, `permissions`), the upstream dispatcher (`upstream`, `cloud_events`, `abuse_protection`,
+`event_handlers`) and `rest`. `Emulator` puts them behind one port.
+"""
+
+from local.webpubsub.emulator import Emulator
+from local.webpubsub.event_handlers import EventHandler
+from local.webpubsub.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
+
+__all__ = ["DEFAULT_ACCESS_KEY", "Emulator", "EmulatorSettings", "EventHandler", "SettingsError"]

@@ -1,0 +1,145 @@
+"""The emulator itself: the four rooms behind one port."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+
+from local.webpubsub.client_endpoint import ClientEndpoint, new_connection_id
+from local.webpubsub.hub import Hubs
+from local.webpubsub.rest import RestApi
+from local.webpubsub.settings import EmulatorSettings
+from local.webpubsub.upstream import Upstream
+
+_SHUTDOWN_SECONDS: Final = 1.0
+_log = logging.getLogger(__name__)
+
+
+class PortTakenError(OSError):
+    """Another program listens on the emulator's port."""
+
+
+class _Rooms:
+    """What exists while the emulator runs."""
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        endpoint: str,
+        clock: Callable[[], datetime],
+        connection_ids: Callable[[], str],
+    ) -> None:
+        hubs = Hubs()
+        self.endpoint = endpoint
+        self.upstream = Upstream(settings, urlsplit(endpoint).hostname or "localhost", clock)
+        self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
+        self.rest = RestApi(settings.access_keys, endpoint, hubs)
+
+
+class Emulator:
+    """One emulated Web PubSub service. Use as an async context manager, or call `start` and `stop`.
+
+    async with Emulator(EmulatorSettings(port=0)) as emulator:
+        client = WebPubSubServiceClient.from_connection_string(emulator.connection_string, hub="chat")
+    """
+
+    def __init__(
+        self,
+        settings: EmulatorSettings | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        connection_ids: Callable[[], str] = new_connection_id,
+    ) -> None:
+        """`clock` gives the time of events and `connection_ids` the ids of new connections."""
+        self._settings = settings or EmulatorSettings()
+        self._clock = clock
+        self._connection_ids = connection_ids
+        self._rooms: _Rooms | None = None
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The public endpoint, known once the emulator has started."""
+        return self._running().endpoint
+
+    @property
+    def connection_string(self) -> str:
+        """The connection string for the service SDKs; it holds the primary access key."""
+        return f"Endpoint={self.url};AccessKey={self._settings.access_key};Version=1.0;"
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            PortTakenError: when the port is in use.
+        """
+        settings = self._settings
+        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            await runner.cleanup()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortTakenError(
+                f"Port {settings.port} on {settings.host} is taken: stop the program there, or choose another port "
+                "with --port (0 for any free one)."
+            ) from None
+        self._runner = runner
+        port = runner.addresses[0][1]
+        endpoint = (settings.public_endpoint or f"http://localhost:{port}").rstrip("/")
+        self._rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids)
+
+    async def stop(self) -> None:
+        """Close all clients with 1001 and stop; takes a few seconds at most."""
+        rooms, runner = self._running(), self._runner
+        self._runner = None
+        await rooms.clients.close()
+        if runner is not None:
+            await runner.cleanup()
+        await rooms.upstream.close(_SHUTDOWN_SECONDS)
+        self._rooms = None
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+    def _running(self) -> _Rooms:
+        if self._rooms is None:
+            raise RuntimeError("The emulator is not running: use `async with Emulator(...)`, or call start() first.")
+        return self._rooms
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._route(request)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - one client's trouble must not reach others
+            _log.exception("A defect of the emulator, please report it: %s %r", request.method, request.path[:300])
+            return web.Response(status=500, text="Internal server error")
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        rooms = self._running()
+        match request.raw_path.partition("?")[0].split("/"):
+            case ["", "api", *_]:
+                return await rooms.rest.handle(request)
+            case ["", "client", "hubs", hub]:
+                return await rooms.clients.handle(request, unquote(hub))
+            case ["", "client"] | ["", "client", ""]:
+                return await rooms.clients.handle(request, None)
+            case _:
+                return web.Response(status=404, text="Clients connect to /client/hubs/{hub}, REST calls to /api.")
