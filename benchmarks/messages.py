@@ -1,0 +1,117 @@
+"""Messages a second through handler, store and broadcast, beside the bare SDK calls in the same run.
+
+    python benchmarks/messages.py
+
+32 messages at a time. The floor is ``create_entity`` and ``send_to_all`` of the Azure SDKs with ready-made arguments,
+against the same Azurite and local Web PubSub. Rounds alternate, and the ratio is taken pair by pair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from chat import events, service, table_store
+from chat.delivery import Delivery
+from chat.settings import Settings
+from local.azurite import Azurite
+from local.webpubsub import Emulator, EmulatorSettings
+from webpubsub_handler import AccessKeyAuthenticator, Headers, HttpRequest, WebPubSubEventHandler
+from webpubsub_handler.protocol.signature import sign
+
+LEAST_RATIO = 0.9
+_CONCURRENCY = 32
+_MESSAGES = 640
+_PAIRS = 7
+
+_numbers = itertools.count(1)
+_TEXT = "x" * 1024
+
+
+async def rate(send: Callable[[int], Awaitable[None]]) -> float:
+    """Give the messages a second of one round."""
+    pending = iter(range(_MESSAGES))
+
+    async def worker() -> None:
+        for _ in pending:
+            await send(next(_numbers))
+
+    start = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(_CONCURRENCY)))
+    return _MESSAGES / (time.perf_counter() - start)
+
+
+def through_handler(settings: Settings, delivery: Delivery) -> Callable[[int], Awaitable[None]]:
+    """Give what sends one signed event through everything that is ours."""
+    handler = WebPubSubEventHandler(
+        settings.hub, [AccessKeyAuthenticator(settings.access_keys)], allowed_origins=settings.allowed_origins
+    )
+    events.register(handler, delivery)
+    fields = {
+        "content-type": "text/plain; charset=utf-8",
+        "ce-specversion": "1.0",
+        "ce-type": "azure.webpubsub.user.message",
+        "ce-signature": sign(settings.access_keys[0], "conn-42"),
+        "ce-connectionid": "conn-42",
+        "ce-hub": settings.hub,
+        "ce-eventname": "message",
+        "ce-userid": "ana",
+    }
+
+    async def send(number: int) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        headers = Headers({**fields, "ce-id": str(number), "ce-time": now})
+        response = await handler.handle(HttpRequest("POST", headers, _TEXT.encode()))
+        if response.status != 204:
+            raise SystemExit(f"a message was answered {response.status}: {response.body!r}")
+
+    return send
+
+
+def through_sdks(settings: Settings) -> Callable[[int], Awaitable[None]]:
+    """Give what makes the two bare calls."""
+    table = table_store.make_client(settings.storage)
+    clients = service.make_client(settings.hub, settings.endpoints[0])
+
+    async def send(number: int) -> None:
+        await table.create_entity({"PartitionKey": "bare", "RowKey": f"{number:050d}", "text": _TEXT})
+        await clients.send_to_all({"type": "message", "data": _TEXT}, content_type="application/json")
+
+    return send
+
+
+async def main() -> None:
+    """Print the figures and their verdict."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Azurite(Path(folder)) as azurite, Emulator(EmulatorSettings(port=0)) as emulator:
+            settings = Settings.from_env(
+                {
+                    "AzureWebJobsStorage": azurite.connection_string,
+                    "WebPubSubConnectionString": emulator.connection_string,
+                }
+            )
+            store = table_store.TableStore(settings.hub, settings.storage)
+            broadcaster = service.Service(settings.hub, settings.endpoints[0])
+            await store.check()
+            ours = through_handler(settings, Delivery(store, broadcaster, max_message_bytes=settings.max_message_bytes))
+            bare = through_sdks(settings)
+            pairs = [(await rate(ours), await rate(bare)) for _ in range(_PAIRS + 1)][1:]
+    ratio = statistics.median(our / sdk for our, sdk in pairs)
+    print(f"handler + store + broadcast  {statistics.median(our for our, _ in pairs):8.0f} messages/s")
+    print(f"bare SDK calls               {statistics.median(sdk for _, sdk in pairs):8.0f} messages/s")
+    print(f"ratio, median of {_PAIRS} pairs     {ratio:8.2f} (at least {LEAST_RATIO})")
+    if ratio < LEAST_RATIO:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,139 @@
+"""The documentation says what is true: settings, routes, events, error codes, and its own code."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import function_app
+from chat.settings import Settings
+from webpubsub_handler import WebPubSubEventHandler
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+GOOD = {
+    "WebPubSubConnectionString": "Endpoint=https://x.webpubsub.azure.com;AccessKey=k;",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+}
+
+
+def blocks(*infos: str) -> list[object]:
+    return list(_blocks(*infos))
+
+
+def _blocks(*infos: str) -> Iterator[object]:
+    for page in PAGES:
+        for match in BLOCK.finditer(page.read_text()):
+            if match["info"] in infos:
+                code = re.sub(f"^{match['indent']}", "", match["code"], flags=re.MULTILINE)
+                line = page.read_text()[: match.start()].count("\n") + 1
+                yield pytest.param(code, id=f"{page.name}:{line}")
+
+
+def table_of(section: str) -> list[str]:
+    """Give the first cells of a section's tables, without back-ticks."""
+    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [row.partition("|")[0].strip().strip("`") for row in re.findall(r"^\| (`.*)$", text, re.MULTILINE)]
+
+
+class RecordingEnvironment(dict[str, str]):
+    """An environment that remembers which names were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(GOOD)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def test_the_settings_table_has_every_setting_and_no_other() -> None:
+    environment = RecordingEnvironment()
+    Settings.from_env(environment)
+    assert sorted(table_of("Settings")) == sorted(environment.asked)
+
+
+def test_the_sample_settings_are_settings() -> None:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+    assert set(sample) - {"FUNCTIONS_WORKER_RUNTIME"} <= set(table_of("Settings"))
+    Settings.from_env(sample)
+
+
+def test_the_routes_table_has_every_route_with_its_methods() -> None:
+    documented = {}
+    for route, methods in re.findall(r"^\| `api/([^`]*)` \| ([A-Z, ]+) \|", README, re.MULTILINE):
+        documented[route] = set(methods.split(", "))
+    served = {}
+    for function in function_app.build(Settings.from_env(GOOD)).get_functions():
+        trigger = function.get_dict_repr()["bindings"][0]
+        served[trigger["route"]] = {getattr(method, "value", method) for method in trigger["methods"]}
+    assert documented == served
+
+
+def test_the_error_table_has_every_code_and_no_other() -> None:
+    codes = set()
+    for path in (ROOT / "chat").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                place = {"sender_error": 0, "RequestRefusedError": 1}.get(node.func.id)
+                if place is not None and isinstance(node.args[place], ast.Constant):
+                    codes.add(ast.literal_eval(node.args[place]))
+            if isinstance(node, ast.Dict):
+                codes |= {
+                    value.value
+                    for key, value in zip(node.keys, node.values, strict=True)
+                    if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant)
+                }
+    documented = [cell for cell in table_of("Routes") if not cell.startswith("api/")]
+    assert sorted(documented) == sorted(codes)
+
+
+def test_every_event_of_the_library_is_documented() -> None:
+    decorators = {name for name in vars(WebPubSubEventHandler) if name.startswith("on_")}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert {name for name in decorators if f"`{name}`" in text or f"`{name}(" in text} == decorators
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_in_the_documentation_runs(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", blocks("json"))
+def test_json_in_the_documentation_is_json(code: str) -> None:
+    json.loads(code)
+
+
+@pytest.mark.parametrize("code", blocks("bash", "bash azure"))
+def test_shell_in_the_documentation_is_shell(code: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=re.sub(r"<[a-z]+>", "x", code), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", blocks("bash"))
+def test_the_commands_in_the_documentation_exist(code: str) -> None:
+    commands = re.findall(r"^python (\S+)(?: ([a-z]+))?", code, re.MULTILINE)
+    for script, verb in commands:
+        done = subprocess.run([sys.executable, script, verb, "--help"], cwd=ROOT, capture_output=True, timeout=60)
+        assert done.returncode == 0, f"{script} {verb}"
+
+
+def test_the_code_blocks_have_no_kind_that_no_test_looks_at() -> None:
+    kinds = {match["info"] for page in PAGES for match in BLOCK.finditer(page.read_text())}
+    assert kinds <= {"python", "python e2e", "json", "bash", "bash azure", "js", ""}
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
