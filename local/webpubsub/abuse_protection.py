@@ -66,7 +66,8 @@ class AbuseProtection:
             "  wanted:    status 2xx and %s: %s or *\n"
             "  came back: %s\n"
             "  fix:       start the handler, check this URL, let it allow the origin; next try in %g s",
-            url.partition("?")[0], self._origin, _ALLOWED_ORIGIN, self._origin, standing.problem, standing.refusal_seconds,
+            url.partition("?")[0], self._origin, _ALLOWED_ORIGIN, self._origin,
+            standing.problem, standing.refusal_seconds,
         )  # fmt: skip
         standing.valid_until = self._clock() + standing.refusal_seconds
         standing.refusal_seconds = min(standing.refusal_seconds * 2, CONSENT_SECONDS)

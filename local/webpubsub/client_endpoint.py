@@ -24,7 +24,7 @@ from local.webpubsub.messages import MAX_MESSAGE_BYTES
 from local.webpubsub.outbox import CLOSE_TIMEOUT_SECONDS, SocketOutbox
 from local.webpubsub.settings import EmulatorSettings
 from local.webpubsub.simple_protocol import SimpleModeError, simple_protocol
-from local.webpubsub.tokens import TokenError, bearer_token, verify_token
+from local.webpubsub.tokens import TokenError, bearer_token, origins, verify_token
 from local.webpubsub.upstream import EventFailedError, Upstream
 
 _USER_ID_CLAIM: Final = "sub"
@@ -180,8 +180,7 @@ class ClientEndpoint:
             raise _RefusedError(
                 401, "There is no token: put it in ?access_token= or in an Authorization: Bearer header."
             )
-        path = f"/client/hubs/{hub}"
-        audiences = [f"{self._endpoint}{path}", f"http://{request.host}{path}", f"https://{request.host}{path}"]
+        audiences = [f"{origin}/client/hubs/{hub}" for origin in origins(self._endpoint, request.headers)]
         try:
             return verify_token(token, self._settings.access_keys, audiences)
         except TokenError as error:

@@ -9,10 +9,13 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
 
 from local.webpubsub.client_endpoint import ClientEndpoint, new_connection_id
 from local.webpubsub.hub import Hubs
+from local.webpubsub.messages import MAX_MESSAGE_BYTES
 from local.webpubsub.rest import RestApi
 from local.webpubsub.settings import EmulatorSettings
 from local.webpubsub.upstream import Upstream
@@ -80,7 +83,8 @@ class Emulator:
             PortTakenError: when the port is in use.
         """
         settings = self._settings
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=_SHUTDOWN_SECONDS)
+        server = web.Server(self._handle, request_factory=_request, access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
@@ -98,14 +102,14 @@ class Emulator:
         self._rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids)
 
     async def stop(self) -> None:
-        """Close all clients with 1001 and stop; takes a few seconds at most."""
-        rooms, runner = self._running(), self._runner
-        self._runner = None
+        """Close all clients with 1001 and stop, if it is running; takes a few seconds at most."""
+        rooms, runner = self._rooms, self._runner
+        if rooms is None or runner is None:
+            return
+        self._rooms = self._runner = None
         await rooms.clients.close()
-        if runner is not None:
-            await runner.cleanup()
+        await runner.cleanup()
         await rooms.upstream.close(_SHUTDOWN_SECONDS)
-        self._rooms = None
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -126,8 +130,9 @@ class Emulator:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await self._route(request)
-        except asyncio.CancelledError:
-            raise
+        except (ConnectionError, web.RequestPayloadError) as error:
+            _log.info("A caller went away during %s %r: %s", request.method, request.path[:300], error)
+            return web.Response(status=400)
         except Exception:  # noqa: BLE001 - one client's trouble must not reach others
             _log.exception("A defect of the emulator, please report it: %s %r", request.method, request.path[:300])
             return web.Response(status=500, text="Internal server error")
@@ -143,3 +148,15 @@ class Emulator:
                 return await rooms.clients.handle(request, None)
             case _:
                 return web.Response(status=404, text="Clients connect to /client/hubs/{hub}, REST calls to /api.")
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    # aiohttp's limit excludes the largest message that the service takes, so the limit here is one byte above.
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_MESSAGE_BYTES + 1)

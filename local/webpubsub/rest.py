@@ -16,7 +16,7 @@ from local.webpubsub import names
 from local.webpubsub import rest_operations as operations
 from local.webpubsub.hub import Hub, Hubs
 from local.webpubsub.rest_operations import Call, Operation, RestError, bad_request
-from local.webpubsub.tokens import TokenError, bearer_token, verify_token
+from local.webpubsub.tokens import TokenError, bearer_token, origins, verify_token
 
 API_VERSIONS: Final = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", operations.NEWEST_API_VERSION)
 
@@ -91,15 +91,15 @@ class RestApi:
         hub = unquote(raw_hub)
         if not names.is_hub(hub):
             raise bad_request("The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ].")
-        call = Call(request, parameters, query, f"http://{request.host}{path}")
+        call = Call(request, parameters, query, f"{origins(self._endpoint, request.headers)[-1]}{path}")
         return await operation(self._hubs[hub], call)
 
     def _authenticate(self, request: web.BaseRequest, path: str) -> None:
         token = bearer_token(request.headers)
         if token is None:
             raise RestError(401, "Error.Unauthorized", "There is no Authorization: Bearer header with an access token.")
-        origins = (self._endpoint, f"http://{request.host}", f"https://{request.host}")
-        audiences = [f"{origin}{target}" for origin in origins for target in (path, request.raw_path)]
+        urls = origins(self._endpoint, request.headers)
+        audiences = [f"{origin}{target}" for origin in urls for target in (path, request.raw_path)]
         try:
             verify_token(token, self._access_keys, audiences)
         except TokenError as error:

@@ -1,0 +1,119 @@
+"""What the emulator's tests put on the other end: an event handler, an outbox, tokens."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from local.webpubsub.client_protocol import Frame
+
+PRIMARY_KEY = "primary-key-0001-long-enough-for-hs256"
+SECONDARY_KEY = "secondary-key-0002-long-enough-for-hs256"
+
+
+def sign(claims: Mapping[str, Any], key: str = PRIMARY_KEY) -> str:
+    return jwt.encode({"exp": time.time() + 60, **claims}, key, algorithm="HS256")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@dataclass
+class Received:
+    method: str
+    path: str
+    headers: CIMultiDictProxy[str]
+    raw_header_names: list[str]
+    body: bytes
+
+
+@dataclass
+class Answer:
+    status: int = 204
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    gate: asyncio.Event | None = None
+
+
+class RecordingHandler:
+    """An event handler on a real socket; it answers by script, event by event, and 204 at the script's end."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.received: list[Received] = []
+        self.script: dict[str, list[Answer]] = {}
+        self.consent: Mapping[str, str] = {"WebHook-Allowed-Origin": "*"}
+        self.consent_status: dict[str, int] = {"OPTIONS": 200}
+        self._changed = asyncio.Condition()
+
+    def events(self, name: str) -> list[Received]:
+        return [r for r in self.received if r.method == "POST" and r.headers["ce-eventName"] == name]
+
+    def validations(self) -> list[Received]:
+        return [r for r in self.received if r.method != "POST"]
+
+    async def wait_for(self, name: str, count: int = 1) -> Received:
+        async with asyncio.timeout(5), self._changed:
+            await self._changed.wait_for(lambda: len(self.events(name)) >= count)
+        return self.events(name)[count - 1]
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        names = [name.decode() for name, _ in request._message.raw_headers]
+        body = await request.read()
+        self.received.append(Received(request.method, request.raw_path, request.headers, names, body))
+        async with self._changed:
+            self._changed.notify_all()
+        if request.method != "POST":
+            return web.Response(status=self.consent_status.get(request.method, 404), headers=self.consent)
+        script = self.script.get(request.headers["ce-eventName"], [])
+        answer = script.pop(0) if script else Answer()
+        if answer.gate is not None:
+            await answer.gate.wait()
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+
+def _large_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=4 * 1024 * 1024)
+
+
+@asynccontextmanager
+async def recording_handler() -> AsyncIterator[RecordingHandler]:
+    handler = RecordingHandler()
+    server = web.Server(handler.handle, request_factory=_large_request)
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    handler.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield handler
+    finally:
+        await runner.cleanup()
+
+
+class FakeOutbox:
+    """Keeps what would have gone to a client."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.closed: tuple[int, str] | None = None
+
+    def send(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = self.closed or (code, reason)
+
+    @property
+    def texts(self) -> Sequence[str]:
+        return [frame.data.decode() for frame in self.frames]

@@ -1,0 +1,60 @@
+"""How long a consent and a refusal are remembered."""
+
+import aiohttp
+import pytest
+
+from local.webpubsub.abuse_protection import AbuseProtection
+from tests.emulator.fakes import RecordingHandler
+
+
+class FakeClock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def asked_after(handler: RecordingHandler, clock: FakeClock, waits: list[float]) -> list[int]:
+    """How often the handler was asked in all, after each wait."""
+    asked = []
+    async with aiohttp.ClientSession() as session:
+        protection = AbuseProtection(session, "localhost", clock=clock)
+        for wait in waits:
+            clock.now += wait
+            await protection.problem(f"{handler.url}/validate")
+            asked.append(len(handler.received))
+    return asked
+
+
+async def test_a_consent_is_renewed_after_a_minute(handler: RecordingHandler, clock: FakeClock) -> None:
+    assert await asked_after(handler, clock, [0, 59, 1, 59, 1]) == [1, 1, 2, 2, 3]
+
+
+async def test_a_refusal_is_remembered_twice_as_long_each_time(handler: RecordingHandler, clock: FakeClock) -> None:
+    handler.consent = {}
+    assert await asked_after(handler, clock, [0, 0.9, 0.1, 1.9, 0.1, 3.9, 0.1]) == [1, 1, 2, 2, 3, 3, 4]
+
+
+async def test_a_refusal_is_remembered_a_minute_at_most(handler: RecordingHandler, clock: FakeClock) -> None:
+    handler.consent = {}
+    assert (await asked_after(handler, clock, [60] * 9))[-1] == 9
+
+
+async def test_a_handler_that_gives_way_is_asked_again_with_patience_restored(
+    handler: RecordingHandler, clock: FakeClock
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        protection = AbuseProtection(session, "localhost", clock=clock)
+        handler.consent = {}
+        assert await protection.problem(f"{handler.url}/validate") == "status 200 with WebHook-Allowed-Origin: (none)"
+        clock.now = 1
+        handler.consent = {"WebHook-Allowed-Origin": "localhost"}
+        assert await protection.problem(f"{handler.url}/validate") is None

@@ -1,0 +1,300 @@
+"""Who may connect, with which subprotocol, and what the sockets see."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.emulator.conftest import Service, StartService
+from tests.emulator.fakes import SECONDARY_KEY, Answer, RecordingHandler, free_port, sign
+
+ALL_ROLES = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"]
+
+
+async def test_the_greeting_is_written_to_the_letter(service: Service) -> None:
+    url = f"{service.url}/client/hubs/chat?access_token={service.token(sub='ana')}"
+    async with service.session.ws_connect(url, protocols=["json.webpubsub.azure.v1"]) as socket:
+        assert await socket.receive_str() == (
+            '{"type":"system","event":"connected","userId":"ana","connectionId":"conn-1"}'
+        )
+
+
+async def test_a_token_may_come_in_the_header(service: Service) -> None:
+    status, _ = await service.refused(
+        "/client/hubs/chat?access_token=nonsense", headers={"Authorization": f"bearer {service.token()}"}
+    )
+    assert status == 101
+
+
+async def test_the_name_of_the_token_parameter_has_any_case(service: Service) -> None:
+    assert (await service.refused(f"/client/hubs/chat?Access_Token={service.token()}"))[0] == 101
+
+
+@pytest.mark.parametrize("path", ["/client/?hub=CHAT&", "/client?hub=chat&"])
+async def test_the_legacy_address_works(service: Service, path: str) -> None:
+    assert (await service.refused(f"{path}access_token={service.token()}"))[0] == 101
+
+
+async def test_the_secondary_key_signs_too(service: Service) -> None:
+    token = service.token(key=SECONDARY_KEY)
+    assert (await service.refused(f"/client/hubs/chat?access_token={token}"))[0] == 101
+
+
+async def test_the_audience_may_name_the_host_in_any_case_and_as_received(service: Service) -> None:
+    port = service.url.rpartition(":")[2]
+    for audience, host in [
+        (f"HTTP://LOCALHOST:{port}/Client/Hubs/CHAT", f"localhost:{port}"),
+        ("https://proxy.example/client/hubs/chat", "proxy.example"),
+        (f"http://localhost:{port}/client/hubs/chat", "anything"),
+    ]:
+        token = sign({"aud": audience})
+        status, _ = await service.refused(f"/client/hubs/chat?access_token={token}", headers={"Host": host})
+        assert status == 101
+
+
+async def test_a_public_endpoint_can_be_configured(start_service: StartService, handler: RecordingHandler) -> None:
+    service = await start_service(port=(port := free_port()), public_endpoint="https://pubsub.example:8443/")
+    assert service.emulator.connection_string.startswith("Endpoint=https://pubsub.example:8443;")
+    token = sign({"aud": "https://pubsub.example:8443/client/hubs/chat"})
+    async with service.session.ws_connect(f"http://127.0.0.1:{port}/client/hubs/chat?access_token={token}"):
+        assert handler.events("connect")[0].headers["WebHook-Request-Origin"] == "pubsub.example"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": 1},
+        {"exp": "soon"},
+        {"nbf": 99999999999},
+        {"aud": "http://localhost/client/hubs/other"},
+        {"aud": 7},
+        {"sub": 7},
+    ],
+)
+async def test_a_bad_claim_is_401(service: Service, claims: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    status, text = await service.refused(f"/client/hubs/chat?access_token={service.token(**claims)}")
+    assert status == 401
+    assert "not accepted" in text
+    assert "REFUSED a client of hub 'chat' with 401" in caplog.text
+
+
+async def test_a_clock_may_be_five_minutes_off(service: Service) -> None:
+    token = service.token(exp=time.time() - 240, nbf=time.time() + 240)
+    assert (await service.refused(f"/client/hubs/chat?access_token={token}"))[0] == 101
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.eyJhdWQiOiIifQ.", "%00", "%ff" * 9])
+async def test_a_token_of_no_shape_is_401(service: Service, token: str) -> None:
+    assert (await service.refused(f"/client/hubs/chat?access_token={token}"))[0] == 401
+
+
+async def test_a_token_of_another_key_or_of_none_is_401(service: Service) -> None:
+    token = service.token(key="another-key-of-somebody-else-entirely")
+    assert (await service.refused(f"/client/hubs/chat?access_token={token}"))[0] == 401
+    assert (await service.refused("/client/hubs/chat"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("url", "claims"),
+    [
+        ("/client/hubs/1chat?", {}),
+        ("/client/hubs/ch%2Fat?", {}),
+        ("/client/?", {}),
+        ("/client/hubs/chat?", {"webpubsub.group": " "}),
+        ("/client/hubs/chat?", {"webpubsub.group": [1]}),
+        ("/client/hubs/chat?", {"role": 7}),
+        ("/client/hubs/chat?", {"sub": "\ud800"}),
+        ("/client/hubs/chat?webpubsub_mode=other&", {}),
+        ("/client/hubs/chat?webpubsub_mode=sendToGroup&", {}),
+    ],
+)
+async def test_what_cannot_be_is_400(service: Service, url: str, claims: dict[str, Any]) -> None:
+    assert (await service.refused(f"{url}access_token={service.token(**claims)}"))[0] == 400
+
+
+async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
+    async with service.session.get(f"{service.url}/client/hubs/chat?access_token={service.token()}") as response:
+        assert response.status == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt/hubs/chat", "/%ff", "//"])
+async def test_an_unknown_route_is_404(service: Service, path: str) -> None:
+    assert (await service.refused(path))[0] == 404
+
+
+async def test_the_first_known_subprotocol_is_chosen(service: Service) -> None:
+    socket = await service.connect(protocols=("json.reliable.webpubsub.azure.v1", "x", "json.webpubsub.azure.v1"))
+    assert socket.raw.protocol == "json.webpubsub.azure.v1"
+
+
+async def test_without_a_known_subprotocol_none_is_echoed(service: Service) -> None:
+    socket = await service.connect(protocols=("x", "y"))
+    assert socket.raw.protocol is None
+
+
+async def test_the_handler_can_choose_a_custom_subprotocol(handler: RecordingHandler, service: Service) -> None:
+    handler.script["connect"] = [Answer(200, b'{"subprotocol":"chat.v2"}')]
+    socket = await service.connect(protocols=("json.webpubsub.azure.v1", "chat.v2"))
+    await socket.send("hi")
+    received = await handler.wait_for("message")
+    assert (socket.raw.protocol, received.headers["ce-subprotocol"]) == ("chat.v2", "chat.v2")
+    assert (received.headers["Content-Type"], received.body) == ("text/plain; charset=utf-8", b"hi")
+
+
+async def test_a_client_that_offers_only_what_is_not_supported_yet_hears_so(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, text = await service.refused(
+        f"/client/hubs/chat?access_token={service.token()}",
+        headers={"Sec-WebSocket-Protocol": "json.reliable.webpubsub.azure.v1"},
+    )
+    assert status == 400
+    assert "json.reliable.webpubsub.azure.v1 is not supported by this emulator yet" in text
+    assert text in caplog.text
+
+
+async def test_group_messages_reach_members_and_the_sender_if_it_is_one(service: Service) -> None:
+    sender = await service.connect(sub="ana", role=ALL_ROLES)
+    member = await service.connect(groups=["g", "h"])
+    await sender.request(type="joinGroup", group="g", ackId=1)
+    await sender.send({"type": "sendToGroup", "group": "g", "dataType": "binary", "data": "AQI="})
+    text = '{"type":"message","from":"group","fromUserId":"ana","group":"g","dataType":"binary","data":"AQI="}'
+    assert await sender.text() == text
+    assert await member.text() == text
+
+
+async def test_no_echo_leaves_out_the_sending_connection_only(service: Service) -> None:
+    claims: dict[str, Any] = {"sub": "ana", "role": ALL_ROLES, "groups": "g"}
+    sender, twin = await service.connect(**claims), await service.connect(**claims)
+    assert (await sender.request(type="sendToGroup", group="g", data=1, noEcho=True, ackId=1))["type"] == "ack"
+    assert (await twin.frame())["data"] == 1
+
+
+async def test_a_member_that_left_gets_nothing(service: Service) -> None:
+    socket = await service.connect(role=ALL_ROLES, groups="g")
+    await socket.request(type="leaveGroup", group="g", ackId=1)
+    assert (await socket.request(type="sendToGroup", group="g", data=1, ackId=2))["type"] == "ack"
+
+
+@pytest.mark.parametrize("kind", ["joinGroup", "leaveGroup", "sendToGroup"])
+async def test_without_the_role_a_request_is_forbidden(
+    service: Service, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket = await service.connect(role=["webpubsub.sendToGroup.g", "webpubsub.joinLeaveGroup.g"])
+    assert (await socket.request(type=kind, group="g", data=1, ackId=1))["success"] is True
+    refused = await socket.request(type=kind, group="other", data=1, ackId=2)
+    assert (refused["success"], refused["error"]["name"]) == (False, "Forbidden")
+    assert "FORBIDDEN" in caplog.text
+
+
+async def test_without_ack_id_there_is_no_ack(service: Service) -> None:
+    socket = await service.connect()
+    await socket.send({"type": "joinGroup", "group": "g"})
+    await socket.send({"type": "event", "event": "a", "data": 1})
+    await asyncio.sleep(0.05)
+    await socket.assert_alive()
+
+
+async def test_an_ack_is_held_back_a_little(start_service: StartService) -> None:
+    service = await start_service(ack_delay=0.2)
+    socket = await service.connect()
+    await socket.send({"type": "event", "event": "a", "data": 1, "ackId": 1})
+    await asyncio.sleep(0.05)
+    await socket.assert_alive()
+    assert (await socket.frame())["ackId"] == 1
+
+
+@pytest.mark.parametrize("frame", ["nonsense", '{"type":"unknown"}', '{"type":"joinGroup","group":"g","ackId":"1"}'])
+async def test_a_bad_frame_closes_its_socket_and_no_other(service: Service, frame: str) -> None:
+    bad, good = await service.connect(), await service.connect()
+    await bad.send(frame)
+    assert (await bad.close_code())[0] == 1007
+    await good.assert_alive()
+
+
+async def test_a_binary_frame_on_json_closes_with_1003(service: Service, handler: RecordingHandler) -> None:
+    socket = await service.connect()
+    await socket.send(b"{}")
+    assert await socket.close_code() == (1003, "The JSON subprotocol requires text messages.")
+    assert json.loads((await handler.wait_for("disconnected")).body)["reason"].startswith("The JSON subprotocol")
+
+
+async def test_text_that_is_no_utf8_closes_with_1007(service: Service) -> None:
+    socket = await service.connect()
+    await socket.raw.send_frame(b"\xff\xfe", aiohttp.WSMsgType.TEXT)
+    assert (await socket.close_code())[0] == 1007
+
+
+async def test_a_frame_of_one_mebibyte_passes_and_a_larger_one_closes(
+    service: Service, handler: RecordingHandler
+) -> None:
+    socket, other = await service.simple(), await service.connect()
+    await socket.send(b"x" * (1024 * 1024 - 1))
+    assert len((await handler.wait_for("message")).body) == 1024 * 1024 - 1
+    await socket.send(b"x" * (1024 * 1024 + 1))
+    assert (await socket.close_code())[0] == 1009
+    await other.assert_alive()
+
+
+async def test_a_simple_client_in_group_mode_publishes(service: Service) -> None:
+    member = await service.connect(groups="g")
+    sender = await service.simple(query="&webpubsub_mode=sendToGroup&group=g", role="webpubsub.sendToGroup.g")
+    await sender.send("hi")
+    assert await member.text() == (
+        '{"type":"message","from":"group","fromUserId":null,"group":"g","dataType":"text","data":"hi"}'
+    )
+
+
+async def test_a_simple_client_in_group_mode_without_the_role_is_closed(service: Service) -> None:
+    sender = await service.simple(query="&webpubsub_mode=sendToGroup&group=g")
+    await sender.send("hi")
+    assert (await sender.close_code())[0] == 1008
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_others_are_not(
+    start_service: StartService, handler: RecordingHandler
+) -> None:
+    service = await start_service(outgoing_buffer_bytes=1_000_000)
+    slow = await service.connect(sub="slow", groups="g")
+    fast = await service.connect(groups="g")
+    connection = slow.raw._response.connection
+    assert connection is not None
+    assert connection.transport is not None
+    connection.transport.pause_reading()
+    body = b"x" * 900_000
+    for _ in range(30):
+        assert (await service.rest("POST", "/groups/g/:send", body=body))[0] == 202
+        assert len((await fast.frame())["data"]) == len(body)
+        if handler.events("disconnected"):
+            break
+    assert (await handler.wait_for("disconnected")).body == b'{"reason":"SlowClient"}'
+    await fast.assert_alive()
+
+
+async def test_a_client_that_vanishes_is_reported(service: Service, handler: RecordingHandler) -> None:
+    socket = await service.connect()
+    connection = socket.raw._response.connection
+    assert connection is not None
+    assert connection.transport is not None
+    connection.transport.abort()
+    assert (await handler.wait_for("disconnected")).body == b'{"reason":"The connection was lost."}'
+    assert (await service.rest("HEAD", "/connections/conn-1"))[0] == 404
+
+
+async def test_a_client_that_answers_no_ping_is_dropped(start_service: StartService, handler: RecordingHandler) -> None:
+    service = await start_service(ping_interval=0.1)
+    url = f"{service.url}/client/hubs/chat?access_token={service.token()}"
+    async with service.session.ws_connect(url, autoping=False) as socket:
+        assert (await socket.receive()).type is aiohttp.WSMsgType.PING
+        assert (await handler.wait_for("disconnected")).body == b'{"reason":"PingTimeout"}'
+
+
+async def test_stopping_closes_clients_with_1001(service: Service) -> None:
+    first, second = await service.connect(), await service.simple()
+    stopping = asyncio.create_task(service.emulator.stop())
+    assert (await first.close_code())[0] == 1001
+    assert (await second.close_code())[0] == 1001
+    await stopping

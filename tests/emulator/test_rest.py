@@ -1,0 +1,374 @@
+"""The REST data plane: statuses, error bodies and headers, over raw HTTP."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from tests.emulator.conftest import Service
+from tests.emulator.fakes import SECONDARY_KEY, sign
+
+JSON = "application/json"
+
+
+async def test_health_needs_no_token(service: Service) -> None:
+    async with service.session.head(f"{service.url}/api/health") as response:
+        assert response.status == 200
+    async with service.session.get(f"{service.url}/api/health") as response:
+        assert response.status == 404
+
+
+async def test_answers_name_the_supported_versions(service: Service) -> None:
+    _, headers, _ = await service.rest("HEAD", "/users/nobody")
+    assert headers["api-supported-versions"] == "2021-10-01, 2022-11-01, 2023-07-01, 2024-01-01, 2024-12-01"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "frame"),
+    [
+        (b'{"a":1}', JSON, '{"type":"message","from":"server","dataType":"json","data":{"a":1}}'),
+        ("ü".encode(), "text/plain", '{"type":"message","from":"server","dataType":"text","data":"ü"}'),
+        (b"\xfc", "text/plain; charset=iso-8859-1", '{"type":"message","from":"server","dataType":"text","data":"ü"}'),
+        (
+            b"\x01\x02",
+            "application/octet-stream",
+            '{"type":"message","from":"server","dataType":"binary","data":"AQI="}',
+        ),
+        (b"\x01\x02", None, '{"type":"message","from":"server","dataType":"binary","data":"AQI="}'),
+    ],
+)
+async def test_a_message_arrives_as_its_content_type_says(
+    service: Service, body: bytes, content_type: str | None, frame: str
+) -> None:
+    socket = await service.connect()
+    assert (await service.rest("POST", "/:send", body=body, content_type=content_type))[0] == 202
+    assert await socket.text() == frame
+
+
+async def test_a_simple_client_gets_the_bare_body(service: Service) -> None:
+    socket = await service.simple()
+    await service.rest("POST", "/:send", body=b'{"a":1}', content_type=JSON)
+    await service.rest("POST", "/:send", body=b"\x01", content_type="application/octet-stream")
+    assert await socket.text() == '{"a":1}'
+    assert await socket.binary() == b"\x01"
+
+
+async def test_metadata_headers_become_metadata(service: Service) -> None:
+    socket = await service.connect()
+    await service.rest("POST", "/:send", body=b"x", headers={"X-WebPubSub-Metadata-Trace": "1, 2"})
+    assert (await socket.frame())["metadata"] == {"trace": "2"}
+
+
+async def test_excluded_connections_get_nothing(service: Service) -> None:
+    first, second, third = await service.connect(), await service.connect(), await service.connect()
+    await service.rest("POST", "/:send?excluded=conn-1&excluded=conn-3", body=b"x")
+    assert (await second.frame())["data"] == "x"
+    await first.assert_alive()
+    await third.assert_alive()
+
+
+@pytest.mark.parametrize(
+    ("path", "receivers"),
+    [
+        ("/:send", {1, 2, 3}),
+        ("/groups/g/:send", {1, 3}),
+        ("/users/ana/:send", {1, 2}),
+        ("/connections/conn-2/:send", {2}),
+        ("/groups/none/:send", set()),
+        ("/users/nobody/:send", set()),
+        ("/connections/none/:send", set()),
+    ],
+)
+async def test_a_message_reaches_whom_the_path_names(service: Service, path: str, receivers: set[int]) -> None:
+    sockets = [
+        await service.connect(sub="ana", groups="g"),
+        await service.connect(sub="ana"),
+        await service.connect(sub="bob", groups="g"),
+    ]
+    assert (await service.rest("POST", path, body=b"x"))[0] == 202
+    for number, socket in enumerate(sockets, 1):
+        if number in receivers:
+            assert (await socket.frame())["data"] == "x"
+        await socket.assert_alive()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "closes"),
+    [
+        ("POST", "/:closeConnections?reason=spam", {1, 2}),
+        ("POST", "/:closeConnections?reason=spam&excluded=conn-1", {2}),
+        ("POST", "/groups/g/:closeConnections?reason=spam", {1}),
+        ("POST", "/users/bob/:closeConnections?reason=spam", {2}),
+        ("DELETE", "/connections/conn-2?reason=spam", {2}),
+        ("DELETE", "/connections/none", set()),
+    ],
+)
+async def test_closing_reaches_whom_the_path_names(service: Service, method: str, path: str, closes: set[int]) -> None:
+    sockets = [await service.connect(sub="ana", groups="g"), await service.connect(sub="bob")]
+    assert (await service.rest(method, path))[0] == 204
+    for number, socket in enumerate(sockets, 1):
+        if number in closes:
+            assert (await socket.frame()) == {
+                "type": "system",
+                "event": "disconnected",
+                "message": "Application server closed the connection. Reason: spam",
+            }
+            assert await socket.close_code() == (1000, "")
+        else:
+            await socket.assert_alive()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/connections/conn-1", 200, None),
+        ("/connections/none", 404, "Warning.Connection.NotExisted"),
+        ("/groups/g", 200, None),
+        ("/groups/G", 404, "Warning.Group.NotExisted"),
+        ("/users/ana", 200, None),
+        ("/users/Ana", 404, "Warning.User.NotExisted"),
+    ],
+)
+async def test_existence_is_a_status(service: Service, path: str, status: int, code: str | None) -> None:
+    await service.connect(sub="ana", groups="g")
+    got, headers, body = await service.rest("HEAD", path)
+    assert (got, headers.get("x-ms-error-code"), body) == (status, code, None)
+
+
+async def test_memberships_of_a_connection(service: Service) -> None:
+    await service.connect()
+    assert (await service.rest("PUT", "/groups/g/connections/conn-1"))[0] == 200
+    assert (await service.rest("HEAD", "/groups/g"))[0] == 200
+    assert (await service.rest("DELETE", "/groups/g/connections/conn-1"))[0] == 204
+    assert (await service.rest("DELETE", "/groups/g/connections/conn-1"))[0] == 204
+    assert (await service.rest("HEAD", "/groups/g"))[0] == 404
+    status, headers, body = await service.rest("PUT", "/groups/g/connections/none")
+    assert (status, headers["x-ms-error-code"]) == (404, "Error.Connection.NotExisted")
+    assert (body["code"], body["message"], body["target"]) == (
+        "Error.Connection.NotExisted",
+        "Connection `none` is not found.",
+        "Connection",
+    )
+
+
+async def test_memberships_of_a_user(service: Service) -> None:
+    await service.connect(sub="ana")
+    await service.connect(sub="ana")
+    assert (await service.rest("PUT", "/users/ana/groups/g"))[0] == 200
+    _, _, page = await service.rest("GET", "/groups/g/connections")
+    assert len(page["value"]) == 2
+    assert (await service.rest("DELETE", "/users/ana/groups/g"))[0] == 204
+    assert (await service.rest("HEAD", "/groups/g"))[0] == 404
+    assert (await service.rest("PUT", "/users/nobody/groups/g"))[0] == 404
+    assert (await service.rest("DELETE", "/users/nobody/groups/g"))[0] == 204
+
+
+@pytest.mark.parametrize("path", ["/connections/conn-1/groups", "/users/ana/groups"])
+async def test_all_memberships_end_at_once(service: Service, path: str) -> None:
+    await service.connect(sub="ana", groups=["g", "h"])
+    assert (await service.rest("DELETE", path))[0] == 204
+    assert (await service.rest("HEAD", "/groups/g"))[0] == 404
+    assert (await service.rest("DELETE", path.replace("conn-1", "none").replace("ana", "nobody")))[0] == 204
+
+
+async def test_groups_in_bulk(service: Service) -> None:
+    await service.connect()
+    body = json.dumps({"groups": ["g", "h"], "filter": ""}).encode()
+    assert (await service.rest("POST", "/:addToGroups", body=body, content_type=JSON))[0] == 200
+    assert (await service.rest("HEAD", "/groups/h"))[0] == 200
+    assert (await service.rest("POST", "/:removeFromGroups", body=body, content_type=JSON))[0] == 200
+    assert (await service.rest("HEAD", "/groups/h"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"x",
+        b"[]",
+        b"{}",
+        b'{"groups":[]}',
+        b'{"groups":[1]}',
+        b'{"groups":[" "]}',
+        b'{"groups":["g"],"filter":"x"}',
+    ],
+)
+async def test_groups_in_bulk_refuse_what_cannot_be(service: Service, body: bytes) -> None:
+    assert (await service.rest("POST", "/:addToGroups", body=body, content_type=JSON))[0] == 400
+
+
+async def test_members_are_listed_page_by_page(service: Service) -> None:
+    for number in range(5):
+        await service.connect(groups="g", sub="ana" if number == 0 else "")
+    seen: list[dict[str, str]] = []
+    path = "/groups/g/connections?maxpagesize=2&top=4&api-version=2024-12-01"
+    while path:
+        status, _, page = await service.rest("GET", path)
+        assert status == 200
+        seen += page["value"]
+        path = page.get("nextLink", "").partition("/api/hubs/chat")[2]
+        assert not path or ("maxpagesize=2" in path and "top=2" in path and "api-version=2024-12-01" in path)
+    assert seen == [{"connectionId": "conn-1", "userId": "ana"}] + [{"connectionId": f"conn-{n}"} for n in (2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    "query", ["maxpagesize=0", "maxpagesize=201", "top=0", "top=x", "top=%C2%B2", "continuationToken=*"]
+)
+async def test_a_page_that_cannot_be_is_400(service: Service, query: str) -> None:
+    assert (await service.rest("GET", f"/groups/g/connections?{query}"))[0] == 400
+
+
+async def test_permissions_can_be_given_and_taken(service: Service) -> None:
+    socket = await service.connect()
+    path = "/permissions/sendToGroup/connections/conn-1?targetName=g"
+    assert (await service.rest("HEAD", path))[0] == 404
+    assert (await service.rest("PUT", path))[0] == 200
+    assert (await service.rest("HEAD", path))[0] == 200
+    assert (await socket.request(type="sendToGroup", group="g", data=1, ackId=1))["success"] is True
+    assert (await service.rest("DELETE", path))[0] == 204
+    assert (await socket.request(type="sendToGroup", group="g", data=1, ackId=2))["success"] is False
+
+
+async def test_a_permission_on_all_groups_has_no_target(service: Service) -> None:
+    await service.connect()
+    path = "/permissions/joinLeaveGroup/connections/conn-1"
+    assert (await service.rest("PUT", path))[0] == 200
+    assert (await service.rest("HEAD", f"{path}?targetName=any"))[0] == 200
+    assert (await service.rest("HEAD", path))[0] == 200
+    assert (await service.rest("DELETE", path))[0] == 204
+    assert (await service.rest("HEAD", path))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/permissions/sendToGroup/connections/none", 404),
+        ("DELETE", "/permissions/sendToGroup/connections/none", 204),
+        ("HEAD", "/permissions/sendToGroup/connections/none", 404),
+        ("PUT", "/permissions/other/connections/conn-1", 400),
+        ("PUT", "/permissions/1/connections/conn-1", 200),
+        ("PUT", "/permissions/sendtogroup/connections/conn-1?targetName=%20", 400),
+    ],
+)
+async def test_a_permission_call_has_its_status(service: Service, method: str, path: str, status: int) -> None:
+    await service.connect()
+    assert (await service.rest(method, path))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("encoded", "name"),
+    [("a%20b", "a b"), ("a+b", "a+b"), ("u%2Fser%20%25a", "u/ser %a"), ("%252F", "%2F"), ("%C3%BC", "ü")],
+)
+async def test_a_name_in_the_path_is_decoded_once(service: Service, encoded: str, name: str) -> None:
+    await service.connect(sub=name)
+    assert (await service.rest("HEAD", f"/users/{encoded}"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type", "status"),
+    [
+        ("/:send", b"{", JSON, 400),
+        ("/:send", b"NaN", JSON, 400),
+        ("/:send", b"[" * 100_000, JSON, 400),
+        ("/:send", b"\xff", "text/plain", 400),
+        ("/:send", b"x", "text/plain; charset=nonsense", 400),
+        ("/:send", b"x", "text/html", 415),
+        ("/:send", b"x", "nonsense", 415),
+        ("/:send", b"x" * (1024 * 1024), "text/plain", 202),
+        ("/:send", b"x" * (1024 * 1024 + 1), "text/plain", 400),
+        ("/:send?messageTtlSeconds=300", b"x", "text/plain", 202),
+        ("/:send?messageTtlSeconds=301", b"x", "text/plain", 400),
+        ("/:send?filter=", b"x", "text/plain", 202),
+        ("/:send?filter=userId%20eq%20'a'", b"x", "text/plain", 400),
+        ("/:send?api-version=2099-01-01", b"x", "text/plain", 400),
+        ("/:send?api-version=2024-12-01&api-version=2024-12-01", b"x", "text/plain", 400),
+        ("/:send?api-version=2021-10-01", b"x", "text/plain", 202),
+        ("/groups/%20/:send", b"x", "text/plain", 400),
+        ("/groups//:send", b"x", "text/plain", 400),
+        (f"/groups/{'g' * 1025}/:send", b"x", "text/plain", 400),
+    ],
+)
+async def test_a_send_has_its_status(service: Service, path: str, body: bytes, content_type: str, status: int) -> None:
+    got, headers, problem = await service.rest("POST", path, body=body, content_type=content_type)
+    assert got == status
+    if status >= 400:
+        assert headers["x-ms-error-code"] == problem["code"]
+        assert set(problem) == {"code", "message", "target", "details", "inner"}
+
+
+async def test_a_filter_is_refused_in_words(service: Service) -> None:
+    _, _, problem = await service.rest("POST", "/:send?filter=x", body=b"x")
+    assert "not supported yet" in problem["message"]
+
+
+async def test_a_body_without_length_is_400(service: Service) -> None:
+    async def chunks() -> Any:
+        yield b"x"
+
+    status, _, problem = await service.rest("POST", "/:send", body=chunks())
+    assert (status, problem["message"]) == (400, "Invalid Content-Length header.")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/:send"),
+        ("POST", "/connections"),
+        ("POST", "/unknown"),
+        ("PUT", "/groups/g"),
+        ("DELETE", "/groups/g/connections/c/more"),
+        ("PATCH", "/users/u"),
+        ("POST", "/:generateToken"),
+    ],
+)
+async def test_an_unknown_operation_is_404(service: Service, method: str, path: str) -> None:
+    assert (await service.rest(method, path))[0] == 404
+
+
+@pytest.mark.parametrize("hub", ["1x", "a-b", "%20", "h" * 129])
+async def test_a_hub_that_cannot_be_is_400(service: Service, hub: str) -> None:
+    url = f"{service.url}/api/hubs/{hub}/users/u"
+    headers = {"Authorization": f"Bearer {sign({'aud': url})}"}
+    async with service.session.head(URL(url, encoded=True), headers=headers) as response:
+        assert response.status == 400
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        "{url}/api/hubs/chat/users/a%20b?api-version=2024-12-01",
+        "{url}/api/hubs/chat/users/a%20b",
+        "{url}/api/hubs/chat/users/a b",
+        "{url}/api/hubs/chat/users/a b?api-version=2024-12-01",
+        "{upper}/API/HUBS/CHAT/USERS/A%20B",
+    ],
+)
+@pytest.mark.parametrize("key", ["primary", "secondary"])
+async def test_every_spelling_of_the_audience_is_accepted(service: Service, audience: str, key: str) -> None:
+    await service.connect(sub="a b")
+    claims = {"aud": audience.format(url=service.url, upper=service.url.upper())}
+    token = sign(claims) if key == "primary" else sign(claims, SECONDARY_KEY)
+    path = "/users/a%20b?api-version=2024-12-01"
+    assert (await service.rest("HEAD", path, headers={"Authorization": f"Bearer {token}"}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "x",
+        sign({"aud": "http://localhost/api/hubs/chat/:send"}),
+        sign({"aud": "URL/api/hubs/chat/:closeConnections"}),
+        sign({"aud": "URL/api/hubs/chat/:send", "exp": time.time() - 400}),
+        sign({"aud": "URL/api/hubs/chat/:send"}, "another-key-of-somebody-else-entirely"),
+    ],
+)
+async def test_without_a_valid_token_a_call_is_401(service: Service, token: str) -> None:
+    socket = await service.connect()
+    status, headers, problem = await service.rest(
+        "POST", "/:send", body=b"x", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (status, headers["x-ms-error-code"]) == (401, problem["code"])
+    await socket.assert_alive()
