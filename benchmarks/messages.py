@@ -18,6 +18,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from azure.data.tables.aio import TableClient
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chat import events, service, table_store
@@ -77,14 +80,33 @@ def through_handler(settings: Settings, delivery: Delivery) -> Callable[[int], A
     return send
 
 
-def through_sdks(settings: Settings) -> Callable[[int], Awaitable[None]]:
-    """Give what makes the two bare calls."""
-    table = table_store.make_client(settings.storage)
-    clients = service.make_client(settings.hub, settings.endpoints[0])
+def through_sdks(table: TableClient, clients: WebPubSubServiceClient) -> Callable[[int], Awaitable[None]]:
+    """Give what makes the two bare calls, for the same row and the same JSON."""
+    row = {
+        "PartitionKey": "bare",
+        "connectionId": "conn-42",
+        "eventId": "7",
+        "eventName": "message",
+        "time": "2026-11-24T09:30:00.005Z",
+        "dataType": "text",
+        "contentType": "text/plain",
+        "userId": "ana",
+        "text": _TEXT,
+    }
+    envelope = {
+        "type": "message",
+        "id": "0" * 50,
+        "time": row["time"],
+        "from": "ana",
+        "room": None,
+        "event": "message",
+        "dataType": "text",
+        "data": _TEXT,
+    }
 
     async def send(number: int) -> None:
-        await table.create_entity({"PartitionKey": "bare", "RowKey": f"{number:050d}", "text": _TEXT})
-        await clients.send_to_all({"type": "message", "data": _TEXT}, content_type="application/json")
+        await table.create_entity({**row, "RowKey": f"{number:050d}"})
+        await clients.send_to_all(envelope, content_type="application/json")
 
     return send
 
@@ -103,8 +125,14 @@ async def main() -> None:
             broadcaster = service.Service(settings.hub, settings.endpoints[0])
             await store.check()
             ours = through_handler(settings, Delivery(store, broadcaster, max_message_bytes=settings.max_message_bytes))
-            bare = through_sdks(settings)
-            pairs = [(await rate(ours), await rate(bare)) for _ in range(_PAIRS + 1)][1:]
+            async with (
+                table_store.make_client(settings.storage) as table,
+                service.make_client(settings.hub, settings.endpoints[0]) as clients,
+            ):
+                bare = through_sdks(table, clients)
+                pairs = [(await rate(ours), await rate(bare)) for _ in range(_PAIRS + 1)][1:]
+            await store.close()
+            await broadcaster.close()
     ratio = statistics.median(our / sdk for our, sdk in pairs)
     print(f"handler + store + broadcast  {statistics.median(our for our, _ in pairs):8.0f} messages/s")
     print(f"bare SDK calls               {statistics.median(sdk for _, sdk in pairs):8.0f} messages/s")
