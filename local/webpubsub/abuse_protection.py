@@ -37,7 +37,7 @@ class AbuseProtection:
     def __init__(
         self, session: aiohttp.ClientSession, origin: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`origin` is the service's host without a port; `clock` gives seconds."""
+        """`origin` is the service's host without a port, in lower case; `clock` gives seconds."""
         self._session = session
         self._origin = origin
         self._clock = clock
@@ -83,7 +83,7 @@ class AbuseProtection:
             return f"no answer: {error}"
         if not 200 <= status < 300:
             return f"status {status}"
-        if not any(origin.strip().lower() in {"*", self._origin.lower()} for origin in origins):
+        if not any(origin.strip().lower() in {"*", self._origin} for origin in origins):
             return f"status {status} with {_ALLOWED_ORIGIN}: {', '.join(origins) or '(none)'}"
         return None
 

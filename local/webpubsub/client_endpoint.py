@@ -34,6 +34,7 @@ _SUBPROTOCOL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_YET_SUPPORTED: Final = frozenset(
     {"json.reliable.webpubsub.azure.v1", "protobuf.webpubsub.azure.v1", "protobuf.reliable.webpubsub.azure.v1", "mqtt"}
 )
+_SHUTDOWN: Final = (1001, "The service is shutting down.")
 _Query = Mapping[str, Sequence[str]]
 _log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class ClientEndpoint:
         self._is_closing = True
         for hub in self._hubs:
             for connection in hub:
-                connection.outbox.close(1001, "The service is shutting down.")
+                connection.outbox.close(*_SHUTDOWN)
         if self._sessions:
             _, late = await asyncio.wait(self._sessions, timeout=CLOSE_TIMEOUT_SECONDS)
             for task in late:
@@ -106,8 +107,6 @@ class ClientEndpoint:
         offered = _offered_subprotocols(request)
         if not web.WebSocketResponse(protocols=offered).can_prepare(request):
             raise _RefusedError(400, "This address takes WebSocket upgrades only.")
-        if self._is_closing:
-            raise _RefusedError(503, "The service is shutting down.")
         if not names.is_hub(hub):
             raise _RefusedError(
                 400, "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
@@ -169,6 +168,8 @@ class ClientEndpoint:
         session = ClientSession(
             connection, socket, outbox, self._hubs, self._upstream, ack_delay=self._settings.ack_delay
         )
+        if self._is_closing:
+            outbox.close(*_SHUTDOWN)
         await session.run(admission.groups)
         return socket
 

@@ -67,7 +67,7 @@ class ClientSession:
         try:
             reason = await self._read()
             self._hubs.remove(connection)
-            _log.info("DISCONNECTED connection %s of hub %s: %s", connection.id, context.hub, reason or "by the client")
+            _log.info("DISCONNECTED connection %s of hub %s, reason: %r", connection.id, context.hub, reason)
             # What the client has sent before it went still counts.
             await self._requests.put(None)
             await worker

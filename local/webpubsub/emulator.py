@@ -1,6 +1,5 @@
 """The emulator itself: the four rooms behind one port."""
 
-import asyncio
 import errno
 import logging
 from collections.abc import Callable
@@ -9,16 +8,13 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http_parser import RawRequestMessage
+from aiohttp import web
 
 from local.webpubsub.client_endpoint import ClientEndpoint, new_connection_id
 from local.webpubsub.hub import Hubs
-from local.webpubsub.messages import MAX_MESSAGE_BYTES
 from local.webpubsub.rest import RestApi
 from local.webpubsub.settings import EmulatorSettings
-from local.webpubsub.upstream import Upstream
+from local.webpubsub.upstream import MAX_HEADER_BYTES, Upstream
 
 _SHUTDOWN_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
@@ -83,7 +79,12 @@ class Emulator:
             PortTakenError: when the port is in use.
         """
         settings = self._settings
-        server = web.Server(self._handle, request_factory=_request, access_log=None)
+        server = web.Server(
+            self._handle,
+            access_log=None,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -138,7 +139,9 @@ class Emulator:
             return web.Response(status=500, text="Internal server error")
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
-        rooms = self._running()
+        rooms = self._rooms
+        if rooms is None:
+            return web.Response(status=503, text="The service is starting or shutting down.")
         match request.raw_path.partition("?")[0].split("/"):
             case ["", "api", *_]:
                 return await rooms.rest.handle(request)
@@ -148,15 +151,3 @@ class Emulator:
                 return await rooms.clients.handle(request, None)
             case _:
                 return web.Response(status=404, text="Clients connect to /client/hubs/{hub}, REST calls to /api.")
-
-
-def _request(
-    message: RawRequestMessage,
-    payload: StreamReader,
-    protocol: web.RequestHandler,
-    writer: AbstractStreamWriter,
-    task: asyncio.Task[None],
-) -> web.BaseRequest:
-    # aiohttp's limit excludes the largest message that the service takes, so the limit here is one byte above.
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_MESSAGE_BYTES + 1)

@@ -58,7 +58,7 @@ class SocketOutbox:
             self.close_reason = reason
             if not self._socket.closed:
                 level = logging.INFO if code in {1000, 1001} else logging.WARNING
-                _log.log(level, "CLOSING %s with %d: %s", self._label, code, reason)
+                _log.log(level, "CLOSING %s with %d: %r", self._label, code, reason)
             self._wakeup.set()
 
     async def run(self) -> None:

@@ -91,7 +91,10 @@ class Call:
         length = self.request.content_length
         if length is None or length > MAX_MESSAGE_BYTES:
             raise bad_request("Invalid Content-Length header.")
-        return await self.request.read()
+        try:
+            return await self.request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise bad_request(f"The body is larger than {MAX_MESSAGE_BYTES} bytes when it is decompressed.") from None
 
     async def payload(self) -> Payload:
         """The body as a message."""

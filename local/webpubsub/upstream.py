@@ -25,6 +25,8 @@ from local.webpubsub.messages import Payload
 from local.webpubsub.settings import EmulatorSettings
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+# A token with many groups and a connection state are both longer than aiohttp's default of 8 KiB allows.
+MAX_HEADER_BYTES: Final = 32 * 1024
 _LOGGED_CHARACTERS: Final = 200
 # Below the 5 s after which some servers close an idle connection, else events would run into closed ones.
 _KEEPALIVE_SECONDS: Final = 4
@@ -65,6 +67,8 @@ class Upstream:
             # Cookies belong to a connection, not to the service.
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=settings.upstream_timeout),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
         )
         self._protection = AbuseProtection(self._session, origin)
 

@@ -58,3 +58,7 @@ async def test_a_handler_that_gives_way_is_asked_again_with_patience_restored(
         clock.now = 1
         handler.consent = {"WebHook-Allowed-Origin": "localhost"}
         assert await protection.problem(f"{handler.url}/validate") is None
+        clock.now, handler.consent = 100, {}
+        assert await protection.problem(f"{handler.url}/validate") is not None
+        clock.now, handler.consent = 101, {"WebHook-Allowed-Origin": "*"}
+        assert await protection.problem(f"{handler.url}/validate") is None

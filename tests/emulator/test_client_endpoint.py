@@ -288,7 +288,7 @@ async def test_a_client_that_answers_no_ping_is_dropped(start_service: StartServ
     service = await start_service(ping_interval=0.1)
     url = f"{service.url}/client/hubs/chat?access_token={service.token()}"
     async with service.session.ws_connect(url, autoping=False) as socket:
-        assert (await socket.receive()).type is aiohttp.WSMsgType.PING
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.PING
         assert (await handler.wait_for("disconnected")).body == b'{"reason":"PingTimeout"}'
 
 
@@ -297,4 +297,25 @@ async def test_stopping_closes_clients_with_1001(service: Service) -> None:
     stopping = asyncio.create_task(service.emulator.stop())
     assert (await first.close_code())[0] == 1001
     assert (await second.close_code())[0] == 1001
+    await stopping
+
+
+async def test_a_token_with_many_groups_fits_in_the_url(service: Service) -> None:
+    groups = [f"group-{number}" for number in range(1000)]
+    await service.connect(groups=groups)
+    assert (await service.rest("HEAD", "/groups/group-999"))[0] == 200
+
+
+async def test_a_client_that_connects_while_the_service_stops_is_closed(
+    service: Service, handler: RecordingHandler
+) -> None:
+    gate = asyncio.Event()
+    handler.script["connect"] = [Answer(204), Answer(204, gate=gate)]
+    first = await service.connect()
+    late = asyncio.create_task(service.simple())
+    await handler.wait_for("connect", 2)
+    stopping = asyncio.create_task(service.emulator.stop())
+    assert (await first.close_code())[0] == 1001
+    gate.set()
+    assert (await (await late).close_code())[0] == 1001
     await stopping

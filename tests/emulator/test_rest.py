@@ -1,5 +1,7 @@
 """The REST data plane: statuses, error bodies and headers, over raw HTTP."""
 
+import asyncio
+import gzip
 import json
 import time
 from typing import Any
@@ -287,6 +289,7 @@ async def test_a_name_in_the_path_is_decoded_once(service: Service, encoded: str
         ("/:send?api-version=2021-10-01", b"x", "text/plain", 202),
         ("/groups/%20/:send", b"x", "text/plain", 400),
         ("/groups//:send", b"x", "text/plain", 400),
+        ("/users//:send", b"x", "text/plain", 400),
         (f"/groups/{'g' * 1025}/:send", b"x", "text/plain", 400),
     ],
 )
@@ -301,6 +304,27 @@ async def test_a_send_has_its_status(service: Service, path: str, body: bytes, c
 async def test_a_filter_is_refused_in_words(service: Service) -> None:
     _, _, problem = await service.rest("POST", "/:send?filter=x", body=b"x")
     assert "not supported yet" in problem["message"]
+
+
+async def test_a_body_that_grows_over_the_limit_is_400(service: Service) -> None:
+    body = gzip.compress(b"x" * (1024 * 1024 + 1))
+    assert (await service.rest("POST", "/:send", body=body, headers={"Content-Encoding": "gzip"}))[0] == 400
+
+
+async def test_a_caller_who_goes_away_within_a_body_disturbs_nobody(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket = await service.connect()
+    url = URL(f"{service.url}/api/hubs/chat/:send")
+    _, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\n"
+    writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nhalf".encode())
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.transport.abort()
+    await asyncio.sleep(0.05)
+    await socket.assert_alive()
+    assert "defect" not in caplog.text
 
 
 async def test_a_body_without_length_is_400(service: Service) -> None:

@@ -210,6 +210,7 @@ async def test_what_a_client_sent_before_it_went_still_counts(handler: Recording
     await socket.send({"type": "event", "event": "a", "data": 2})
     await handler.wait_for("a")
     await socket.raw.close(code=1000, message=b"bye now")
+    assert (await service.rest("HEAD", "/connections/conn-1"))[0] == 404
     gate.set()
     last = await handler.wait_for("disconnected")
     assert last.body == b'{"reason":"bye now"}'
@@ -300,6 +301,19 @@ async def test_a_handler_that_is_not_there_fails_the_upgrade(
     assert (await service.refused(f"/client/hubs/chat?access_token={service.token()}"))[0] == 500
     assert "http://127.0.0.1:9/api" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_a_key_in_the_url_of_a_handler_is_not_logged(
+    handler: RecordingHandler, start_service: StartService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    service = await start_service(event_handlers={"chat": [EventHandler(f"{handler.url}/api?code=secret")]})
+    socket = await service.connect()
+    handler.script["a"] = [Answer(500), Answer(400)]
+    await socket.request(type="event", event="a", data=1, ackId=1)
+    assert handler.events("a")[0].path == "/api?code=secret"
+    assert "RETRY" in caplog.text
+    assert "code=secret" not in "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("local"))
 
 
 async def test_a_handler_that_does_not_answer_in_time_is_not_asked_again(

@@ -1,0 +1,42 @@
+"""Access tokens, without a server."""
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from local.webpubsub.tokens import TokenError, bearer_token, origins, verify_token
+from tests.emulator.fakes import PRIMARY_KEY
+
+URL = "http://localhost:8080/client/hubs/chat"
+
+
+@pytest.mark.parametrize("claims", [{"aud": URL}, {"exp": time.time() + 60}])
+def test_a_token_must_say_for_whom_and_until_when(claims: dict[str, Any]) -> None:
+    with pytest.raises(TokenError, match="missing"):
+        verify_token(jwt.encode(claims, PRIMARY_KEY), [PRIMARY_KEY], [URL])
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_only_hs256_is_accepted(algorithm: str) -> None:
+    token = jwt.encode({"aud": URL, "exp": time.time() + 60}, PRIMARY_KEY * 2, algorithm=algorithm)
+    with pytest.raises(TokenError, match="alg"):
+        verify_token(token, [PRIMARY_KEY * 2], [URL])
+
+
+def test_one_of_several_audiences_is_enough() -> None:
+    token = jwt.encode({"aud": ["x", URL], "exp": time.time() + 60}, PRIMARY_KEY)
+    assert verify_token(token, [PRIMARY_KEY], [URL])["aud"] == ["x", URL]
+
+
+@pytest.mark.parametrize(
+    ("value", "token"), [("Bearer t", "t"), ("bearer  t ", "t"), ("Bearer ", None), ("Basic t", None), ("t", None)]
+)
+def test_the_bearer_token_is_found(value: str, token: str | None) -> None:
+    assert bearer_token({"Authorization": value}) == token
+
+
+def test_a_service_behind_another_host_has_several_origins() -> None:
+    assert origins("http://localhost:8080", {"Host": "LOCALHOST:8080"}) == ["http://localhost:8080"]
+    assert origins("http://localhost:8080", {"Host": "h"}) == ["http://localhost:8080", "https://h", "http://h"]
