@@ -19,6 +19,20 @@ from local.webpubsub.upstream import MAX_HEADER_BYTES, Upstream
 _SHUTDOWN_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
+_http_log = logging.getLogger(f"{__name__}.http")
+
+
+class _WithoutTraceback(logging.Filter):
+    """What aiohttp cannot parse is its sender's mistake, not ours; and its text may hold a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, but bare."""
+        record.exc_info = None
+        return True
+
+
+_http_log.addFilter(_WithoutTraceback())
+
 
 class PortTakenError(OSError):
     """Another program listens on the emulator's port."""
@@ -82,6 +96,7 @@ class Emulator:
         server = web.Server(
             self._handle,
             access_log=None,
+            logger=_http_log,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )

@@ -15,10 +15,11 @@ from aiohttp import web
 from local.webpubsub import names
 from local.webpubsub import rest_operations as operations
 from local.webpubsub.hub import Hub, Hubs
-from local.webpubsub.rest_operations import Call, Operation, RestError, bad_request
+from local.webpubsub.rest_call import NEWEST_API_VERSION, Call, RestError, bad_request
+from local.webpubsub.rest_operations import Operation
 from local.webpubsub.tokens import TokenError, bearer_token, origins, verify_token
 
-API_VERSIONS: Final = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", operations.NEWEST_API_VERSION)
+API_VERSIONS: Final = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", NEWEST_API_VERSION)
 
 # Literals and parameters take turns in every path below a hub, so (method, literals, number of parameters) is a route.
 _ROUTES: Final[dict[tuple[str, str, int], Operation]] = {

@@ -5,8 +5,7 @@ An operation gets the hub and the call, and returns a response; problems are rai
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -17,16 +16,9 @@ from local.webpubsub import names
 from local.webpubsub.client_protocol import OutgoingMessage
 from local.webpubsub.connection import Connection
 from local.webpubsub.hub import Hub
-from local.webpubsub.messages import (
-    MAX_MESSAGE_BYTES,
-    MessageBodyError,
-    Payload,
-    UnsupportedContentTypeError,
-    metadata_from_headers,
-    parse_json,
-    payload_from_http,
-)
+from local.webpubsub.messages import MessageBodyError, parse_json
 from local.webpubsub.permissions import GroupRights, Permission, TooManyRulesError
+from local.webpubsub.rest_call import NEWEST_API_VERSION, Call, RestError, bad_request
 
 _MAX_TTL_SECONDS: Final = 300
 _MAX_PAGE_SIZE: Final = 200
@@ -37,77 +29,6 @@ _PERMISSIONS: Final = {
     "1": Permission.SEND_TO_GROUP,
     "2": Permission.JOIN_LEAVE_GROUP,
 }
-
-
-class RestError(Exception):
-    """An operation that did not happen: the status, the service's error code and a sentence."""
-
-    def __init__(self, status: int, code: str, message: str, target: str | None = None) -> None:
-        """Keep what the error body needs."""
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.target = target
-
-
-def bad_request(message: str) -> RestError:
-    """The error of a caller who asks for what cannot be."""
-    return RestError(400, "Error.BadRequest", message)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request: the parameters of its path, decoded, its query, and the absolute URL without the query."""
-
-    request: web.BaseRequest
-    parameters: Sequence[str]
-    query: dict[str, list[str]]
-    url: str
-
-    def value(self, name: str) -> str | None:
-        """A query parameter; of several the last, and empty is absent."""
-        return self.query.get(name, [""])[-1] or None
-
-    def integer(self, name: str, minimum: int, maximum: int) -> int | None:
-        """A query parameter as an integer between two bounds."""
-        value = self.value(name)
-        if value is None:
-            return None
-        if not (value.isascii() and value.isdecimal() and len(value) <= 10 and minimum <= int(value) <= maximum):
-            raise bad_request(f"{name} must be an integer from {minimum} to {maximum}.")
-        return int(value)
-
-    def excluded(self) -> frozenset[str]:
-        """The connections that the operation leaves out."""
-        return frozenset(self.query.get("excluded", ()))
-
-    def refuse_filter(self) -> None:
-        """Ignoring a filter would reach connections it was meant to leave out."""
-        if self.value("filter") is not None:
-            raise bad_request("The parameter 'filter' is not supported yet by this emulator; leave it away.")
-
-    async def body(self) -> bytes:
-        """The body, whose length must be announced and at most 1 MiB."""
-        length = self.request.content_length
-        if length is None or length > MAX_MESSAGE_BYTES:
-            raise bad_request("Invalid Content-Length header.")
-        try:
-            return await self.request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise bad_request(f"The body is larger than {MAX_MESSAGE_BYTES} bytes when it is decompressed.") from None
-
-    async def payload(self) -> Payload:
-        """The body as a message."""
-        headers = self.request.headers
-        metadata = metadata_from_headers(headers.items())
-        if problem := names.metadata_problem(metadata):
-            raise bad_request(problem)
-        try:
-            return payload_from_http(headers.get("Content-Type"), await self.body(), metadata)
-        except UnsupportedContentTypeError as error:
-            raise RestError(415, "Error.UnsupportedMediaType", str(error)) from None
-        except MessageBodyError as error:
-            raise bad_request(str(error)) from None
 
 
 Operation = Callable[[Hub, Call], Awaitable[web.Response]]
@@ -292,9 +213,6 @@ async def check_permission(hub: Hub, call: Call) -> web.Response:
         if rights.allows_all() if group is None else rights.allows(_group(group)):
             return web.Response(status=200)
     raise RestError(404, "Info.Connection.NotExisted", "The connection does not have the permission.", "Connection")
-
-
-NEWEST_API_VERSION: Final = "2024-12-01"
 
 
 def _connection(hub: Hub, connection_id: str) -> Connection:

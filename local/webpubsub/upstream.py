@@ -198,7 +198,7 @@ class Upstream:
             try:
                 await response.content.readexactly(MAX_ANSWER_BYTES + 1)
             except asyncio.IncompleteReadError as whole:
-                cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+                cookies = {name: cookie.coded_value for name, cookie in response.cookies.items()}
                 return _Answer(response.status, response.headers, whole.partial, cookies)
             response.close()
             return None

@@ -327,6 +327,35 @@ async def test_a_caller_who_goes_away_within_a_body_disturbs_nobody(
     assert "defect" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"nonsense\r\n\r\n",
+        b"FOO /client/hubs/chat?access_token=secret HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /api/hubs/chat/:send?access_token=secret HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /api/hubs/chat/:send?access_token=secret HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_400_without_a_trace(
+    service: Service, caplog: pytest.LogCaptureFixture, request_bytes: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(service.url).port)
+    writer.write(request_bytes)
+    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"400"
+    writer.close()
+    assert "Traceback" not in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_a_compressed_body_that_is_not_compressed_is_400(service: Service) -> None:
+    url = URL(f"{service.url}/api/hubs/chat/:send")
+    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n"
+    writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nnonsense!".encode())
+    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"400"
+    writer.close()
+
+
 async def test_a_body_without_length_is_400(service: Service) -> None:
     async def chunks() -> Any:
         yield b"x"
