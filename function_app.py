@@ -24,14 +24,12 @@ for sdk in ("azure.core", "azure.identity"):
     logging.getLogger(sdk).setLevel(logging.WARNING)
 
 
-def build(settings: Settings) -> func.FunctionApp:
+def build(settings: Settings, store: TableStore, service: Service) -> func.FunctionApp:
     """Make the app with all its routes."""
     app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     by_key = settings.client_auth is ClientAuth.FUNCTION_KEY
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
-    store = TableStore(settings.hub, settings.storage)
-    service = Service(settings.hub, settings.endpoints[0])
     proof = AccessKeyAuthenticator(settings.access_keys) if settings.access_keys else UnauthenticatedEventsAllowed()
     handler = WebPubSubEventHandler(settings.hub, [proof], allowed_origins=settings.allowed_origins)
     events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
@@ -95,4 +93,6 @@ except SettingsError as problems:
     app = refuse(problems)
 else:
     warn(configured)
-    app = build(configured)
+    app = build(
+        configured, TableStore(configured.hub, configured.storage), Service(configured.hub, configured.endpoints[0])
+    )

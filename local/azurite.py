@@ -16,7 +16,7 @@ from local.node_tools import ensure_node, ensure_packages
 __all__ = ["ACCOUNT_KEY", "Azurite", "azurite_command", "free_port", "table_connection_string"]
 
 # The account of every storage emulator; public, so it protects nothing.
-ACCOUNT_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoMGMw=="
+ACCOUNT_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _START_SECONDS: Final = 60
 
 

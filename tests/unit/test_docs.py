@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import function_app
+from chat.service import Service
 from chat.settings import Settings
+from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +75,9 @@ def test_the_routes_table_has_every_route_with_its_methods() -> None:
     for route, methods in re.findall(r"^\| `api/([^`]*)` \| ([A-Z, ]+) \|", README, re.MULTILINE):
         documented[route] = set(methods.split(", "))
     served = {}
-    for function in function_app.build(Settings.from_env(GOOD)).get_functions():
+    settings = Settings.from_env(GOOD)
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    for function in function_app.build(settings, store, service).get_functions():
         trigger = function.get_dict_repr()["bindings"][0]
         served[trigger["route"]] = {getattr(method, "value", method) for method in trigger["methods"]}
     assert documented == served

@@ -1,0 +1,5 @@
+"""Stands in for `func start` where Core Tools are not installed; `python -m local.functions_host` serves an app."""
+
+from local.functions_host.host import FunctionsHost, PortTakenError
+
+__all__ = ["FunctionsHost", "PortTakenError"]

@@ -1,0 +1,190 @@
+"""The whole system in one process, but for Azurite: local Web PubSub, Functions host, our app."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest_asyncio
+
+import function_app
+from chat.service import Service
+from chat.settings import Settings
+from chat.table_store import TableStore
+from local.azurite import Azurite, free_port
+from local.functions_host import FunctionsHost
+from local.webpubsub import Emulator, EmulatorSettings
+from local.webpubsub.event_handlers import EventHandler
+from webpubsub_handler.protocol.signature import sign
+
+SECONDS = 20
+ACCESS_KEY = "a-key-of-the-tests-long-enough-for-HS256"
+
+
+class Client:
+    """A client of the JSON subprotocol that shows every frame."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._ack_ids = itertools.count(1)
+        self._messages: deque[Any] = deque()
+
+    async def next(self) -> Any:
+        """Give the next frame; a chat message is kept for ``message``, too."""
+        async with asyncio.timeout(SECONDS):
+            frame = json.loads(await self._socket.receive_str())
+        if _data_type(frame) == "message":
+            self._messages.append(frame["data"])
+        return frame
+
+    async def until(self, wanted: Callable[[Any], bool]) -> Any:
+        """Give the next frame of a kind and pass over others."""
+        while not wanted(frame := await self.next()):
+            pass
+        return frame
+
+    async def message(self) -> Any:
+        """Give the next chat message, also one that came while something else was awaited."""
+        while not self._messages:
+            await self.next()
+        return self._messages.popleft()
+
+    async def send(self, data: Any, data_type: str = "text") -> Any:
+        """Send a message and give its ack and what was replied before it."""
+        ack_id = next(self._ack_ids)
+        frame = {"type": "event", "event": "message", "ackId": ack_id, "dataType": data_type, "data": data}
+        await self._socket.send_json(frame)
+        replies = []
+        while (received := await self.next()).get("ackId") != ack_id:
+            if _data_type(received) == "error":
+                replies.append(received["data"])
+        return received, replies
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+def _data_type(frame: Any) -> Any:
+    data = frame.get("data")
+    return data.get("type") if isinstance(data, dict) else None
+
+
+@dataclass
+class System:
+    """What a user has after ``python dev.py run``."""
+
+    url: str
+    emulator: Emulator
+    http: aiohttp.ClientSession
+    _clients: list[Client] = field(default_factory=list)
+
+    async def get(self, route: str, **query: object) -> tuple[int, Any]:
+        """GET a route; give the status and the JSON."""
+        async with self.http.get(f"{self.url}/api/{route}", params=[(k, str(v)) for k, v in query.items()]) as answer:
+            return answer.status, await answer.json()
+
+    async def history(self, room: str, **query: object) -> list[Any]:
+        """Give one page of a room's messages, newest first."""
+        status, page = await self.get("messages", room=room, **query)
+        assert status == 200, page
+        return list(page["messages"])
+
+    async def connect(self, room: str | None, user: str) -> Client:
+        """Negotiate and connect; returns when the room knows of it."""
+        query = {"userId": user} | ({} if room is None else {"room": room})
+        _, access = await self.get("negotiate", **query)
+        socket = await self.http.ws_connect(access["url"], protocols=["json.webpubsub.azure.v1"])
+        client = Client(socket)
+        self._clients.append(client)
+        await client.until(lambda frame: frame.get("event") == "connected")
+        if room is not None:
+            await client.until(lambda f: _data_type(f) == "presence" and f["data"]["userId"] == user)
+        return client
+
+    async def post_event(
+        self,
+        body: bytes = b"hello",
+        *,
+        room: str | None = "lobby",
+        connection_id: str = "conn-42",
+        event_id: str = "7",
+        drop: Iterable[str] = (),
+        **changes: str,
+    ) -> tuple[int, bytes]:
+        """Post a message event as the service does; ``changes`` set headers (``_`` is ``-``), ``drop`` removes some."""
+        headers = {
+            "Content-Type": "text/plain",
+            "WebHook-Request-Origin": "localhost",
+            "ce-specversion": "1.0",
+            "ce-awpsversion": "1.0",
+            "ce-type": "azure.webpubsub.user.message",
+            "ce-source": f"/hubs/chat/client/{connection_id}",
+            "ce-id": event_id,
+            "ce-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "ce-signature": sign(ACCESS_KEY, connection_id),
+            "ce-userId": "ana",
+            "ce-connectionId": connection_id,
+            "ce-hub": "chat",
+            "ce-eventName": "message",
+        }
+        if room is not None:
+            headers["ce-connectionState"] = base64.b64encode(json.dumps({"room": room}).encode()).decode()
+        headers |= {name.replace("_", "-"): value for name, value in changes.items()}
+        sent = {name: value for name, value in headers.items() if name not in drop}
+        async with self.http.post(f"{self.url}/api/eventhandler/message", data=body, headers=sent) as answer:
+            return answer.status, await answer.read()
+
+
+StartSystem = Callable[..., Awaitable[System]]
+
+
+@pytest_asyncio.fixture
+async def start_system(azurite: Azurite) -> AsyncIterator[StartSystem]:
+    """A function that starts the system; its arguments are settings, ``azurite`` takes another storage."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            storage: Azurite = azurite, retry_delays: Sequence[float] = (0.05, 0.1, 0.2), **changes: str
+        ) -> System:
+            app_port, port = free_port(), free_port()
+            template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
+            settings = Settings.from_env(
+                {
+                    "AzureWebJobsStorage": storage.connection_string,
+                    "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey={ACCESS_KEY};Version=1.0;",
+                    "CLIENT_AUTH": "anonymous",
+                }
+                | changes
+            )
+            emulator = Emulator(
+                EmulatorSettings(
+                    port=port,
+                    access_key=ACCESS_KEY,
+                    event_handlers={"chat": [EventHandler(template)]},
+                    retry_delays=retry_delays,
+                )
+            )
+            store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+            stack.push_async_callback(store.close)
+            stack.push_async_callback(service.close)
+            app = function_app.build(settings, store, service)
+            host = await stack.enter_async_context(FunctionsHost(app, port=app_port))
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            await stack.enter_async_context(emulator)
+            return System(host.url, emulator, http)
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def system(start_system: StartSystem) -> System:
+    return await start_system()

@@ -1,0 +1,178 @@
+"""The promises of the README, each against the running system."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chat.settings import MAX_MESSAGE_BYTES_LIMIT
+from local.azurite import Azurite
+
+
+async def test_a_message_is_stored_and_reaches_the_others_of_its_room(system: Any) -> None:
+    ana, ben = await system.connect("p1", "ana"), await system.connect("p1", "ben")
+    ack, _ = await ana.send("Grüße, 世界 👋")
+    assert ack["success"]
+    received = await ben.message()
+    assert (received["from"], received["room"], received["data"]) == ("ana", "p1", "Grüße, 世界 👋")
+    assert await system.history("p1") == [received]
+
+
+async def test_a_message_does_not_reach_another_room(system: Any) -> None:
+    ana, ben = await system.connect("p2-a", "ana"), await system.connect("p2-b", "ben")
+    await ana.send("not for ben")
+    await ben.send("for ben")
+    assert (await ben.message())["data"] == "for ben"
+
+
+async def test_without_a_room_a_message_is_for_the_whole_hub(system: Any) -> None:
+    ana, ben = await system.connect(None, "ana"), await system.connect("p3", "ben")
+    await ana.send("to all")
+    received = await ben.message()
+    assert (received["data"], received["room"]) == ("to all", None)
+    _, page = await system.get("messages", limit=1)
+    assert page["messages"] == [received]
+
+
+@pytest.mark.parametrize(
+    ("data", "data_type"),
+    [("text", "text"), ({"a": [1, None]}, "json"), ("a string", "json"), (0, "json"), ("AAEC/w==", "binary")],
+)
+async def test_every_data_type_arrives_as_it_was_sent(system: Any, data: object, data_type: str) -> None:
+    room = f"p4-{data_type}-{data}"
+    client = await system.connect(room, "ana")
+    await client.send(data, data_type)
+    received = await client.message()
+    assert (received["data"], received["dataType"]) == (data, data_type)
+    assert await system.history(room) == [received]
+
+
+async def test_an_unsigned_event_is_401_and_no_row(system: Any) -> None:
+    status, body = await system.post_event(room="p5", drop=["ce-signature"])
+    assert status == 401
+    assert b"signature" not in body
+    assert await system.history("p5") == []
+
+
+@pytest.mark.parametrize(
+    "signature", ["", "sha256=", "sha256=00", "sha256=" + "0" * 64, ",".join(["sha256=00"] * 3000)]
+)
+async def test_a_wrong_signature_is_401_and_no_row(system: Any, signature: str) -> None:
+    status, _ = await system.post_event(room="p6", ce_signature=signature)
+    assert status in (400, 401)
+    assert await system.history("p6") == []
+
+
+async def test_a_signature_of_another_connection_is_401(system: Any) -> None:
+    status, _ = await system.post_event(room="p7", ce_connectionId="conn-43")
+    assert status == 401
+    assert await system.history("p7") == []
+
+
+async def test_a_redelivered_event_is_one_row_and_two_broadcasts_with_one_id(system: Any) -> None:
+    ben = await system.connect("p8", "ben")
+    first = await system.post_event(b"once", room="p8", ce_time="2026-11-24T09:30:00Z")
+    again = await system.post_event(b"once", room="p8", ce_time="2026-11-24T09:30:00Z")
+    assert first == again == (204, b"")
+    one, two = await ben.message(), await ben.message()
+    assert one == two
+    assert await system.history("p8") == [one]
+
+
+async def test_storage_down_is_a_failed_ack_and_then_one_row_when_it_is_back(start_system: Any, tmp_path: Path) -> None:
+    async with Azurite(tmp_path) as storage:
+        system = await start_system(storage=storage)
+        ana = await system.connect("p9", "ana")
+        await storage.stop()
+        ack, _ = await ana.send("lost?")
+        assert not ack["success"]
+        assert ack["error"]["name"] == "InternalServerError"
+        await storage.start()
+        ack, _ = await ana.send("found")
+        assert ack["success"]
+        assert [message["data"] for message in await system.history("p9")] == ["found"]
+
+
+async def test_storage_that_comes_back_while_the_service_retries_stores_the_message_once(
+    start_system: Any, tmp_path: Path
+) -> None:
+    async with Azurite(tmp_path) as storage:
+        system = await start_system(storage=storage, retry_delays=(1, 2, 4))
+        ana = await system.connect("p10", "ana")
+        await storage.stop()
+        sending = asyncio.create_task(ana.send("late"))
+        await storage.start()
+        ack, _ = await sending
+        assert ack["success"]
+        assert [message["data"] for message in await system.history("p10")] == ["late"]
+
+
+async def test_service_down_is_503_with_the_row_kept_and_redelivery_broadcasts_it(system: Any) -> None:
+    time = "2026-11-24T09:30:00Z"
+    await system.emulator.stop()
+    status, body = await system.post_event(b"kept", room="p11", ce_time=time)
+    assert (status, body) == (503, b"Try again.")
+    kept = await system.history("p11")
+    assert [message["data"] for message in kept] == ["kept"]
+
+
+@pytest.mark.parametrize(("data", "code"), [("", "empty"), ("x" * 65537, "too_large")], ids=["empty", "too large"])
+async def test_a_user_s_mistake_is_told_to_the_sender_alone(system: Any, data: str, code: str) -> None:
+    ana, ben = await system.connect("p12", "ana"), await system.connect("p12", "ben")
+    ack, replies = await ana.send(data)
+    assert ack["success"]
+    assert [reply["code"] for reply in replies] == [code]
+    await ana.send("next")
+    assert (await ben.message())["data"] == "next"
+    assert [message["data"] for message in await system.history("p12")][:1] == ["next"]
+
+
+async def test_messages_of_one_connection_keep_their_order(system: Any) -> None:
+    ana, ben = await system.connect("p13", "ana"), await system.connect("p13", "ben")
+    texts = [f"number {number}" for number in range(40)]
+    for text in texts:
+        await ana.send(text)
+    assert [(await ben.message())["data"] for _ in texts] == texts
+    stored = await system.history("p13", limit=200)
+    assert [message["data"] for message in reversed(stored)] == texts
+    assert [message["id"] for message in reversed(stored)] == sorted(message["id"] for message in stored)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b"a" * MAX_MESSAGE_BYTES_LIMIT),
+        ("text/plain", "é".encode() * (MAX_MESSAGE_BYTES_LIMIT // 2)),
+        ("application/json", b'"' + b"a" * (MAX_MESSAGE_BYTES_LIMIT - 2) + b'"'),
+        ("application/octet-stream", bytes(range(256)) * (MAX_MESSAGE_BYTES_LIMIT // 256)),
+    ],
+    ids=["ascii", "utf-8", "json", "binary"],
+)
+async def test_the_largest_message_is_stored_read_and_broadcast_unchanged(
+    start_system: Any, content_type: str, body: bytes
+) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES=str(MAX_MESSAGE_BYTES_LIMIT))
+    room = f"p14-{content_type}-{body[:2]!r}"
+    ben = await system.connect(room, "ben")
+    assert await system.post_event(body, room=room, Content_Type=content_type) == (204, b"")
+    received = await ben.message()
+    data = received["data"]
+    decoders = {"text": str.encode, "json": lambda value: json.dumps(value).encode(), "binary": base64.b64decode}
+    assert decoders[received["dataType"]](data) == body
+    assert await system.history(room, limit=1) == [received]
+
+
+async def test_no_exception_text_reaches_a_client(start_system: Any, tmp_path: Path) -> None:
+    async with Azurite(tmp_path) as storage:
+        system = await start_system(storage=storage)
+        await storage.stop()
+        assert await system.post_event(room="p15") == (503, b"Try again.")
+        status, body = await system.get("messages", room="p15")
+        assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again."})
+        status, body = await system.get("health")
+        assert (status, body) == (503, {"status": "unhealthy", "storage": "unavailable", "webpubsub": "ok"})
