@@ -87,6 +87,8 @@ async def _serve(folder: Path, settings: HostSettings, address: str, port: int) 
     async with FunctionsHost(app, settings=settings, address=address, port=port) as host:
         _list_functions(host)
         await stopped.wait()
+        # An app has no hook to close its clients in, so what asyncio says of them is nobody's mistake.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     return 0
 
 

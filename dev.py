@@ -1,0 +1,145 @@
+"""Two commands for everything: ``python dev.py run`` and ``python dev.py test``.
+
+Standard library only: this runs before anything is installed. It makes ``.venv``, installs what the command needs
+(again only when the requirements change), and goes on inside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+LEAST_PYTHON = (3, 11)
+CODE = ("function_app.py", "dev.py", "webpubsub_handler", "chat", "local", "benchmarks", "tests")
+
+
+def python() -> Path:
+    """Give the Python of the virtual environment."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def fingerprint(requirements: Path) -> str:
+    """Give a hash of a requirements file, of those it includes, and of this Python."""
+    text = requirements.read_text(encoding="utf-8")
+    parts = [sys.version, text]
+    parts += [fingerprint(ROOT / name) for name in re.findall(r"^-r (\S+)", text, re.MULTILINE)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def ensure_environment(requirements: Path) -> None:
+    """Make the virtual environment and install the requirements, unless it was done for just these."""
+    marker = VENV / f"{requirements.stem}.installed"
+    wanted = fingerprint(requirements)
+    if python().exists() and marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
+        return
+    if not python().exists():
+        print("Making the virtual environment .venv …", flush=True)
+        venv.create(VENV, with_pip=True, clear=VENV.exists())
+    print(f"Installing {requirements.name} (once, and when it changes) …", flush=True)
+    install(requirements)
+    marker.write_text(wanted, encoding="utf-8")
+
+
+def install(requirements: Path) -> None:
+    """Run pip, and show one line for each package that it gets."""
+    command = [str(python()), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    ) as pip:
+        lines = []
+        for line in pip.stdout or ():
+            lines.append(line)
+            if line.startswith(("Collecting ", "Installing ")):
+                print(f"  {line.strip()[:100]}", flush=True)
+    if pip.returncode:
+        sys.exit(f"{''.join(lines[-20:])}Error: pip could not install {requirements.name}; its last lines are above.")
+
+
+def run(arguments: list[str]) -> int:
+    """Start the whole system; what it takes is told by ``python dev.py run --help``."""
+    ensure_environment(ROOT / "requirements-local.txt")
+    return call("-m", "local.stack", *arguments)
+
+
+def call(*arguments: str) -> int:
+    """Run the environment's Python in its place and give its exit status; Ctrl+C is the child's to handle."""
+    with subprocess.Popen([str(python()), *arguments], cwd=ROOT) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def test(arguments: list[str]) -> int:
+    """Run lint, types, import rules and tests, all of them even when one fails, and sum up."""
+    parser = argparse.ArgumentParser(prog="python dev.py test", description=test.__doc__)
+    parser.add_argument("pytest", nargs="*", help="what pytest shall run, and its flags after -- (default: everything)")
+    wanted = parser.parse_args(arguments).pytest
+    ensure_environment(ROOT / "requirements-dev.txt")
+    if call("-m", "local.node_tools"):
+        return 1
+    report = ROOT / ".local" / "pytest.txt"
+    steps = {
+        "lint": ["-m", "ruff", "check", *CODE],
+        "format": ["-m", "ruff", "format", "--check", *CODE],
+        "types": ["-m", "mypy", *CODE],
+        "tests": ["-m", "pytest", *wanted],
+    }
+    results = {}
+    for name, command in steps.items():
+        print(f"\n== {name}: python {' '.join(command)}", flush=True)
+        start = time.monotonic()
+        status = run_tests(command, report) if name == "tests" else call(*command)
+        results[name] = (status, time.monotonic() - start)
+    print("\n== summary")
+    for name, (status, seconds) in results.items():
+        print(f"  {name:<8}{'ok' if status == 0 else 'FAILED':<8}{seconds:6.1f} s")
+    print(counts(report))
+    return int(any(status for status, _ in results.values()))
+
+
+def run_tests(command: list[str], report: Path) -> int:
+    """Run pytest and keep a report beside its output, for the last line of the summary."""
+    report.parent.mkdir(exist_ok=True)
+    report.unlink(missing_ok=True)
+    return call(*command, f"--junit-xml={report}")
+
+
+def counts(report: Path) -> str:
+    """Sum up a report in the plain form ``N passed, N failed``."""
+    found = re.search(r"<testsuite [^>]*>", report.read_text(encoding="utf-8")) if report.is_file() else None
+    if found is None:
+        return "0 passed, 1 failed"
+    numbers = {key: int(value) for key, value in re.findall(r'\b(errors|failures|skipped|tests)="(\d+)"', found[0])}
+    failed = numbers["errors"] + numbers["failures"]
+    passed = numbers["tests"] - failed - numbers["skipped"]
+    skipped = f", {numbers['skipped']} skipped" if numbers["skipped"] else ""
+    return f"{passed} passed, {failed} failed{skipped}"
+
+
+def main() -> int:
+    """Read the command and do it."""
+    if sys.version_info < LEAST_PYTHON:
+        sys.exit(
+            f"Error: Python {'.'.join(map(str, LEAST_PYTHON))} or newer is needed; this is {sys.version.split()[0]}."
+        )
+    commands = {"run": run, "test": test}
+    parser = argparse.ArgumentParser(prog="python dev.py", description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("command", choices=commands, help="run: the whole system; test: every check")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on; see `python dev.py run --help`")
+    given = parser.parse_args()
+    return commands[given.command](given.arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
