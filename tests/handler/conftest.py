@@ -1,0 +1,11 @@
+"""An event handler without functions; each test gives it its own."""
+
+import pytest
+
+from tests.wire import ACCESS_KEY
+from webpubsub_handler import AccessKeyAuthenticator, WebPubSubEventHandler
+
+
+@pytest.fixture
+def handler() -> WebPubSubEventHandler:
+    return WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["localhost"])

@@ -1,0 +1,152 @@
+import json
+from typing import Any
+
+import pytest
+
+from tests.wire import event
+from webpubsub_handler import (
+    ConnectEventRequest,
+    ConnectEventResponse,
+    ConnectionState,
+    ConnectionStateError,
+    DataType,
+    EventErrorResponse,
+    HttpResponse,
+    UserEventResponse,
+)
+from webpubsub_handler.protocol.decode import decode
+from webpubsub_handler.protocol.encode import encode_connect, encode_error, encode_user_event
+
+
+def connecting() -> ConnectEventRequest:
+    request = decode(event("quirks/connect_anonymous"))
+    assert isinstance(request, ConnectEventRequest)
+    return request
+
+
+def replied(data: Any, data_type: DataType | None = None) -> HttpResponse:
+    return encode_user_event(ConnectionState(), UserEventResponse(data, data_type))
+
+
+@pytest.mark.parametrize("response", [None, ConnectEventResponse()])
+def test_a_connection_is_accepted_with_204_when_there_is_nothing_to_say(response: ConnectEventResponse | None) -> None:
+    assert encode_connect(connecting(), response) == HttpResponse(204)
+
+
+def test_an_accepted_connection_gets_only_what_was_given() -> None:
+    response = encode_connect(connecting(), ConnectEventResponse(groups=("lobby",)))
+
+    assert response.status == 200
+    assert response.headers == {"Content-Type": "application/json"}
+    assert json.loads(response.body) == {"groups": ["lobby"]}
+
+
+def test_an_accepted_connection_gets_user_groups_roles_and_subprotocol_under_the_services_names() -> None:
+    answer = ConnectEventResponse(
+        user_id="ünal", groups=["a", "b"], roles=["webpubsub.sendToGroup.a"], subprotocol="chat.v1"
+    )
+
+    assert json.loads(encode_connect(connecting(), answer).body) == {
+        "userId": "ünal",
+        "groups": ["a", "b"],
+        "roles": ["webpubsub.sendToGroup.a"],
+        "subprotocol": "chat.v1",
+    }
+
+
+def test_empty_groups_are_said_as_they_differ_from_none() -> None:
+    response = encode_connect(connecting(), ConnectEventResponse(groups=[]))
+
+    assert json.loads(response.body) == {"groups": []}
+
+
+@pytest.mark.parametrize("subprotocol", ["chat.v3", "CHAT.V1", ""])
+def test_a_subprotocol_that_was_not_offered_is_an_error(subprotocol: str) -> None:
+    with pytest.raises(ValueError, match="was not offered by the client"):
+        encode_connect(connecting(), ConnectEventResponse(subprotocol=subprotocol))
+
+
+def test_a_state_that_is_set_on_connect_goes_into_the_header_without_a_body() -> None:
+    request = connecting()
+    request.context.state["room"] = "lobby"
+
+    assert encode_connect(request, None) == HttpResponse(204, {"ce-connectionState": "eyJyb29tIjoibG9iYnkifQ=="})
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "body"),
+    [
+        ("héllo", "text/plain; charset=utf-8", "héllo".encode()),
+        (b"\x00\xff", "application/octet-stream", b"\x00\xff"),
+        ({"a": [1, None]}, "application/json", b'{"a":[1,null]}'),
+        ([1, 2], "application/json", b"[1,2]"),
+        (7, "application/json", b"7"),
+        (False, "application/json", b"false"),
+        (None, "application/json", b"null"),
+    ],
+)
+def test_the_data_type_of_a_reply_follows_the_data(data: Any, content_type: str, body: bytes) -> None:
+    assert replied(data) == HttpResponse(200, {"Content-Type": content_type}, body)
+
+
+@pytest.mark.parametrize(
+    ("data", "data_type", "body"),
+    [
+        ("x", DataType.TEXT, b"x"),
+        ("x", DataType.JSON, b'"x"'),
+        ("", DataType.JSON, b'""'),
+        (b"x", DataType.BINARY, b"x"),
+    ],
+)
+def test_a_named_data_type_holds(data: Any, data_type: DataType, body: bytes) -> None:
+    assert replied(data, data_type).body == body
+
+
+@pytest.mark.parametrize(
+    ("data", "data_type"),
+    [(7, DataType.TEXT), (b"x", DataType.TEXT), ("x", DataType.BINARY), (b"x", DataType.JSON), (object(), None)],
+)
+def test_data_that_is_not_of_its_data_type_is_an_error(data: Any, data_type: DataType | None) -> None:
+    with pytest.raises(TypeError):
+        replied(data, data_type)
+
+
+@pytest.mark.parametrize("data", [float("nan"), float("inf"), [float("-inf")]])
+def test_a_number_that_json_does_not_know_is_an_error(data: Any) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        replied(data)
+
+
+@pytest.mark.parametrize("response", [None, UserEventResponse(""), UserEventResponse(b"")])
+def test_nothing_to_say_is_204_as_an_empty_200_could_become_a_frame(response: UserEventResponse | None) -> None:
+    assert encode_user_event(ConnectionState(), response) == HttpResponse(204)
+
+
+@pytest.mark.parametrize(("response", "status"), [(None, 204), (UserEventResponse("hi"), 200)])
+def test_a_changed_state_goes_with_the_answer(response: UserEventResponse | None, status: int) -> None:
+    state = ConnectionState()
+    state["a"] = 1
+
+    answer = encode_user_event(state, response)
+    assert answer.status == status
+    assert answer.headers["ce-connectionState"] == "eyJhIjoxfQ=="
+
+
+def test_a_state_that_cannot_be_carried_is_an_error() -> None:
+    state = ConnectionState()
+    state["a"] = object()
+
+    with pytest.raises(ConnectionStateError):
+        encode_user_event(state, None)
+
+
+def test_an_error_is_its_status_and_its_message_as_text() -> None:
+    response = encode_error(EventErrorResponse(403, "not for you"))
+
+    assert response == HttpResponse(403, {"Content-Type": "text/plain; charset=utf-8"}, b"not for you")
+
+
+@pytest.mark.parametrize("status", [0, 200, 204, 302, 399, 600])
+def test_an_error_response_has_the_status_of_an_error(status: int) -> None:
+    with pytest.raises(ValueError, match="400 to 599"):
+        EventErrorResponse(status)

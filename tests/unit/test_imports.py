@@ -1,0 +1,143 @@
+"""The rules between the rooms of the house: who may import what."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name: by which file, and whether only when a function is called."""
+
+    file: str
+    name: str
+    is_deferred: bool
+
+    def is_of(self, *packages: str) -> bool:
+        return any(f"{self.name}.".startswith(f"{package}.") for package in packages)
+
+    def is_by(self, *places: str) -> bool:
+        return self.file.startswith(places)
+
+
+def imports_of(source: str, file: str) -> Iterator[Import]:
+    def walk(node: ast.AST, is_deferred: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(file, alias.name, is_deferred)
+        elif isinstance(node, ast.ImportFrom):
+            package = [*Path(file).parent.parts][: len(Path(file).parent.parts) - node.level + 1] if node.level else []
+            for alias in node.names:
+                yield Import(file, ".".join([*package, *filter(None, [node.module]), alias.name]), is_deferred)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, is_deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+    return walk(ast.parse(source), is_deferred=False)
+
+
+def all_imports() -> list[Import]:
+    rooms = [path for room in ("webpubsub_handler", "chat", "local") for path in (ROOT / room).rglob("*.py")]
+    return [
+        found
+        for path in [*rooms, ROOT / "function_app.py"]
+        for found in imports_of(path.read_text("utf-8"), path.relative_to(ROOT).as_posix())
+    ]
+
+
+IMPORTS: Final = all_imports()
+
+
+def importers_of(package: str) -> set[str]:
+    return {found.file for found in IMPORTS if found.is_of(package)}
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "is_deferred"),
+    [
+        ("import azure.functions as func", "azure.functions", False),
+        ("from azure import functions", "azure.functions", False),
+        ("from azure.functions import HttpRequest", "azure.functions.HttpRequest", False),
+        ("if x:\n    import azure.functions", "azure.functions", False),
+        ("class A:\n    import azure.functions", "azure.functions", False),
+        ("async def f():\n    if x:\n        import azure.functions", "azure.functions", True),
+        ("from . import b", "chat.deep.b", False),
+        ("from .b import c", "chat.deep.b.c", False),
+        ("from ..b import c", "chat.b.c", False),
+    ],
+)
+def test_the_walk_finds_every_form_of_import(source: str, name: str, is_deferred: bool) -> None:
+    assert list(imports_of(source, "chat/deep/a.py")) == [Import("chat/deep/a.py", name, is_deferred)]
+
+
+def test_a_package_is_not_taken_for_another_whose_name_begins_alike() -> None:
+    assert not Import("a.py", "localization", is_deferred=False).is_of("local")
+    assert Import("a.py", "local.azurite", is_deferred=False).is_of("local")
+
+
+def test_the_protocol_needs_the_standard_library_only() -> None:
+    found = [found for found in IMPORTS if found.is_by("webpubsub_handler/protocol/")]
+    own = ("webpubsub_handler.protocol", "webpubsub_handler.exceptions")
+
+    assert found
+    assert [f for f in found if not f.is_of(*own, *sys.stdlib_module_names)] == []
+
+
+def test_the_exceptions_need_the_standard_library_only() -> None:
+    found = [found for found in IMPORTS if found.is_by("webpubsub_handler/exceptions.py")]
+
+    assert found
+    assert [f for f in found if not f.is_of(*sys.stdlib_module_names)] == []
+
+
+def test_the_library_knows_nothing_of_the_application() -> None:
+    found = [found for found in IMPORTS if found.is_by("webpubsub_handler/")]
+
+    assert found
+    assert [f for f in found if f.is_of("chat", "local", "function_app")] == []
+
+
+def test_what_is_deployed_knows_nothing_of_what_stands_in_for_azure() -> None:
+    assert [f for f in IMPORTS if f.is_by("webpubsub_handler/", "chat/", "function_app.py") and f.is_of("local")] == []
+
+
+def test_the_emulator_shares_no_code_with_what_it_tests() -> None:
+    found = [found for found in IMPORTS if found.is_by("local/webpubsub/")]
+
+    assert found
+    assert [f for f in found if f.is_of("webpubsub_handler", "chat", "function_app")] == []
+
+
+def test_azure_functions_is_imported_at_the_border_alone() -> None:
+    importers = {file for file in importers_of("azure.functions") if not file.startswith("local/functions_host")}
+
+    assert importers == {"function_app.py", "webpubsub_handler/azure_functions.py"}
+
+
+def test_the_table_sdk_is_imported_by_the_table_store_alone() -> None:
+    assert importers_of("azure.data.tables") == {"chat/table_store.py"}
+
+
+def test_the_service_sdk_is_imported_by_the_service_alone() -> None:
+    assert importers_of("azure.messaging.webpubsubservice") == {"chat/service.py"}
+
+
+def test_azure_identity_is_imported_only_when_it_is_needed() -> None:
+    found = [found for found in IMPORTS if found.is_of("azure.identity")]
+
+    assert found
+    assert [f for f in found if not f.is_deferred] == []
+
+
+def test_the_library_loads_no_azure_sdk() -> None:
+    program = "import sys, webpubsub_handler; print([name for name in sys.modules if name.startswith('azure')])"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "[]"
