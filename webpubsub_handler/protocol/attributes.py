@@ -37,10 +37,13 @@ def parse_time(value: str) -> datetime:
     """Read an event's time: RFC 3339 as the service sends it, or an HTTP date; without a zone it is UTC.
 
     Raises:
-        ValueError: The text is neither.
+        ValueError: The text is neither, or no year of 1 to 9999 holds it.
     """
     try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        time = parsedate_to_datetime(value)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            time = parsedate_to_datetime(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is out of range") from error
