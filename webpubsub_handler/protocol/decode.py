@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn
 
@@ -136,11 +137,18 @@ def _refuse_constant(_: str) -> NoReturn:
     raise ValueError
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError
+    return number
+
+
 def _json(body: bytes) -> Any:
     text = _text(body)
     try:
-        # NaN and Infinity are Python's, not JSON's; no other reader could take them back.
-        return json.loads(text, parse_constant=_refuse_constant)
+        # NaN and Infinity are Python's, not JSON's, and 1e999 would become one; no other reader could take them back.
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise MalformedEventError("the body is not JSON") from None
 
