@@ -222,8 +222,16 @@ async def _call(function: Callable[[Any], Any] | None, event: Event) -> object:
         return None
     if inspect.iscoroutinefunction(function):
         return await function(event)
-    result = await asyncio.to_thread(function, event)
+    result = await asyncio.to_thread(_run, function, event)
     return await result if inspect.isawaitable(result) else result
+
+
+def _run(function: Callable[[Any], Any], event: Event) -> object:
+    try:
+        return function(event)
+    except StopIteration as error:
+        # A future cannot hold it, so the request would wait without end (CPython issue 112182).
+        raise RuntimeError("the function raised StopIteration") from error
 
 
 def _expect(response: object, kind: type[_R]) -> _R | None:
