@@ -10,7 +10,7 @@ another hub                              404
 neither POST nor OPTIONS                 405
 larger than the service sends            413
 unknown event, no function for an event  204
-a function raised                        500     generic text with an id that the log has too
+a function or an authenticator raised    500     generic text with an id that the log has too
 =======================================  ======  ==========================================
 """
 
@@ -157,15 +157,15 @@ class WebPubSubEventHandler:
         except MalformedEventError as error:
             logger.warning("Refused a malformed event: %s.", error)
             return HttpResponse.text(400, f"Not an event of Web PubSub: {error}.")
+        except Exception:  # noqa: BLE001 - the caller must get an answer, and _failed logs it
+            return _failed("authentication or decoding")
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return HttpResponse.text(404, "This event handler serves another hub.")
         try:
             return await self._dispatch(event)
-        except Exception:  # the last border: no exception may reach the caller
-            error_id = uuid.uuid4().hex[:12]
-            logger.exception("Error %s in the function for %r.", error_id, event.context.event_name)
-            return HttpResponse.text(500, f"The event handler failed (error {error_id}).")
+        except Exception:  # noqa: BLE001 - the last border: no exception may reach the caller
+            return _failed(f"the function for {event.context.event_name!r}")
 
     def _validate(self, request: HttpRequest) -> HttpResponse:
         response = answer_validation(request, self._allowed_hosts)
@@ -215,6 +215,12 @@ _R = TypeVar("_R")
 def _refuse_second(registered: object, event: str) -> None:
     if registered is not None:
         raise ConfigurationError(f"two functions are registered for {event}; only one can answer it")
+
+
+def _failed(place: str) -> HttpResponse:
+    error_id = uuid.uuid4().hex[:12]
+    logger.exception("Error %s in %s.", error_id, place)
+    return HttpResponse.text(500, f"The event handler failed (error {error_id}).")
 
 
 async def _call(function: Callable[[Any], Any] | None, event: Event) -> object:

@@ -1,0 +1,199 @@
+import logging
+
+import pytest
+
+from tests.wire import ACCESS_KEY, PRIMARY_SIGNATURE, SECONDARY_KEY, SECONDARY_SIGNATURE, event
+from webpubsub_handler import (
+    AccessKeyAuthenticator,
+    AuthenticationError,
+    Authenticator,
+    ConfigurationError,
+    HttpRequest,
+    UnauthenticatedEventsAllowed,
+    UserEventRequest,
+    UserEventResponse,
+    WebPubSubEventHandler,
+)
+from webpubsub_handler.protocol.signature import sign
+
+
+class TokenAuthenticator:
+    """A second proof, as simple as one can be."""
+
+    async def authenticate(self, request: HttpRequest) -> None:
+        if request.headers.get("Authorization") != "Bearer good":
+            raise AuthenticationError("the bearer token is missing or wrong")
+
+
+class UnreachableAuthenticator:
+    """A proof whose issuer cannot be asked."""
+
+    async def authenticate(self, _: HttpRequest) -> None:
+        raise TimeoutError("login.example did not answer")
+
+
+def answering_handler(*authenticators: Authenticator) -> WebPubSubEventHandler:
+    """A handler whose answer to a message shows that its function ran."""
+    handler = WebPubSubEventHandler("chat", authenticators, allowed_origins=["*"])
+
+    @handler.on_user_event("message")
+    async def answer(_: UserEventRequest) -> UserEventResponse:
+        return UserEventResponse("ran")
+
+    return handler
+
+
+def handler_with(*keys: str) -> WebPubSubEventHandler:
+    return answering_handler(AccessKeyAuthenticator(keys))
+
+
+@pytest.mark.parametrize("name", ["connect", "connected", "disconnected", "user_text", "user_json", "user_binary"])
+@pytest.mark.parametrize("keys", [[ACCESS_KEY], [SECONDARY_KEY], ["rotated away", SECONDARY_KEY]])
+async def test_a_signed_event_passes_with_either_key(name: str, keys: list[str]) -> None:
+    assert (await handler_with(*keys).handle(event(name))).status < 300
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        PRIMARY_SIGNATURE,
+        PRIMARY_SIGNATURE.upper(),
+        f"{SECONDARY_SIGNATURE}, {PRIMARY_SIGNATURE}",
+        f" ,{SECONDARY_SIGNATURE} ,  {PRIMARY_SIGNATURE},,",
+        f"sha512=00,{PRIMARY_SIGNATURE},nonsense",
+        [SECONDARY_SIGNATURE, PRIMARY_SIGNATURE],
+        ["", "sha256=00", f"nonsense,{PRIMARY_SIGNATURE}"],
+    ],
+)
+async def test_the_key_is_found_among_all_values_and_lines(signature: str | list[str]) -> None:
+    response = await handler_with(ACCESS_KEY).handle(event("user_text", headers={"ce-signature": signature}))
+
+    assert response.body == b"ran"
+
+
+async def test_two_signature_lines_are_one_list() -> None:
+    assert (await handler_with(ACCESS_KEY).handle(event("quirks/user_signature_lines"))).body == b"ran"
+
+
+async def test_a_percent_encoded_connection_id_is_verified_as_the_real_one() -> None:
+    headers: dict[str, str | list[str] | None] = {
+        "ce-connectionId": "%E8%AE%BE%E5%A4%87-1",
+        "ce-signature": "sha256=f043897df6a9b683fc18082c5d6c7ae2c01772224c7fbe3e4455c9cf179a44a8",
+    }
+
+    assert (await handler_with(ACCESS_KEY).handle(event("user_text", headers=headers))).body == b"ran"
+
+
+FORGED: dict[str, str | list[str] | None] = {
+    "none": None,
+    "empty": "",
+    "only commas": ", ,,",
+    "of an unknown key": SECONDARY_SIGNATURE,
+    "cut": PRIMARY_SIGNATURE[:-1],
+    "without the algorithm": PRIMARY_SIGNATURE.removeprefix("sha256="),
+    "of another connection": sign(ACCESS_KEY, "conn-43"),
+    "of an empty key": sign("", "conn-42"),
+    "a lone surrogate": "\udcff",
+    "thousands of values": ",".join(["sha256=00"] * 5000),
+    "thousands of lines": ["sha256=00"] * 5000,
+}
+
+
+@pytest.mark.parametrize("signature", FORGED.values(), ids=FORGED)
+async def test_an_event_without_a_valid_signature_is_a_401_and_runs_no_function(
+    signature: str | list[str] | None,
+) -> None:
+    response = await handler_with(ACCESS_KEY).handle(event("user_text", headers={"ce-signature": signature}))
+
+    assert response.status == 401
+    assert response.body == b"The event is not authenticated."
+
+
+@pytest.mark.parametrize("connection_id", [None, "", "conn-43", "\udcff"])
+async def test_a_signature_does_not_pass_for_another_connection(connection_id: str | None) -> None:
+    response = await handler_with(ACCESS_KEY).handle(event("user_text", headers={"ce-connectionId": connection_id}))
+
+    assert response.status == 401
+
+
+@pytest.mark.parametrize("name", ["connect", "user_json"])
+async def test_the_body_is_not_parsed_before_the_proof_holds(name: str) -> None:
+    response = await handler_with(ACCESS_KEY).handle(event(name, b"{", {"ce-signature": None, "ce-time": None}))
+
+    assert response.status == 401
+
+
+async def test_an_event_of_another_hub_is_not_told_apart_before_the_proof_holds() -> None:
+    response = await handler_with(ACCESS_KEY).handle(
+        event("user_text", headers={"ce-signature": None, "ce-hub": "other"})
+    )
+
+    assert response.status == 401
+
+
+async def test_the_log_of_a_refusal_has_the_reason_and_no_value_of_the_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    headers: dict[str, str | list[str] | None] = {
+        "ce-signature": "sha256=5ec4e7",
+        "ce-userId": "mallory",
+        "ce-eventName": "forged",
+        "Authorization": "Bearer 5ec4e7",
+    }
+
+    await handler_with(ACCESS_KEY).handle(event("user_text", b"private words", headers))
+
+    assert "no value of ce-signature was made with a configured access key" in caplog.text
+    for value in ["5ec4e7", "mallory", "forged", "private", "conn-42", ACCESS_KEY]:
+        assert value not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("signature", "token", "status"),
+    [
+        (PRIMARY_SIGNATURE, "Bearer good", 200),
+        (PRIMARY_SIGNATURE, "Bearer bad", 401),
+        (PRIMARY_SIGNATURE, None, 401),
+        (None, "Bearer good", 401),
+        (None, None, 401),
+    ],
+)
+@pytest.mark.parametrize("token_first", [True, False])
+async def test_every_configured_proof_must_hold(
+    signature: str | None, token: str | None, status: int, token_first: bool
+) -> None:
+    proofs: list[Authenticator] = [AccessKeyAuthenticator([ACCESS_KEY]), TokenAuthenticator()]
+    handler = answering_handler(*(reversed(proofs) if token_first else proofs))
+
+    response = await handler.handle(event("user_text", headers={"ce-signature": signature, "Authorization": token}))
+
+    assert response.status == status
+
+
+async def test_a_proof_that_cannot_be_checked_is_a_500_without_its_text_and_runs_no_function(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    response = await answering_handler(UnreachableAuthenticator()).handle(event("user_text"))
+
+    assert response.status == 500
+    assert b"login.example" not in response.body
+    assert "login.example did not answer" in caplog.text
+
+
+async def test_unsigned_events_pass_only_where_that_was_said() -> None:
+    request = event("quirks/user_unsigned")
+
+    assert (await answering_handler(UnauthenticatedEventsAllowed()).handle(request)).body == b"ran"
+    assert (await handler_with(ACCESS_KEY).handle(request)).status == 401
+
+
+def test_a_handler_without_a_proof_does_not_start_and_says_how() -> None:
+    with pytest.raises(ConfigurationError, match="pass an AccessKeyAuthenticator, or UnauthenticatedEventsAllowed"):
+        WebPubSubEventHandler("chat", [], allowed_origins=["*"])
+
+
+@pytest.mark.parametrize("keys", [[], [""], [ACCESS_KEY, ""]])
+def test_access_keys_must_not_be_empty(keys: list[str]) -> None:
+    with pytest.raises(ConfigurationError, match="at least one access key"):
+        AccessKeyAuthenticator(keys)
