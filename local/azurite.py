@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -76,9 +78,9 @@ class Azurite:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        """Stop as Ctrl+C does, so that the data is on disk."""
+        """Stop as Ctrl+C does: at any other signal Azurite forgets the last five seconds."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
             await self._process.wait()
             self._process = None
 

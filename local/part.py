@@ -22,6 +22,7 @@ _START_SECONDS: Final = 90
 _CHECKS_A_SECOND: Final = 10
 _STOP_SECONDS: Final = 10
 _LAST_LINES: Final = 15
+_KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 _COLOURS: Final = {"tables": "36", "blobs": "34", "webpubsub": "35", "functions": "32"}
 _PREFIX_WIDTH: Final = max(map(len, _COLOURS))
 
@@ -73,26 +74,36 @@ class Part:
 
     async def stream(self) -> int:
         """Print what it prints, prefixed, until it ends; give its exit status."""
-        if self.process is None or self.process.stdout is None:
-            raise RuntimeError("the part was not started")
-        while line := await self.process.stdout.readline():
+        process = self._started()
+        printing = asyncio.create_task(self._print())
+        while process.returncode is None:  # noqa: ASYNC110 - wait() also waits for a grandchild that holds the pipe
+            await asyncio.sleep(0.05)
+        await asyncio.wait([printing], timeout=0.5)
+        printing.cancel()
+        return process.returncode
+
+    async def stop(self) -> None:
+        """End it and what it started as Ctrl+C does: at any other signal Azurite forgets the last five seconds."""
+        if self.process is None:
+            return
+        _signal(self.process, signal.SIGINT)
+        for _ in range(_STOP_SECONDS * _CHECKS_A_SECOND):
+            if not _is_alive(self.process):
+                return
+            await asyncio.sleep(1 / _CHECKS_A_SECOND)
+        _signal(self.process, _KILL)
+
+    async def _print(self) -> None:
+        stream = self._started().stdout
+        while stream is not None and (line := await stream.readline()):
             text = line.decode(errors="replace").rstrip()
             self.last_lines.append(text)
             print(f"{prefix(self.name)} {text}", flush=True)
-        return await self.process.wait()
 
-    async def stop(self) -> None:
-        """End it and what it started."""
-        process = self.process
-        if process is None or process.returncode is not None:
-            return
-        _signal(process, signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-            await process.wait()
+    def _started(self) -> asyncio.subprocess.Process:
+        if self.process is None:
+            raise RuntimeError("the part was not started")
+        return self.process
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:
@@ -103,7 +114,18 @@ def _signal(process: asyncio.subprocess.Process, number: int) -> None:
             os.killpg(process.pid, number)
 
 
+def _is_alive(process: asyncio.subprocess.Process) -> bool:
+    if sys.platform == "win32":
+        return process.returncode is None
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def prefix(name: str) -> str:
+    """Give the beginning of a part's lines, coloured on a terminal."""
     text = f"{name:<{_PREFIX_WIDTH}} |"
     is_plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ
     return text if is_plain else f"\x1b[{_COLOURS[name]}m{text}\x1b[0m"

@@ -1,0 +1,63 @@
+"""The two commands' own logic; what they start is tested where it lives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dev
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_fingerprint_changes_with_an_included_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    (tmp_path / "a.txt").write_text("-r b.txt\nx==1\n")
+    (tmp_path / "b.txt").write_text("y==1\n")
+    before = dev.fingerprint(tmp_path / "a.txt")
+    assert dev.fingerprint(tmp_path / "a.txt") == before
+    (tmp_path / "b.txt").write_text("y==2\n")
+    assert dev.fingerprint(tmp_path / "a.txt") != before
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        ('<testsuite name="pytest" errors="0" failures="0" skipped="0" tests="7" time="1">', "7 passed, 0 failed"),
+        ('<testsuite errors="1" failures="2" skipped="3" tests="10">', "4 passed, 3 failed, 3 skipped"),
+    ],
+)
+def test_the_last_line_counts_what_the_report_says(tmp_path: Path, report: str, line: str) -> None:
+    (tmp_path / "report.xml").write_text(f"<testsuites>{report}</testsuite></testsuites>")
+    assert dev.counts(tmp_path / "report.xml") == line
+
+
+def test_tests_that_never_ran_count_as_failed(tmp_path: Path) -> None:
+    assert dev.counts(tmp_path / "none.xml") == "0 passed, 1 failed"
+
+
+def help_of(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "dev.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def test_help_names_both_commands() -> None:
+    assert "run" in help_of("--help")
+    assert "test" in help_of("--help")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--host", "--functions-port", "--webpubsub-port", "--tables-port", "--blobs-port", "--data"]
+)
+def test_every_flag_of_run_is_explained(flag: str) -> None:
+    assert f"{flag} " in help_of("run", "--help")
+
+
+def test_dev_needs_nothing_but_the_standard_library() -> None:
+    code = "import sys; sys.path.insert(0, '.'); import dev"
+    subprocess.run([sys.executable, "-S", "-E", "-c", code], cwd=ROOT, timeout=60, check=True)
