@@ -149,6 +149,12 @@ async def test_the_log_of_a_refusal_has_the_reason_and_no_value_of_the_request(
         assert value not in caplog.text
 
 
+async def test_the_log_tells_a_missing_signature_from_a_wrong_one(caplog: pytest.LogCaptureFixture) -> None:
+    await handler_with(ACCESS_KEY).handle(event("quirks/user_unsigned"))
+
+    assert "the ce-signature header is missing" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("signature", "token", "status"),
     [

@@ -107,6 +107,19 @@ async def test_a_subprotocol_that_was_not_offered_is_our_failure_and_not_the_cli
     assert b"chat.v9" not in response.body
 
 
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/octet-stream"])
+async def test_the_body_is_json_whatever_its_content_type_says(
+    handler: WebPubSubEventHandler, content_type: str | None
+) -> None:
+    @handler.on_connect
+    async def accept(request: ConnectEventRequest) -> ConnectEventResponse:
+        return ConnectEventResponse(groups=request.query["room"])
+
+    response = await handler.handle(event("connect", headers={"Content-Type": content_type}))
+
+    assert json.loads(response.body) == {"groups": ["lobby"]}
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"[" * 100_000, b'{"claims":[1]}', b'{"query":{"a":NaN}}'])
 async def test_a_broken_body_is_a_400_and_runs_no_function(handler: WebPubSubEventHandler, body: bytes) -> None:
     calls = []

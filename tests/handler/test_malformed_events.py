@@ -118,3 +118,20 @@ async def test_no_mutant_of_an_event_makes_the_handler_fail(
 
     for record in caplog.records:
         record.getMessage().encode()
+
+
+async def test_a_400_names_all_headers_at_fault_and_neither_it_nor_the_log_repeats_a_value(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    handler = using_handler(AccessKeyAuthenticator([ACCESS_KEY]))
+    headers = {"ce-id": None, "ce-hub": "", "ce-time": "half past <b>9</b>", "ce-eventName": "<b>" * 1000}
+
+    response = await handler.handle(event("user_text", b"private words", headers))
+
+    assert response.status == 400
+    assert response.body == (
+        b"Not an event of Web PubSub: the ce-id header is missing; the ce-hub header is missing; "
+        b"the ce-eventName header is too long; the ce-time header is not a time."
+    )
+    for value in ["<b>", "private", "conn-42"]:
+        assert value not in caplog.text

@@ -170,7 +170,7 @@ async def test_an_event_without_a_function_is_answered_204_and_the_log_has_the_c
     assert "@handler.on_user_event('move-piece')\nasync def on_move_piece(" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["move", "1", "%0Aimport os", "'); x('", "设备", "%s %d", "x" * 1024, "a\udcff"])
+@pytest.mark.parametrize("name", ["move", "1", "%0Aimport os", "'); x('", "设备", "x²", "%s %d", "x" * 1024, "a\udcff"])
 async def test_the_code_to_write_is_python_whatever_the_event_is_called(
     handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -231,6 +231,18 @@ async def test_a_body_above_the_limit_is_a_413(
 
     assert response.status == 413
     assert messages == []
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/xml", "application/jsonx", "text/html", "nonsense", "", ";", "\udcff"]
+)
+async def test_another_content_type_is_passed_on_as_bytes(handler: WebPubSubEventHandler, content_type: str) -> None:
+    messages = record_messages(handler)
+
+    response = await handler.handle(event("user_text", b"{\xff", {"Content-Type": content_type}))
+
+    assert response.status == 204
+    assert [(message.data, message.content_type) for message in messages] == [(b"{\xff", content_type)]
 
 
 BROKEN = {
