@@ -157,15 +157,16 @@ class WebPubSubEventHandler:
         except MalformedEventError as error:
             logger.warning("Refused a malformed event: %s.", error)
             return HttpResponse.text(400, f"Not an event of Web PubSub: {error}.")
-        except Exception:  # noqa: BLE001 - the caller must get an answer, and _failed logs it
-            return _failed("authentication or decoding")
+        except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
+            return HttpResponse.text(500, _log_failure("authentication or decoding"))
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return HttpResponse.text(404, "This event handler serves another hub.")
         try:
             return await self._dispatch(event)
         except Exception:  # noqa: BLE001 - the last border: no exception may reach the caller
-            return _failed(f"the function for {event.context.event_name!r}")
+            text = _log_failure(f"the function for {event.context.event_name!r}")
+            return encode_error(EventErrorResponse(500, text))
 
     def _validate(self, request: HttpRequest) -> HttpResponse:
         response = answer_validation(request, self._allowed_hosts)
@@ -217,10 +218,10 @@ def _refuse_second(registered: object, event: str) -> None:
         raise ConfigurationError(f"two functions are registered for {event}; only one can answer it")
 
 
-def _failed(place: str) -> HttpResponse:
+def _log_failure(place: str) -> str:
     error_id = uuid.uuid4().hex[:12]
     logger.exception("Error %s in %s.", error_id, place)
-    return HttpResponse.text(500, f"The event handler failed (error {error_id}).")
+    return f"The event handler failed (error {error_id})."
 
 
 async def _call(function: Callable[[Any], Any] | None, event: Event) -> object:

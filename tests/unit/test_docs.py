@@ -40,6 +40,10 @@ def _blocks(*infos: str) -> Iterator[object]:
                 yield pytest.param(code, id=f"{page.name}:{line}")
 
 
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
 def table_of(section: str) -> list[str]:
     """Give the first cells of a section's tables, without back-ticks."""
     text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
@@ -109,7 +113,7 @@ def test_every_event_of_the_library_is_documented() -> None:
 
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_in_the_documentation_runs(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = run([sys.executable, "-c", code])
     assert done.returncode == 0, done.stderr
 
 
@@ -120,7 +124,7 @@ def test_json_in_the_documentation_is_json(code: str) -> None:
 
 @pytest.mark.parametrize("code", blocks("bash", "bash azure"))
 def test_shell_in_the_documentation_is_shell(code: str) -> None:
-    done = subprocess.run(["bash", "-n"], input=re.sub(r"<[a-z]+>", "x", code), capture_output=True, text=True)
+    done = run(["bash", "-nc", re.sub(r"<[a-z]+>", "x", code)])
     assert done.returncode == 0, done.stderr
 
 
@@ -128,7 +132,7 @@ def test_shell_in_the_documentation_is_shell(code: str) -> None:
 def test_the_commands_in_the_documentation_exist(code: str) -> None:
     commands = re.findall(r"^python (\S+)(?: ([a-z]+))?", code, re.MULTILINE)
     for script, verb in commands:
-        done = subprocess.run([sys.executable, script, verb, "--help"], cwd=ROOT, capture_output=True, timeout=60)
+        done = run([sys.executable, script, *([verb] if verb else []), "--help"])
         assert done.returncode == 0, f"{script} {verb}"
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from typing import Final
 
 from webpubsub_handler.exceptions import ConfigurationError
 from webpubsub_handler.protocol.http import HttpRequest, HttpResponse
 
 __all__ = ["answer_validation", "normalize_host"]
 
-_ALLOW = {"Allow": "POST, OPTIONS"}
+_HOST: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
+_ALLOW: Final = {"Allow": "POST, OPTIONS"}
 
 
 def normalize_host(origin: str) -> str:
@@ -21,7 +24,7 @@ def normalize_host(origin: str) -> str:
     host = origin.strip().lower().rpartition("://")[2].partition("/")[0]
     name, _, port = host.rpartition(":")
     host = name if port.isdigit() else host
-    if not host or any(character.isspace() or character == "," for character in host):
+    if not _HOST.fullmatch(host):
         raise ConfigurationError(f"an allowed origin must be one host name, not {origin!r}")
     return host
 

@@ -73,7 +73,8 @@ def _context(request: HttpRequest) -> ConnectionContext:
     user_id = headers.get("ce-userId")
     return ConnectionContext(
         hub=values["ce-hub"].lower(),
-        connection_id=decode_text(values["ce-connectionId"]),
+        # As received: decoding could make another connection's id of it.
+        connection_id=values["ce-connectionId"].encode("utf-8", "replace").decode(),
         user_id=decode_text(user_id) if user_id else None,
         event_name=decode_text(values["ce-eventName"]),
         event_id=decode_text(values["ce-id"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from webpubsub_handler.protocol.connection_state import ConnectionState
@@ -31,11 +32,11 @@ def encode_connect(request: ConnectEventRequest, response: ConnectEventResponse 
     if response is not None:
         fields = {
             "userId": response.user_id,
-            "groups": response.groups,
-            "roles": response.roles,
+            "groups": None if response.groups is None else _strings("groups", response.groups),
+            "roles": None if response.roles is None else _strings("roles", response.roles),
             "subprotocol": response.subprotocol,
         }
-        answer = {name: _plain(value) for name, value in fields.items() if value is not None}
+        answer = {name: value for name, value in fields.items() if value is not None}
         if response.subprotocol is not None and response.subprotocol not in request.subprotocols:
             raise ValueError(f"subprotocol {response.subprotocol!r} was not offered by the client")
     if not answer:
@@ -74,7 +75,7 @@ def _payload(response: UserEventResponse) -> tuple[DataType, bytes]:
     if data_type is DataType.JSON or (data_type is None and not isinstance(data, str | bytes)):
         return DataType.JSON, _json(data)
     if isinstance(data, str) and data_type in (DataType.TEXT, None):
-        return DataType.TEXT, data.encode()
+        return DataType.TEXT, data.encode(errors="replace")
     if isinstance(data, bytes) and data_type in (DataType.BINARY, None):
         return DataType.BINARY, data
     raise TypeError(f"data of a {data_type} response cannot be {type(data).__name__}")
@@ -84,5 +85,8 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str) else list(value)
+def _strings(name: str, values: Sequence[str]) -> list[str]:
+    # A string is a sequence of strings too, and "lobby" would become five groups.
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list of strings, not one string")
+    return list(values)

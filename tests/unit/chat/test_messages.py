@@ -39,9 +39,7 @@ def test_the_envelope_holds_the_data(data_type: DataType, body: bytes, data: obj
 
 
 def test_json_numbers_keep_every_digit() -> None:
-    assert b'"data":3.14159265358979323846e99}' in encode_envelope(
-        message(DataType.JSON, b"3.14159265358979323846e99")
-    )
+    assert b'"data":3.14159265358979323846e99}' in encode_envelope(message(DataType.JSON, b"3.14159265358979323846e99"))
 
 
 def test_a_page_is_its_envelopes_and_the_next_cursor() -> None:

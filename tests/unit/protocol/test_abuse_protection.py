@@ -28,7 +28,24 @@ def test_an_allowed_origin_is_taken_as_its_host(origin: str) -> None:
     assert normalize_host(origin) == HOST
 
 
-@pytest.mark.parametrize("origin", ["", " ", "https://", ":443", "/path", "a b", "a,b", f"{HOST}, {HOST}"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        " ",
+        "https://",
+        ":443",
+        "/path",
+        "a b",
+        "a,b",
+        f"{HOST}, {HOST}",
+        "https://*",
+        "*:80",
+        "*.azure.com",
+        "u@h",
+        "h?x",
+    ],
+)
 def test_an_allowed_origin_without_one_host_is_refused_at_start(origin: str) -> None:
     with pytest.raises(ConfigurationError, match="must be one host name"):
         normalize_host(origin)

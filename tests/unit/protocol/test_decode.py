@@ -303,3 +303,8 @@ def test_a_type_that_is_not_known_is_an_unknown_event_whatever_its_body(event_ty
 
     assert isinstance(request, UnknownEvent)
     assert request.type == event_type
+
+
+def test_a_connection_id_is_not_decoded_as_that_could_make_it_another_connections() -> None:
+    decoded = decode(event("user_text", headers={"ce-connectionId": "%63onn-42"}))
+    assert decoded.context.connection_id == "%63onn-42"

@@ -54,6 +54,12 @@ def test_an_accepted_connection_gets_user_groups_roles_and_subprotocol_under_the
     }
 
 
+@pytest.mark.parametrize("response", [ConnectEventResponse(groups="lobby"), ConnectEventResponse(roles="admin")])
+def test_one_string_is_no_list_of_groups_or_roles(response: ConnectEventResponse) -> None:
+    with pytest.raises(TypeError, match="list of strings"):
+        encode_connect(connecting(), response)
+
+
 def test_empty_groups_are_said_as_they_differ_from_none() -> None:
     response = encode_connect(connecting(), ConnectEventResponse(groups=[]))
 
