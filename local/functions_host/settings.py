@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 __all__ = ["HostSettings", "SettingsError", "apply_values", "read_settings"]
+
+_Value = TypeVar("_Value", dict[str, Any], str, int, bool)
+_JSON_NAMES: Final = {dict: "object", str: "string", int: "number", bool: "true or false"}
 
 
 class SettingsError(Exception):
@@ -32,25 +35,27 @@ def read_settings(folder: Path) -> HostSettings:
     """Read ``host.json``, and ``local.settings.json`` or else the sample.
 
     Raises:
-        SettingsError: There is no ``host.json`` of version 2.0, or a file is not JSON.
+        SettingsError: There is no ``host.json`` of version 2.0, or a file is not JSON or of another shape.
     """
-    host = _read(folder / "host.json")
+    path = folder / "host.json"
+    host = _read(path)
     if host.get("version") != "2.0":
-        raise SettingsError(f'{folder / "host.json"} is missing, or has no "version": "2.0"')
-    http = host.get("extensions", {}).get("http", {})
+        raise SettingsError(f'{path} is missing, or has no "version": "2.0"')
+    http = _member(_member(host, "extensions", {}, path), "http", {}, path)
     names = ("local.settings.json", "local.settings.sample.json")
     name = next((name for name in names if (folder / name).is_file()), "")
-    local = _read(folder / name) if name else {}
-    section = local.get("Host", {})
-    origins = str(section.get("CORS", "")).split(",")
+    local_path = folder / name
+    local = _read(local_path) if name else {}
+    section = _member(local, "Host", {}, local_path)
+    origins = _member(section, "CORS", "", local_path).split(",")
     return HostSettings(
-        route_prefix=http.get("routePrefix", "api").strip("/"),
-        custom_headers=http.get("customHeaders", {}),
-        values={key: str(value) for key, value in local.get("Values", {}).items()},
+        route_prefix=_member(http, "routePrefix", "api", path).strip("/"),
+        custom_headers=_member(http, "customHeaders", {}, path),
+        values={key: str(value) for key, value in _member(local, "Values", {}, local_path).items()},
         values_file=name,
-        port=int(section.get("LocalHttpPort", 7071)),
+        port=_member(section, "LocalHttpPort", 7071, local_path),
         cors_origins=frozenset(origin.strip() for origin in origins if origin.strip()),
-        cors_credentials=bool(section.get("CORSCredentials", False)),
+        cors_credentials=_member(section, "CORSCredentials", False, local_path),  # noqa: FBT003 - the default
     )
 
 
@@ -60,6 +65,15 @@ def apply_values(settings: HostSettings, environment: MutableMapping[str, str]) 
     for name, value in settings.values.items():
         environment.setdefault(name, value)
     return skipped
+
+
+def _member(document: Mapping[str, Any], name: str, default: _Value, path: Path) -> _Value:
+    value = document.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, type(default)):
+        raise SettingsError(f"{path} has a {name!r} that is no {_JSON_NAMES[type(default)]}")
+    return value
 
 
 def _read(path: Path) -> dict[str, Any]:
