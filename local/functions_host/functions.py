@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,11 +67,10 @@ def http_functions(app: func.FunctionRegister, prefix: str) -> list[HttpFunction
     """
     functions = [_http_function(function, prefix) for function in app.get_functions()]
     found = sorted((function for function in functions if function), key=lambda function: function.name.lower())
-    taken: dict[str, HttpFunction] = {}
-    for function in found:
-        other = taken.setdefault(function.route.template.lower(), function)
-        if other is not function and (not other.methods or not function.methods or other.methods & function.methods):
-            raise AppError(f"the functions {other.name} and {function.name} have the same route and method")
+    for first, second in combinations(found, 2):
+        same_route = first.route.template.lower() == second.route.template.lower()
+        if same_route and (not first.methods or not second.methods or first.methods & second.methods):
+            raise AppError(f"the functions {first.name} and {second.name} have the same route and method")
     return found
 
 

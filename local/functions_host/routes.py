@@ -38,9 +38,12 @@ class Route:
         """Read a template such as ``demo/{*file}`` or ``eventhandler/{event?}``, prefix included.
 
         Raises:
-            RouteError: It has a part that the stand-in does not know.
+            RouteError: It has a parameter twice, or a part that the stand-in does not know.
         """
         segments = [segment for segment in template.strip("/").split("/") if segment]
+        names = [found["name"].lower() for found in _PARAMETER.finditer(template)]
+        if len(set(names)) != len(names):
+            raise RouteError(f"the route {template!r} has a parameter twice")
         parts = [_segment(segment, template) for segment in segments]
         return cls(template, re.compile("".join(parts) + "/?", re.IGNORECASE | re.DOTALL))
 
