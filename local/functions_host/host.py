@@ -10,32 +10,50 @@ from __future__ import annotations
 import asyncio
 import errno
 import inspect
-import json
 import logging
 import time
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import parse_qsl
 
 import azure.functions as func
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
-from multidict import CIMultiDict
 
+from local.functions_host.cors import Cors
 from local.functions_host.functions import HttpFunction, http_functions
+from local.functions_host.messages import BadRequestError, read_request, write_response
 from local.functions_host.routes import decode_path
 from local.functions_host.settings import HostSettings
 
 __all__ = ["FunctionsHost", "PortTakenError"]
 
 _MAX_BODY_BYTES: Final = 104_857_600
+_MAX_LINE_BYTES: Final = 8 * 1024
 _MAX_HEADER_BYTES: Final = 32 * 1024
+_THREADS: Final = 1000  # what the host tells a worker that it starts itself
 _HOME_PAGE: Final = "<!doctype html><title>Functions</title><p>Your Functions app is up and running.</p>"
 _LOG: Final = logging.getLogger("local.functions_host")
+_HTTP_LOG: Final = logging.getLogger("local.functions_host.http")
+
+
+class _WithoutMalformedText(logging.Filter):
+    """What cannot be parsed is its sender's mistake, and its text may hold a key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, one about a malformed request without its text."""
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            record.exc_info = None
+        return True
+
+
+_HTTP_LOG.addFilter(_WithoutMalformedText())
 
 
 class PortTakenError(OSError):
@@ -66,6 +84,8 @@ class FunctionsHost:
         self.functions = http_functions(app, self._settings.route_prefix)
         self._address = address
         self._port = port
+        self._cors = Cors(self._settings.cors_origins, self._settings.cors_credentials)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="function")
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -83,7 +103,9 @@ class FunctionsHost:
             self._handle,
             request_factory=_make_request,
             access_log=None,
-            max_line_size=_MAX_HEADER_BYTES,
+            logger=_HTTP_LOG,
+            auto_decompress=False,
+            max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
         )
         runner = web.ServerRunner(server, shutdown_timeout=2)
@@ -107,30 +129,28 @@ class FunctionsHost:
         """Stop."""
         if self._runner is not None:
             await self._runner.cleanup()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        origin = request.headers.get("Origin", "")
-        if request.method == "OPTIONS" and origin and "Access-Control-Request-Method" in request.headers:
-            response = web.Response(status=204, headers=self._preflight(request))
+        if self._cors.is_preflight(request):
+            response = web.Response(status=204, headers=self._cors.preflight(request))
         else:
             response = await self._answer(request)
-        for name, value in (self._allowed(origin) if origin else {}).items():
-            response.headers.setdefault(name, value)
-        for name, value in self._settings.custom_headers.items():
+        for name, value in {**self._cors.allowed(request), **self._settings.custom_headers}.items():
             response.headers.setdefault(name, value)
         response.headers["Server"] = "Kestrel"
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         path = decode_path(request.raw_path.partition("?")[0])
+        if path.lower() == "/admin/host/status" and request.method == "GET":
+            return web.json_response({"id": "local", "state": "Running", "version": "4 (stand-in)"})
         for function in self.functions:
             parameters = function.route.match(path)
             if parameters is not None and function.answers(request.method):
                 return await self._invoke(function, parameters, request)
         if path == "/" and request.method == "GET":
             return web.Response(text=_HOME_PAGE, content_type="text/html")
-        if path == "/admin/host/status" and request.method == "GET":
-            return web.json_response({"id": "local", "state": "Running", "version": "4 (stand-in)"})
         return web.Response(status=404)
 
     async def _invoke(
@@ -139,8 +159,8 @@ class FunctionsHost:
         if int(request.headers.get("Content-Length") or 0) > _MAX_BODY_BYTES:
             return web.Response(status=413)
         try:
-            incoming = await _read_request(request, parameters)
-        except UnicodeEncodeError:
+            incoming = await read_request(request, parameters)
+        except BadRequestError:
             return web.Response(status=400)
         invocation = Invocation(function.name)
         arguments: dict[str, Any] = {function.request_name: incoming}
@@ -149,7 +169,7 @@ class FunctionsHost:
         _LOG.info("Executing 'Functions.%s' (Id=%s)", function.name, invocation.invocation_id)
         start = time.perf_counter()
         try:
-            response = _write_response(await _call(function, arguments))
+            response = write_response(await self._call(function, arguments), request)
         except Exception:  # noqa: BLE001 - the host answers 500 with no text, whatever it was
             _LOG.exception("Executed 'Functions.%s' (Failed, Id=%s)", function.name, invocation.invocation_id)
             return web.Response(status=500)
@@ -160,24 +180,10 @@ class FunctionsHost:
         )  # fmt: skip
         return response
 
-    def _allowed(self, origin: str) -> dict[str, str]:
-        origins = self._settings.cors_origins
-        if self._settings.cors_credentials and origin in origins:
-            return {
-                "Access-Control-Allow-Origin": origin,
-                "Access-Control-Allow-Credentials": "true",
-                "Vary": "Origin",
-            }
-        if "*" in origins:
-            return {"Access-Control-Allow-Origin": "*"}
-        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin in origins else {}
-
-    def _preflight(self, request: web.BaseRequest) -> dict[str, str]:
-        if not self._allowed(request.headers["Origin"]):
-            return {}
-        wanted = request.headers.get("Access-Control-Request-Headers")
-        headers = {"Access-Control-Allow-Methods": request.headers["Access-Control-Request-Method"]}
-        return headers | ({"Access-Control-Allow-Headers": wanted} if wanted else {})
+    async def _call(self, function: HttpFunction, arguments: Mapping[str, Any]) -> object:
+        if inspect.iscoroutinefunction(function.call):
+            return await function.call(**arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function.call, **arguments))
 
 
 def _make_request(
@@ -189,59 +195,3 @@ def _make_request(
 ) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=_MAX_BODY_BYTES)
-
-
-async def _read_request(request: web.BaseRequest, parameters: Mapping[str, str]) -> func.HttpRequest:
-    body = await request.read()
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        value.encode()  # bytes that are no UTF-8 are a bad request
-        key = name.lower()
-        headers[key] = f"{headers[key]},{value}" if key in headers else value
-    query: dict[str, str] = {}
-    for key, value in parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=False):
-        query[key] = f"{query[key]},{value}" if key in query else value
-    return func.HttpRequest(
-        request.method,
-        f"http://{request.host}{request.raw_path}",
-        headers=headers,
-        params=query,
-        route_params=dict(parameters),
-        # The host hands over nothing of a request that does not tell its length.
-        body=body if "Content-Length" in request.headers else b"",
-    )
-
-
-async def _call(function: HttpFunction, arguments: Mapping[str, Any]) -> object:
-    if inspect.iscoroutinefunction(function.call):
-        return await function.call(**arguments)
-    return await asyncio.to_thread(function.call, **arguments)
-
-
-def _write_response(response: object) -> web.Response:
-    if isinstance(response, str):
-        _LOG.warning("A function returned str; the host sniffs JSON in it: return func.HttpResponse instead.")
-        response = func.HttpResponse(_sniffed(response))
-    if not isinstance(response, func.HttpResponse):
-        raise TypeError(f"a function must return func.HttpResponse, not {type(response).__name__}")
-    body = response.get_body()
-    if body and response.status_code in (204, 304):
-        raise ValueError(f"a response of status {response.status_code} cannot have a body")
-    charset = f"; charset={response.charset}" if response.mimetype.startswith("text/") else ""
-    headers = CIMultiDict({"Content-Type": f"{response.mimetype}{charset}"})
-    for name, value in response.headers.items():
-        if not value.isascii() or not value.isprintable():
-            raise ValueError(f"the header {name} has characters beyond printable ASCII: encode its value")
-        if name.lower() == "set-cookie":
-            headers.add(name, value)
-        else:
-            headers[name] = value
-    return web.Response(status=response.status_code, body=body, headers=headers)
-
-
-def _sniffed(text: str) -> str:
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return text
-    return json.dumps(document, indent=2) if isinstance(document, dict | list) else text

@@ -1,0 +1,38 @@
+"""Cross-origin rules as `func start` applies them from ``Host.CORS`` of the local settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+__all__ = ["Cors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """Which origins may call; none at all means that nobody looks at the headers."""
+
+    origins: frozenset[str]
+    credentials: bool
+
+    def is_preflight(self, request: web.BaseRequest) -> bool:
+        """Whether the answer is given here and not by a function: only with both headers of a browser's question."""
+        asks = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
+        return bool(self.origins) and request.method == "OPTIONS" and asks
+
+    def preflight(self, request: web.BaseRequest) -> dict[str, str]:
+        """Give what a preflight allows beyond the origin."""
+        if not self.allowed(request):
+            return {}
+        wanted = request.headers.get("Access-Control-Request-Headers")
+        headers = {"Access-Control-Allow-Methods": request.headers["Access-Control-Request-Method"]}
+        return headers | ({"Access-Control-Allow-Headers": wanted} if wanted else {})
+
+    def allowed(self, request: web.BaseRequest) -> dict[str, str]:
+        """Give the headers that let the request's origin read the answer; none for a strange or absent origin."""
+        origin = request.headers.get("Origin", "")
+        if origin and origin in self.origins:
+            headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+            return headers | ({"Access-Control-Allow-Credentials": "true"} if self.credentials else {})
+        return {"Access-Control-Allow-Origin": "*"} if origin and "*" in self.origins else {}
