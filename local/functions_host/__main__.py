@@ -76,7 +76,7 @@ async def _serve(folder: Path, settings: HostSettings, address: str, port: int) 
         app = import_app(folder)
     except AppError:
         raise
-    except Exception:  # noqa: BLE001 - whatever the app's import raised is the app's to read
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever the app's import raised is the app's to read
         traceback.print_exc()
         raise AppError("function_app.py could not be imported; the traceback above says why") from None
     stopped = asyncio.Event()
@@ -108,20 +108,17 @@ def _list_functions(host: FunctionsHost) -> None:
 
 
 def _supervise(folder: Path, command: list[str]) -> int:
-    """Run the worker, and run it anew after each change; its own errors wait for a change, a taken port does not."""
+    """Run the worker, and run it anew after each change; a broken app waits for one, any other end of it is the end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     worker = subprocess.Popen(command)
     try:
         for changed in _changes(folder):
-            if worker.poll() is None and not changed:
-                continue
-            if not changed:
-                if worker.returncode in (0, _PORT_TAKEN):
-                    return worker.returncode
-                continue
-            print(f"{', '.join(sorted(changed))} changed: starting anew.", flush=True)
-            _stop(worker)
-            worker = subprocess.Popen(command)
+            if changed:
+                print(f"{', '.join(sorted(changed))} changed: starting anew.", flush=True)
+                _stop(worker)
+                worker = subprocess.Popen(command)
+            elif worker.poll() not in (None, _APP_BROKEN):
+                return worker.returncode
     except KeyboardInterrupt:
         return 0
     finally:
