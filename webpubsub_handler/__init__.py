@@ -9,6 +9,7 @@ from webpubsub_handler.exceptions import (
     AuthenticationError,
     ConfigurationError,
     ConnectionStateError,
+    EventRefusedError,
     MalformedEventError,
     WebPubSubHandlerError,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "DataType",
     "DisconnectedEventRequest",
     "EventErrorResponse",
+    "EventRefusedError",
     "Headers",
     "HttpRequest",
     "HttpResponse",

@@ -6,6 +6,7 @@
     ├── ConfigurationError      the event handler is set up wrongly; raised at start, never while serving
     ├── MalformedEventError     the request is no CloudEvent of Web PubSub (400)
     ├── AuthenticationError     a configured proof is missing or wrong (401)
+    ├── EventRefusedError       a function refuses its event (the status that it names)
     └── ConnectionStateError    a connection state cannot be carried in a header (500)
 """
 
@@ -15,6 +16,7 @@ __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "ConnectionStateError",
+    "EventRefusedError",
     "MalformedEventError",
     "WebPubSubHandlerError",
 ]
@@ -45,6 +47,15 @@ class AuthenticationError(WebPubSubHandlerError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class EventRefusedError(WebPubSubHandlerError):
+    """Raised by a function or middleware to refuse an event, as if it had returned an ``EventErrorResponse``."""
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
 
 
 class ConnectionStateError(WebPubSubHandlerError, ValueError):

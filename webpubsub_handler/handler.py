@@ -16,15 +16,19 @@ a function or an authenticator raised    500     generic text with an id that th
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from webpubsub_handler.authentication import Authenticator
-from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError, MalformedEventError
+from webpubsub_handler.dispatch import Functions, Middleware, user_event_key
+from webpubsub_handler.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    EventRefusedError,
+    MalformedEventError,
+)
 from webpubsub_handler.protocol.abuse_protection import answer_validation, normalize_host
 from webpubsub_handler.protocol.decode import decode
 from webpubsub_handler.protocol.encode import encode_connect, encode_error, encode_user_event
@@ -34,6 +38,7 @@ from webpubsub_handler.protocol.events import (
     ConnectionContext,
     DisconnectedEventRequest,
     Event,
+    UnknownEvent,
     UserEventRequest,
 )
 from webpubsub_handler.protocol.http import HttpRequest, HttpResponse
@@ -45,7 +50,6 @@ logger = logging.getLogger("webpubsub_handler")
 
 # The service takes frames of at most 1 MiB; a connect event with certificates stays far below.
 MAX_BODY_BYTES: Final = 1024 * 1024
-_MAX_HINTS: Final = 100
 
 _Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | None
 _Notified: TypeAlias = EventErrorResponse | None
@@ -60,13 +64,7 @@ _C = TypeVar("_C", bound=ConnectFunction)
 _D = TypeVar("_D", bound=ConnectedFunction)
 _X = TypeVar("_X", bound=DisconnectedFunction)
 _U = TypeVar("_U", bound=UserEventFunction)
-
-_HINT: Final = """No function handles the user event %r. Its sender got an empty answer. To handle it, write:
-
-@handler.on_user_event(%r)
-async def %s(request: UserEventRequest) -> UserEventResponse | None:
-    ...
-"""
+_M = TypeVar("_M", bound=Middleware)
 
 
 class WebPubSubEventHandler:
@@ -104,40 +102,47 @@ class WebPubSubEventHandler:
         )
         if not self._allowed_hosts:
             raise ConfigurationError("no allowed origin: name the host of your Web PubSub service")
-        self._connect: ConnectFunction | None = None
-        self._connected: ConnectedFunction | None = None
-        self._disconnected: DisconnectedFunction | None = None
-        self._user_events: dict[str, UserEventFunction] = {}
-        self._hinted: set[str] = set()
+        self._functions = Functions()
 
     def on_connect(self, function: _C) -> _C:
         """Register the function that accepts or refuses a connection; without one every connection is accepted."""
-        _refuse_second(self._connect, "connect")
-        self._connect = function
+        self._functions.add("connect", function)
         return function
 
     def on_connected(self, function: _D) -> _D:
         """Register the function that is told of a connection."""
-        _refuse_second(self._connected, "connected")
-        self._connected = function
+        self._functions.add("connected", function)
         return function
 
     def on_disconnected(self, function: _X) -> _X:
         """Register the function that is told of a connection's end."""
-        _refuse_second(self._disconnected, "disconnected")
-        self._disconnected = function
+        self._functions.add("disconnected", function)
         return function
 
-    def on_user_event(self, name: str) -> Callable[[_U], _U]:
-        """Register the function for the user event ``name`` (a plain WebSocket client's frames are ``message``)."""
+    def on_user_event(self, *names: str) -> Callable[[_U], _U]:
+        """Register the function for the user events of these names, ``"*"`` for all that have no other.
+
+        A plain WebSocket client's frames are the event ``message``.
+        """
+        if not names:
+            raise ConfigurationError(
+                'on_user_event needs the names of events, or "*" for all: on_user_event("message")'
+            )
 
         def register(function: _U) -> _U:
-            key = name.lower()
-            _refuse_second(self._user_events.get(key), f"the user event {name!r}")
-            self._user_events[key] = function
+            for name in names:
+                self._functions.add(user_event_key(name), function)
             return function
 
         return register
+
+    def middleware(self, function: _M) -> _M:
+        """Register an ``async def (request, call_next)`` around the functions of all events; the first is outermost.
+
+        What it returns is the answer: what ``await call_next(request)`` gave, or its own.
+        """
+        self._functions.add_middleware(function)
+        return function
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one HTTP message; whatever comes in, this returns a response."""
@@ -162,8 +167,11 @@ class WebPubSubEventHandler:
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return HttpResponse.text(404, "This event handler serves another hub.")
+        if isinstance(event, UnknownEvent):
+            logger.info("Ignored an event of type %r.", event.type[:200])
+            return HttpResponse(204)
         try:
-            return await self._dispatch(event)
+            return _encode(event, await self._call(event))
         except Exception:  # noqa: BLE001 - the last border: no exception may reach the caller
             text = _log_failure(f"the function for {event.context.event_name!r}")
             return encode_error(EventErrorResponse(500, text))
@@ -178,67 +186,45 @@ class WebPubSubEventHandler:
             )
         return response
 
-    async def _dispatch(self, event: Event) -> HttpResponse:
-        match event:
-            case UserEventRequest():
-                function = self._user_events.get(event.context.event_name.lower())
-                if function is None:
-                    self._hint(event.context.event_name)
-                    return HttpResponse(204)
-                response = await _call(function, event)
-                if isinstance(response, EventErrorResponse):
-                    return encode_error(response)
-                return encode_user_event(event.context.state, _expect(response, UserEventResponse))
-            case ConnectEventRequest():
-                response = await _call(self._connect, event)
-                if isinstance(response, EventErrorResponse):
-                    return encode_error(response)
-                return encode_connect(event, _expect(response, ConnectEventResponse))
-            case ConnectedEventRequest():
-                return _notified(event.context, await _call(self._connected, event))
-            case DisconnectedEventRequest():
-                return _notified(event.context, await _call(self._disconnected, event))
-            case _:
-                logger.info("Ignored an event of type %r.", event.type[:200])
-                return HttpResponse(204)
-
-    def _hint(self, name: str) -> None:
-        # Clients choose the names: one line for each, and not without end.
-        if name not in self._hinted and len(self._hinted) < _MAX_HINTS:
-            self._hinted.add(name)
-            identifier = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
-            logger.warning(_HINT, name, name, f"on_{identifier}")
+    async def _call(self, event: Event) -> object:
+        try:
+            return await self._functions.call(_key(event), event)
+        except EventRefusedError as refusal:
+            return EventErrorResponse(refusal.status, refusal.message)
 
 
 _R = TypeVar("_R")
 
 
-def _refuse_second(registered: object, event: str) -> None:
-    if registered is not None:
-        raise ConfigurationError(f"two functions are registered for {event}; only one can answer it")
+def _key(event: Event) -> str:
+    name = event.context.event_name
+    match event:
+        case UserEventRequest():
+            return user_event_key(name)
+        case ConnectEventRequest():
+            return "connect"
+        case ConnectedEventRequest():
+            return "connected"
+        case _:
+            return "disconnected"
+
+
+def _encode(event: Event, response: object) -> HttpResponse:
+    if isinstance(response, EventErrorResponse):
+        return encode_error(response)
+    match event:
+        case UserEventRequest():
+            return encode_user_event(event.context.state, _expect(response, UserEventResponse))
+        case ConnectEventRequest():
+            return encode_connect(event, _expect(response, ConnectEventResponse))
+        case _:
+            return _notified(event.context, response)
 
 
 def _log_failure(place: str) -> str:
     error_id = uuid.uuid4().hex[:12]
     logger.exception("Error %s in %s.", error_id, place)
     return f"The event handler failed (error {error_id})."
-
-
-async def _call(function: Callable[[Any], Any] | None, event: Event) -> object:
-    if function is None:
-        return None
-    if inspect.iscoroutinefunction(function):
-        return await function(event)
-    result = await asyncio.to_thread(_run, function, event)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _run(function: Callable[[Any], Any], event: Event) -> object:
-    try:
-        return function(event)
-    except StopIteration as error:
-        # A future cannot hold it, so the request would wait without end (CPython issue 112182).
-        raise RuntimeError("the function raised StopIteration") from error
 
 
 def _expect(response: object, kind: type[_R]) -> _R | None:
@@ -250,8 +236,6 @@ def _expect(response: object, kind: type[_R]) -> _R | None:
 
 
 def _notified(context: ConnectionContext, response: object) -> HttpResponse:
-    if isinstance(response, EventErrorResponse):
-        return encode_error(response)
     if response is not None:
         raise TypeError(f"a function for {context.event_name!r} returns None, not {type(response).__name__}")
     if context.state.encode() is not None:

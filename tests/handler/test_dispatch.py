@@ -78,7 +78,7 @@ async def test_a_decorator_gives_the_function_back_so_that_it_can_be_called(hand
         (lambda handler: handler.on_connected, "connected"),
         (lambda handler: handler.on_disconnected, "disconnected"),
         (lambda handler: handler.on_user_event("message"), "the user event 'message'"),
-        (lambda handler: handler.on_user_event("MESSAGE"), "the user event 'MESSAGE'"),
+        (lambda handler: handler.on_user_event("MESSAGE"), "the user event 'message'"),
     ],
 )
 def test_a_second_function_for_an_event_is_an_error_at_start(

@@ -1,0 +1,94 @@
+"""The same event handler mounted in Starlette."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from tests.wire import ACCESS_KEY, event
+from webpubsub_handler import (
+    AccessKeyAuthenticator,
+    UserEventRequest,
+    UserEventResponse,
+    WebPubSubEventHandler,
+)
+from webpubsub_handler.asgi import AsgiEventHandler
+from webpubsub_handler.handler import MAX_BODY_BYTES
+
+
+@pytest.fixture
+def client() -> TestClient:
+    handler = WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["localhost"])
+
+    @handler.on_user_event("message")
+    async def message(request: UserEventRequest) -> UserEventResponse:
+        request.context.state["seen"] = True
+        return UserEventResponse(f"{request.context.user_id}: {request.data}")
+
+    return TestClient(Starlette(routes=[Mount("/eventhandler", AsgiEventHandler(handler))]))
+
+
+def test_an_event_is_answered_with_body_and_state(client: TestClient) -> None:
+    request = event("user_text")
+    response = client.post("/eventhandler/message", headers=list(request.headers), content=request.body)
+    assert response.status_code == 200
+    assert response.text == "ana: Grüße, 世界 👋"
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.headers["ce-connectionstate"]
+
+
+@pytest.mark.parametrize("path", ["/eventhandler/", "/eventhandler/validate", "/eventhandler/a/b"])
+def test_every_path_below_the_mount_is_the_event_handler(client: TestClient, path: str) -> None:
+    response = client.options(path, headers={"WebHook-Request-Origin": "localhost"})
+    assert response.status_code == 200
+    assert response.headers["webhook-allowed-origin"] == "localhost"
+
+
+def test_repeated_header_lines_all_count(client: TestClient) -> None:
+    request = event("user_text")
+    signature = request.headers.get("ce-signature") or ""
+    fields = [(name, value) for name, value in request.headers if name != "ce-signature"]
+    fields += [("ce-signature", "sha256=00"), ("ce-signature", signature.partition(",")[0])]
+    assert client.post("/eventhandler/x", headers=fields, content=request.body).status_code == 200
+
+
+def test_raw_utf_8_in_a_header_is_read_as_such(client: TestClient) -> None:
+    request = event("user_text", headers={"ce-userId": None})
+    fields = [(name.encode(), value.encode()) for name, value in request.headers]
+    fields.append((b"ce-userid", "世界".encode()))
+    response = client.post("/eventhandler/x", headers=fields, content=b"hi")
+    assert response.text == "世界: hi"
+
+
+def test_a_body_that_comes_in_pieces_arrives_whole(client: TestClient) -> None:
+    request = event("user_text")
+    pieces = iter([b"a", b"b", b"c"])
+    response = client.post("/eventhandler/x", headers=list(request.headers), content=pieces)
+    assert response.text == "ana: abc"
+
+
+def test_a_body_over_the_limit_is_413_without_being_read_to_its_end(client: TestClient) -> None:
+    request = event("user_text")
+    body = b"x" * (MAX_BODY_BYTES + 1)
+    assert client.post("/eventhandler/x", headers=list(request.headers), content=body).status_code == 413
+
+
+def test_nothing_to_say_is_204_without_a_body(client: TestClient) -> None:
+    request = event("connected")
+    response = client.post("/eventhandler/connected", headers=list(request.headers), content=request.body)
+    assert (response.status_code, response.content) == (204, b"")
+
+
+async def test_what_is_not_http_is_refused() -> None:
+    handler = WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["localhost"])
+
+    async def receive() -> dict[str, object]:
+        raise AssertionError
+
+    async def send(_: object) -> None:
+        raise AssertionError
+
+    with pytest.raises(ValueError, match="websocket"):
+        await AsgiEventHandler(handler)({"type": "websocket"}, receive, send)
