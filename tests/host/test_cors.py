@@ -83,3 +83,8 @@ async def test_a_simple_request_is_answered_with_its_origin_allowed(target: str)
     assert allowed["Access-Control-Allow-Origin"] == "https://b.example"
     assert not other.every("Access-Control-Allow-Origin")
     assert not none.every("Access-Control-Allow-Origin")
+
+
+async def test_a_request_without_an_origin_is_answered_without_a_word_on_origins() -> None:
+    async with FunctionsHost(Recorder().app, settings=HostSettings(cors_origins=ANY)) as host:
+        assert not (await ask(host, "GET", "/api/x")).every("Access-Control-Allow-Origin")
