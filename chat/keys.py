@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["InvalidCursorError", "check_cursor", "message_id", "oldest_row_key", "partition_key", "row_key"]
@@ -26,6 +27,7 @@ class InvalidCursorError(ValueError):
     """Raised when a cursor is none of this room's."""
 
 
+@lru_cache(maxsize=1024)
 def partition_key(hub: str, room: str | None) -> str:
     """Give the partition of a room, or of the hub's messages outside rooms: one room is one partition.
 

@@ -6,11 +6,16 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from webpubsub_handler import DataType
 
 __all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "format_time"]
+
+
+# json.dumps would make one for each message.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ def encode_page(page: Page) -> bytes:
 
 def format_time(time: datetime) -> str:
     """Write a time as ISO 8601 UTC with milliseconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _data(message: Message) -> bytes:
@@ -78,4 +83,4 @@ def _data(message: Message) -> bytes:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()

@@ -177,10 +177,14 @@ def _to_entity(partition: str, message: Message) -> dict[str, Any]:
 def _body_properties(message: Message) -> dict[str, Any]:
     if message.data_type is not DataType.BINARY:
         text = message.body.decode()
-        if len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS and not _UNREADABLE.search(text):
+        if _fits_one_property(text) and not _UNREADABLE.search(text):
             return {"text": text}
     chunks = range(0, len(message.body), _CHUNK_BYTES)
     return {f"data{number}": message.body[start : start + _CHUNK_BYTES] for number, start in enumerate(chunks)}
+
+
+def _fits_one_property(text: str) -> bool:
+    return len(text) <= _MAX_TEXT_UNITS // 2 or len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS
 
 
 def _to_message(entity: Mapping[str, Any], room: str | None) -> Message:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
+from azure.messaging.webpubsubclient import WebPubSubClient
+from azure.messaging.webpubsubclient.models import WebPubSubDataType, WebPubSubProtocolType
 
 from local.node_tools import ensure_node, ensure_packages
 
@@ -98,13 +103,6 @@ async def test_python_and_javascript_clients_talk_in_one_room(system: Any, tmp_p
 
 
 def send_with_python_sdk(base: str, room: str) -> None:
-    import json  # noqa: PLC0415
-    from urllib.parse import urlencode  # noqa: PLC0415
-    from urllib.request import urlopen  # noqa: PLC0415
-
-    from azure.messaging.webpubsubclient import WebPubSubClient  # noqa: PLC0415
-    from azure.messaging.webpubsubclient.models import WebPubSubDataType, WebPubSubProtocolType  # noqa: PLC0415
-
     with urlopen(f"{base}/api/negotiate?{urlencode({'room': room, 'userId': 'py'})}") as answer:
         url = json.load(answer)["url"]
     client = WebPubSubClient(url, protocol_type=WebPubSubProtocolType.JSON)
