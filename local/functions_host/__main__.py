@@ -111,13 +111,19 @@ def _supervise(folder: Path, command: list[str]) -> int:
     """Run the worker, and run it anew after each change; a broken app waits for one, any other end of it is the end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     worker = subprocess.Popen(command)
+    is_waiting = False
     try:
         for changed in _changes(folder):
             if changed:
                 print(f"{', '.join(sorted(changed))} changed: starting anew.", flush=True)
                 _stop(worker)
                 worker = subprocess.Popen(command)
-            elif worker.poll() not in (None, _APP_BROKEN):
+                is_waiting = False
+            elif worker.poll() == _APP_BROKEN:
+                if not is_waiting:
+                    print("Waiting for a change of the app's files.", flush=True)
+                is_waiting = True
+            elif worker.returncode is not None:
                 return worker.returncode
     except KeyboardInterrupt:
         return 0

@@ -184,6 +184,7 @@ async def test_a_broken_app_is_shown_and_recovers_once_mended(app: Path) -> None
         (app / "function_app.py").write_text(BROKEN)
         await running.until_printed("SyntaxError")
         await running.until_printed("Error: function_app.py could not be imported")
+        await running.until_printed("Waiting for a change of the app's files.")
         (app / "function_app.py").write_text(answering("mended"))
         await running.until_answers("mended")
 
@@ -193,6 +194,7 @@ async def test_an_app_that_is_broken_from_the_start_is_waited_for(app: Path) -> 
     async with started(app) as running:
         await running.until_printed("No module named 'nothing_of_that_name'")
         await running.until_printed("Error: function_app.py could not be imported")
+        await running.until_printed("Waiting for a change of the app's files.")
         (app / "function_app.py").write_text(answering("mended"))
         await running.until_answers("mended")
 
