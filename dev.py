@@ -82,9 +82,10 @@ def call(*arguments: str) -> int:
 
 def test(arguments: list[str]) -> int:
     """Run lint, types, import rules and tests, all of them even when one fails, and sum up."""
-    parser = argparse.ArgumentParser(prog="python dev.py test", description=test.__doc__)
-    parser.add_argument("pytest", nargs="*", help="what pytest shall run, and its flags after -- (default: everything)")
-    wanted = parser.parse_args(arguments).pytest
+    parser = argparse.ArgumentParser(
+        prog="python dev.py test", description=test.__doc__, epilog="All other arguments go to pytest: test -k order"
+    )
+    _, wanted = parser.parse_known_args(arguments)
     ensure_environment(ROOT / "requirements-dev.txt")
     if call("-m", "local.node_tools"):
         return 1
@@ -137,6 +138,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python dev.py", description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("command", choices=commands, help="run: the whole system; test: every check")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on; see `python dev.py run --help`")
+    if len(sys.argv) == 1:
+        parser.print_help()
+        return 2
     given = parser.parse_args()
     return commands[given.command](given.arguments)
 
