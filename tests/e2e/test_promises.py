@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from chat.settings import MAX_MESSAGE_BYTES_LIMIT
+from chat.keys import partition_key
+from chat.settings import MAX_MESSAGE_BYTES_LIMIT, StorageAccount
+from chat.table_store import make_client
 from local.azurite import Azurite
 
 
@@ -165,6 +167,38 @@ async def test_the_largest_message_is_stored_read_and_broadcast_unchanged(
     decoders = {"text": str.encode, "json": lambda value: json.dumps(value).encode(), "binary": base64.b64decode}
     assert decoders[received["dataType"]](data) == body
     assert await system.history(room, limit=1) == [received]
+
+
+async def test_a_message_that_only_its_json_makes_too_large_is_the_sender_s_mistake(start_system: Any) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES=str(MAX_MESSAGE_BYTES_LIMIT))
+    status, body = await system.post_event(b"\x01" * 200_000, room="p16")  # six bytes each in JSON
+    assert (status, json.loads(body)["code"]) == (200, "too_large")
+    assert await system.history("p16") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "properties"),
+    [
+        (b"short", {"text"}),
+        (b"with \x01 in it", {"data0"}),
+        (b"a" * 32 * 1024, {"text"}),
+        (b"a" * (32 * 1024 + 1), {"data0"}),
+        ("😀".encode() * (16 * 1024 + 1), {"data0", "data1"}),
+    ],
+    ids=["short", "control character", "just fits", "too long", "surrogate pairs count twice"],
+)
+async def test_text_is_readable_in_the_table_while_it_fits(
+    start_system: Any, azurite: Azurite, body: bytes, properties: set[str]
+) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES=str(MAX_MESSAGE_BYTES_LIMIT))
+    room = f"p17-{len(body)}"
+    assert await system.post_event(body, room=room) == (204, b"")
+    async with make_client(StorageAccount(azurite.connection_string)) as table:
+        rows = [row async for row in table.query_entities(f"PartitionKey eq '{partition_key('chat', room)}'")]
+    assert [{name for name in row if name.startswith(("text", "data")) and name != "dataType"} for row in rows] == [
+        properties
+    ]
+    assert (await system.history(room))[0]["data"] == body.decode()
 
 
 async def test_no_exception_text_reaches_a_client(start_system: Any, tmp_path: Path) -> None:

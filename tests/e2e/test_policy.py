@@ -1,0 +1,62 @@
+"""``may_join`` is asked at negotiate, at connect and for each message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import chat.api
+import chat.events
+
+
+@pytest.fixture
+def banned(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Who may not join: a policy as a user would write it."""
+    names: set[str] = set()
+
+    def may_join(user_id: str | None, room: str) -> bool:
+        return user_id not in names
+
+    monkeypatch.setattr(chat.events, "may_join", may_join)
+    monkeypatch.setattr(chat.api, "may_join", may_join)
+    return names
+
+
+@pytest.mark.parametrize("route", ["negotiate", "messages"])
+async def test_who_may_not_join_gets_neither_url_nor_history(system: Any, banned: set[str], route: str) -> None:
+    banned.add("mallory")
+    status, body = await system.get(route, room="y1", userId="mallory")
+    assert (status, body["code"]) == (403, "not_a_member")
+
+
+async def test_who_may_not_join_cannot_connect_with_an_older_url(system: Any, banned: set[str]) -> None:
+    _, access = await system.get("negotiate", room="y2", userId="mallory")
+    banned.add("mallory")
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    async with system.http.get(access["url"].replace("ws:", "http:"), headers=upgrade) as answer:
+        assert answer.status == 403
+
+
+async def test_a_member_who_is_banned_can_send_no_more(system: Any, banned: set[str]) -> None:
+    mallory, ben = await system.connect("y3", "mallory"), await system.connect("y3", "ben")
+    await mallory.send("before")
+    banned.add("mallory")
+    ack, replies = await mallory.send("after")
+    assert ack["success"]
+    assert [reply["code"] for reply in replies] == ["not_a_member"]
+    await ben.send("end")
+    assert [(await ben.message())["data"], (await ben.message())["data"]] == ["before", "end"]
+
+
+async def test_an_event_of_a_room_that_the_user_may_not_join_is_not_stored(system: Any, banned: set[str]) -> None:
+    banned.add("ana")
+    status, body = await system.post_event(room="y4")
+    assert (status, json.loads(body)["code"]) == (200, "not_a_member")
+    assert (await system.get("messages", room="y4", userId="ben"))[1]["messages"] == []
