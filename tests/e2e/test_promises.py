@@ -121,6 +121,19 @@ async def test_service_down_is_503_with_the_row_kept_and_redelivery_broadcasts_i
     assert (status, body) == (503, b"Try again.")
     kept = await system.history("p11")
     assert [message["data"] for message in kept] == ["kept"]
+    await system.emulator.start()
+    ben = await system.connect("p11", "ben")
+    assert await system.post_event(b"kept", room="p11", ce_time=time) == (204, b"")
+    assert [await ben.message()] == kept == await system.history("p11")
+
+
+async def test_a_service_that_refuses_the_broadcast_is_503_with_the_row_kept(system: Any, start_system: Any) -> None:
+    right = system.emulator.connection_string
+    wrong = f"Endpoint={system.emulator.url};AccessKey=this-key-was-regenerated-long-ago-0123456789;"
+    other = await start_system(WebPubSubConnectionString=f"{wrong},{right}")
+    status, body = await other.post_event(b"kept", room="p18")
+    assert (status, body) == (503, b"Try again.")
+    assert [message["data"] for message in await other.history("p18")] == ["kept"]
 
 
 @pytest.mark.parametrize(("data", "code"), [("", "empty"), ("x" * 65537, "too_large")], ids=["empty", "too large"])
