@@ -268,7 +268,7 @@ async def test_a_json_message_that_is_none_is_a_400_with_the_reason(
 
     assert response.status == 400
     assert response.body in {
-        b"Not an event of Web PubSub: the body is not JSON.",
+        b"Not an event of Web PubSub: the body is not JSON of finite numbers and at most 128 levels.",
         b"Not an event of Web PubSub: the body is not UTF-8.",
     }
     assert messages == []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator, MutableMapping
 from typing import Any, Final
 
 from webpubsub_handler.exceptions import ConnectionStateError
+from webpubsub_handler.protocol import strict_json
 
 __all__ = ["MAX_STATE_LENGTH", "ConnectionState"]
 
@@ -48,8 +48,10 @@ class ConnectionState(MutableMapping[str, Any]):
             return None
         try:
             text = _to_json(self._entries)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConnectionStateError(f"connection state must be JSON: {error}") from error
+        if strict_json.is_deep(text.encode()):
+            raise ConnectionStateError(f"connection state is nested deeper than {strict_json.MAX_DEPTH} levels")
         unchanged = not self._touched if self.is_foreign else text == (self._original or "{}")
         if unchanged:
             return None
@@ -102,11 +104,7 @@ def _to_json(entries: dict[str, Any]) -> str:
 
 def _from_base64(raw: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(base64.b64decode(raw, validate=True))
-        if not isinstance(value, dict):
-            return None
-        _to_json(value)
-    except (binascii.Error, ValueError, RecursionError):
+        value = strict_json.parse(base64.b64decode(raw, validate=True))
+    except ValueError:
         return None
-    else:
-        return value
+    return value if isinstance(value, dict) else None

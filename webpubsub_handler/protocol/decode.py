@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from webpubsub_handler.exceptions import MalformedEventError
+from webpubsub_handler.protocol import strict_json
 from webpubsub_handler.protocol.attributes import decode_text, parse_time
 from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.events import (
@@ -134,24 +133,15 @@ def _text(body: bytes) -> str:
         raise MalformedEventError("the body is not UTF-8") from None
 
 
-def _refuse_constant(_: str) -> NoReturn:
-    raise ValueError
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError
-    return number
-
-
 def _json(body: bytes) -> Any:
-    text = _text(body)
     try:
-        # NaN and Infinity are Python's, not JSON's, and 1e999 would become one; no other reader could take them back.
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise MalformedEventError("the body is not JSON") from None
+        return strict_json.parse(body)
+    except UnicodeDecodeError:
+        raise MalformedEventError("the body is not UTF-8") from None
+    except ValueError:
+        raise MalformedEventError(
+            f"the body is not JSON of finite numbers and at most {strict_json.MAX_DEPTH} levels"
+        ) from None
 
 
 def _json_object(body: bytes) -> Mapping[str, Any]:

@@ -1,0 +1,52 @@
+"""JSON as every reader understands it: RFC 8259 in UTF-8, finite numbers, a bounded depth."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from itertools import accumulate
+from typing import Any, Final, NoReturn
+
+__all__ = ["MAX_DEPTH", "is_deep", "parse"]
+
+MAX_DEPTH: Final = 128
+
+# Possessive and with an optional end, so that no text makes it go back over what it has seen.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
+
+
+def parse(text: bytes) -> Any:
+    """Give the value of a JSON text.
+
+    NaN and Infinity are Python's, not JSON's, and 1e999 would become one; no other reader could take them back.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+        ValueError: It is not JSON, or arrays and objects are nested deeper than ``MAX_DEPTH``.
+    """
+    # Python's own bound differs between versions, and reaching it is not safe in all of them.
+    if is_deep(text):
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def is_deep(text: bytes) -> bool:
+    """Whether arrays and objects of a JSON text are nested deeper than ``MAX_DEPTH``."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
