@@ -4,10 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from local.azurite import Azurite
 
 pytest_plugins = ["local.webpubsub.pytest_plugin"]
+
+# Hypothesis is imported here, before the first test: its plugin would do so after the last one, and a finalizer that
+# formats a traceback meanwhile makes CPython 3.11 fail (python/cpython issue 106905).
+settings.register_profile("tests", derandomize=True, database=None, deadline=None, max_examples=200)
+settings.load_profile("tests")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,0 +1,117 @@
+"""Keys, message ids, cursors and envelopes of the chat, for all rooms, times and messages."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from chat.keys import InvalidCursorError, check_cursor, message_id, oldest_row_key, partition_key, row_key
+from chat.messages import Message, Page, encode_envelope, encode_page
+from tests.property.strategies import JSON
+from webpubsub_handler import DataType
+
+ROOMS: Final = st.none() | st.text() | st.text(st.sampled_from("a=|/%41"))
+MOMENTS: Final = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+    lambda time: time.replace(microsecond=0)
+)
+COUNTS: Final = st.integers(0, 10**15 - 1)
+PARTITION: Final = partition_key("chat", "lobby")
+
+
+@given(st.text(), ROOMS, st.text(), ROOMS)
+@example("a", "b", "a|b", None)
+@example("a", None, "a", "")
+def test_two_rooms_never_share_a_partition(hub: str, room: str | None, other_hub: str, other: str | None) -> None:
+    is_same = (hub.lower(), room) == (other_hub.lower(), other)
+
+    assert (partition_key(hub, room) == partition_key(other_hub, other)) == is_same
+
+
+@given(st.text(), ROOMS)
+def test_a_partition_key_holds_nothing_that_tables_forbid(hub: str, room: str | None) -> None:
+    key = partition_key(hub, room)
+
+    assert key.isascii()
+    assert key.isprintable()
+    assert not set(key) & set("/\\#?'% ")
+
+
+@given(MOMENTS, st.text(), COUNTS, MOMENTS, st.text(), COUNTS)
+def test_message_ids_sort_by_second_and_by_count_within_a_connection(
+    time: datetime, connection: str, count: int, later: datetime, other: str, other_count: int
+) -> None:
+    first = message_id(PARTITION, time, connection, str(count))
+    second = message_id(PARTITION, later, other, str(other_count))
+
+    if time != later:
+        assert (first < second) == (time < later)
+    elif connection == other:
+        assert (first < second) == (count < other_count)
+    assert (first == second) == ((time, connection, count) == (later, other, other_count))
+    assert (row_key(first) > row_key(second)) == (first < second)
+
+
+@given(MOMENTS, st.text(), st.text())
+def test_a_message_id_is_a_cursor_of_its_own_room_only(time: datetime, connection: str, event_id: str) -> None:
+    cursor = message_id(PARTITION, time, connection, event_id)
+
+    check_cursor(PARTITION, cursor)
+    assert is_refused(partition_key("chat", "lounge"), cursor)
+    assert row_key(row_key(cursor)) == cursor
+
+
+@given(st.text() | st.text("0123456789abcdef", min_size=50, max_size=66))
+def test_no_other_text_is_a_cursor(text: str) -> None:
+    assert is_refused(PARTITION, text)
+
+
+def is_refused(partition: str, cursor: str) -> bool:
+    try:
+        check_cursor(partition, cursor)
+    except InvalidCursorError:
+        return True
+    return False
+
+
+@given(MOMENTS, st.integers(-300, 300), st.text(), st.text(), st.integers(0, 250))
+def test_reaching_back_takes_in_what_is_young_enough_and_nothing_else(
+    time: datetime, shift: int, connection: str, event_id: str, reach: int
+) -> None:
+    assume(time.year > 1970)
+    cursor = message_id(PARTITION, time, connection, event_id)
+    other = row_key(message_id(PARTITION, time + timedelta(seconds=shift), "other", "1"))
+
+    assert (other < oldest_row_key(cursor, reach)) == (shift >= -reach)
+
+
+def message(data_type: DataType, body: bytes, text: str = "") -> Message:
+    time = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    return Message("1f", time, text, text or None, "conn-42", "7", text, data_type, "text/plain", body)
+
+
+@given(st.text(), st.text())
+def test_an_envelope_of_text_is_json_with_the_same_text(text: str, name: str) -> None:
+    envelope = json.loads(encode_envelope(message(DataType.TEXT, text.encode(), name)))
+
+    assert envelope["data"] == text
+    assert (envelope["room"], envelope["from"], envelope["event"]) == (name, name or None, name)
+
+
+@given(JSON, st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_an_envelope_of_json_is_json_with_the_client_s_own_text(value: Any, ascii_only: bool, indent: Any) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    envelope = encode_envelope(message(DataType.JSON, body))
+
+    assert json.loads(envelope)["data"] == value
+    assert body in envelope
+
+
+@given(st.lists(st.binary(), max_size=3), st.none() | st.text())
+def test_a_page_is_json_with_every_message(bodies: list[bytes], cursor: str | None) -> None:
+    page = json.loads(encode_page(Page([message(DataType.BINARY, body) for body in bodies], cursor)))
+
+    assert [base64.b64decode(entry["data"]) for entry in page["messages"]] == bodies
+    assert page["next"] == cursor
