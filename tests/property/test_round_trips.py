@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.property.strategies import HEADER_VALUES, JSON, JSON_OBJECTS, TIMES
@@ -81,6 +81,7 @@ def test_a_function_sees_the_connect_event_as_it_was_sent(
 
 
 @given(JSON_OBJECTS)
+@example({"\ud800": ["\ud800"]})
 def test_a_state_is_read_as_it_was_written(entries: dict[str, Any]) -> None:
     state = ConnectionState()
     state.update(entries)
@@ -129,6 +130,9 @@ def test_raw_utf_8_that_a_server_took_for_latin_1_is_mended(text: str) -> None:
 
 
 @given(HEADER_VALUES | st.from_regex(r"[0-9]{1,5}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9.]{2,9}[-+Z][0-9:]{0,5}"))
+@example("0001-01-01T00:00:00+23:59")
+@example("9999-12-31T23:59:59-23:59")
+@example("Mon, 1 Jan 2020 00:00:00 +99999999999999999999")
 def test_a_time_is_read_or_is_a_value_error(value: str) -> None:
     try:
         time = parse_time(value)
@@ -160,6 +164,7 @@ def nested(value: Any) -> int:
 
 
 @given(JSON, st.integers(0, 2 * MAX_DEPTH), st.text(st.sampled_from('[]{}\\"a')))
+@example(None, MAX_DEPTH - 2, '"' + "[" * 50)
 def test_the_depth_of_json_is_counted_outside_of_strings(value: Any, levels: int, text: str) -> None:
     value = [value, text]
     for _ in range(levels):
