@@ -164,7 +164,7 @@ def nested(value: Any) -> int:
 
 
 @given(JSON, st.integers(0, 2 * MAX_DEPTH), st.text(st.sampled_from('[]{}\\"a')))
-@example(None, MAX_DEPTH - 2, '"' + "[" * 50)
+@example(None, MAX_DEPTH - 2, "\\" + "[" * 50)
 def test_the_depth_of_json_is_counted_outside_of_strings(value: Any, levels: int, text: str) -> None:
     value = [value, text]
     for _ in range(levels):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -92,3 +95,21 @@ async def test_what_is_not_http_is_refused() -> None:
 
     with pytest.raises(ValueError, match="websocket"):
         await AsgiEventHandler(handler)({"type": "websocket"}, receive, send)
+
+
+async def test_a_body_is_not_read_to_its_end_when_it_is_too_large_already() -> None:
+    application = AsgiEventHandler(
+        WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["*"])
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x" * 100_000, "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with asyncio.timeout(5):
+        await application({"type": "http", "method": "POST", "headers": []}, receive, send)
+
+    assert sent[0]["status"] == 413

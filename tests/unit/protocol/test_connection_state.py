@@ -225,3 +225,7 @@ def test_a_state_above_the_limit_that_came_in_can_be_read_and_kept() -> None:
 
     assert len(state["a"]) == 2 * MAX_STATE_LENGTH
     assert state.encode() is None
+
+
+def test_a_state_shows_its_entries_to_who_debugs() -> None:
+    assert repr(ConnectionState(header({"n": 1}))) == "ConnectionState({'n': 1})"

@@ -1,0 +1,90 @@
+"""Bytes as an HTTP message to the event handler: a response of a known status, never an exception.
+
+    python tests/fuzz/fuzz_handler.py -max_total_time=60
+
+The input reads like HTTP: a line with the method, a line for each header field, an empty line, the body. Atheris
+looks for new ones by coverage of ``webpubsub_handler``, from ``corpus`` on; what it finds is kept in ``.local/fuzz``,
+and an input that fails is called ``failure-…`` there. Atheris has wheels for Linux on x86-64 and Python up to 3.13.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CORPUS: Final = Path(__file__).parent / "corpus"
+FOUND: Final = ROOT / ".local" / "fuzz"
+sys.path.insert(0, str(ROOT))
+
+try:
+    import atheris
+except ImportError:
+    if os.environ.get("CI") == "true":
+        raise SystemExit("Error: CI needs atheris; it has wheels for Linux on x86-64 and Python 3.11 to 3.13") from None
+    print("Not fuzzed: atheris has no wheel for this platform or Python. CI fuzzes on Linux.")  # noqa: T201
+    raise SystemExit(0) from None
+
+with atheris.instrument_imports(include=["webpubsub_handler"]):
+    from webpubsub_handler import (
+        ConnectEventRequest,
+        ConnectEventResponse,
+        Headers,
+        HttpRequest,
+        UnauthenticatedEventsAllowed,
+        UserEventRequest,
+        UserEventResponse,
+        WebPubSubEventHandler,
+    )
+
+ANSWERS: Final = {200, 204, 400, 404, 405, 413}
+handler: Final = WebPubSubEventHandler(
+    "chat", [UnauthenticatedEventsAllowed()], allowed_origins=["contoso.webpubsub.azure.com"]
+)
+
+
+@handler.on_connect
+async def connect(request: ConnectEventRequest) -> ConnectEventResponse:
+    """Use all that a connect event has."""
+    request.context.state.setdefault("seen", len(request.query))
+    return ConnectEventResponse(user_id=request.context.user_id, groups=sorted(request.claims))
+
+
+@handler.on_user_event("*")
+async def user(request: UserEventRequest) -> UserEventResponse:
+    """Give back what came."""
+    request.context.state.clear()
+    return UserEventResponse(request.data, request.data_type)
+
+
+def to_request(data: bytes) -> HttpRequest:
+    """Read the input as an HTTP message; every input is one."""
+    head, _, body = data.partition(b"\n\n")
+    method, *lines = head.decode("latin-1").split("\n")
+    fields = [line.partition(":")[::2] for line in lines]
+    return HttpRequest(method, Headers([(name, value.strip(" ")) for name, value in fields]), body)
+
+
+def fuzz_one(data: bytes) -> None:
+    """Let the handler answer one input."""
+    response = loop.run_until_complete(handler.handle(to_request(data)))
+    if response.status not in ANSWERS:
+        raise AssertionError(f"answered {response.status}")
+    text = "".join(f"{name}{value}" for name, value in response.headers.items())
+    if not (text.isascii() and text.isprintable()):
+        raise AssertionError(f"the header fields {response.headers!r} cannot be sent")
+    if response.headers.get("Content-Type") == "application/json":
+        json.loads(response.body)
+
+
+if __name__ == "__main__":
+    logging.disable()
+    loop = asyncio.new_event_loop()
+    FOUND.mkdir(parents=True, exist_ok=True)
+    atheris.Setup([*sys.argv, f"-artifact_prefix={FOUND}/failure-", str(FOUND), str(CORPUS)], fuzz_one)
+    atheris.Fuzz()
