@@ -19,6 +19,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CORPUS: Final = Path(__file__).parent / "corpus"
+DICTIONARY: Final = Path(__file__).parent / "events.dict"
 FOUND: Final = ROOT / ".local" / "fuzz"
 sys.path.insert(0, str(ROOT))
 
@@ -86,5 +87,6 @@ if __name__ == "__main__":
     logging.disable()
     loop = asyncio.new_event_loop()
     FOUND.mkdir(parents=True, exist_ok=True)
-    atheris.Setup([*sys.argv, f"-artifact_prefix={FOUND}/failure-", str(FOUND), str(CORPUS)], fuzz_one)
+    options = [f"-dict={DICTIONARY}", f"-artifact_prefix={FOUND}/failure-", "-print_final_stats=1"]
+    atheris.Setup([*sys.argv, *options, str(FOUND), str(CORPUS)], fuzz_one)
     atheris.Fuzz()
