@@ -22,10 +22,26 @@ from webpubsub_handler.protocol.events import (
     ConnectionContext,
     DataType,
     DisconnectedEventRequest,
+    GroupJoinedEventRequest,
+    GroupLeftEventRequest,
     UserEventRequest,
 )
 from webpubsub_handler.protocol.http import Headers, HttpRequest, HttpResponse
-from webpubsub_handler.protocol.responses import ConnectEventResponse, EventErrorResponse, UserEventResponse
+from webpubsub_handler.protocol.mqtt import (
+    MqttConnectProperties,
+    MqttDisconnectedProperties,
+    MqttDisconnectPacketProperties,
+    MqttProtocolVersion,
+    MqttUserProperty,
+    MqttV311ConnectReturnCode,
+    MqttV500ConnectReasonCode,
+)
+from webpubsub_handler.protocol.responses import (
+    ConnectEventResponse,
+    EventErrorResponse,
+    MqttConnectEventErrorResponse,
+    UserEventResponse,
+)
 
 __all__ = [
     "AccessKeyAuthenticator",
@@ -43,10 +59,20 @@ __all__ = [
     "DisconnectedEventRequest",
     "EventErrorResponse",
     "EventRefusedError",
+    "GroupJoinedEventRequest",
+    "GroupLeftEventRequest",
     "Headers",
     "HttpRequest",
     "HttpResponse",
     "MalformedEventError",
+    "MqttConnectEventErrorResponse",
+    "MqttConnectProperties",
+    "MqttDisconnectPacketProperties",
+    "MqttDisconnectedProperties",
+    "MqttProtocolVersion",
+    "MqttUserProperty",
+    "MqttV311ConnectReturnCode",
+    "MqttV500ConnectReasonCode",
     "UnauthenticatedEventsAllowed",
     "UserEventRequest",
     "UserEventResponse",

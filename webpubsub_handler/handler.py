@@ -12,6 +12,8 @@ larger than the service sends            413
 unknown event, no function for an event  204
 a function or an authenticator raised    500     generic text with an id that the log has too
 =======================================  ======  ==========================================
+
+An MQTT client's connect event gets the same from ``another hub`` on, as a CONNACK code in JSON.
 """
 
 from __future__ import annotations
@@ -38,11 +40,18 @@ from webpubsub_handler.protocol.events import (
     ConnectionContext,
     DisconnectedEventRequest,
     Event,
+    GroupJoinedEventRequest,
+    GroupLeftEventRequest,
     UnknownEvent,
     UserEventRequest,
 )
 from webpubsub_handler.protocol.http import HttpRequest, HttpResponse
-from webpubsub_handler.protocol.responses import ConnectEventResponse, EventErrorResponse, UserEventResponse
+from webpubsub_handler.protocol.responses import (
+    ConnectEventResponse,
+    EventErrorResponse,
+    MqttConnectEventErrorResponse,
+    UserEventResponse,
+)
 
 __all__ = ["MAX_BODY_BYTES", "WebPubSubEventHandler"]
 
@@ -51,18 +60,22 @@ logger = logging.getLogger("webpubsub_handler")
 # The service takes frames of at most 1 MiB; a connect event with certificates stays far below.
 MAX_BODY_BYTES: Final = 1024 * 1024
 
-_Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | None
+_Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | MqttConnectEventErrorResponse | None
 _Notified: TypeAlias = EventErrorResponse | None
 _Replied: TypeAlias = UserEventResponse | EventErrorResponse | None
 
 ConnectFunction: TypeAlias = Callable[[ConnectEventRequest], _Connect | Awaitable[_Connect]]
 ConnectedFunction: TypeAlias = Callable[[ConnectedEventRequest], _Notified | Awaitable[_Notified]]
 DisconnectedFunction: TypeAlias = Callable[[DisconnectedEventRequest], _Notified | Awaitable[_Notified]]
+GroupJoinedFunction: TypeAlias = Callable[[GroupJoinedEventRequest], _Notified | Awaitable[_Notified]]
+GroupLeftFunction: TypeAlias = Callable[[GroupLeftEventRequest], _Notified | Awaitable[_Notified]]
 UserEventFunction: TypeAlias = Callable[[UserEventRequest], _Replied | Awaitable[_Replied]]
 
 _C = TypeVar("_C", bound=ConnectFunction)
 _D = TypeVar("_D", bound=ConnectedFunction)
 _X = TypeVar("_X", bound=DisconnectedFunction)
+_J = TypeVar("_J", bound=GroupJoinedFunction)
+_L = TypeVar("_L", bound=GroupLeftFunction)
 _U = TypeVar("_U", bound=UserEventFunction)
 _M = TypeVar("_M", bound=Middleware)
 
@@ -119,6 +132,16 @@ class WebPubSubEventHandler:
         self._functions.add("disconnected", function)
         return function
 
+    def on_group_joined(self, function: _J) -> _J:
+        """Register the function that is told of a connection that joined a group."""
+        self._functions.add("joined", function)
+        return function
+
+    def on_group_left(self, function: _L) -> _L:
+        """Register the function that is told of a connection that left a group."""
+        self._functions.add("left", function)
+        return function
+
     def on_user_event(self, *names: str) -> Callable[[_U], _U]:
         """Register the function for the user events of these names, ``"*"`` for all that have no other.
 
@@ -166,7 +189,7 @@ class WebPubSubEventHandler:
             return HttpResponse.text(500, _log_failure("authentication or decoding"))
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
-            return HttpResponse.text(404, "This event handler serves another hub.")
+            return encode_error(event, EventErrorResponse(404, "This event handler serves another hub."))
         if isinstance(event, UnknownEvent):
             logger.info("Ignored an event of type %r.", event.type[:200])
             return HttpResponse(204)
@@ -174,7 +197,7 @@ class WebPubSubEventHandler:
             return _encode(event, await self._call(event))
         except Exception:  # noqa: BLE001 - the last border: no exception may reach the caller
             text = _log_failure(f"the function for {event.context.event_name!r}")
-            return encode_error(EventErrorResponse(500, text))
+            return encode_error(event, EventErrorResponse(500, text))
 
     def _validate(self, request: HttpRequest) -> HttpResponse:
         response = answer_validation(request, self._allowed_hosts)
@@ -205,13 +228,17 @@ def _key(event: Event) -> str:
             return "connect"
         case ConnectedEventRequest():
             return "connected"
+        case GroupJoinedEventRequest():
+            return "joined"
+        case GroupLeftEventRequest():
+            return "left"
         case _:
             return "disconnected"
 
 
 def _encode(event: Event, response: object) -> HttpResponse:
-    if isinstance(response, EventErrorResponse):
-        return encode_error(response)
+    if isinstance(response, EventErrorResponse | MqttConnectEventErrorResponse):
+        return encode_error(event, response)
     match event:
         case UserEventRequest():
             return encode_user_event(event.context.state, _expect(response, UserEventResponse))

@@ -44,7 +44,7 @@ async def test_an_event_of_another_hub_is_a_404_and_runs_no_function(
     calls: list[object] = []
     handler.on_user_event("message")(calls.append)
 
-    assert (await handler.handle(event("user_text", headers={"ce-hub": hub}))).status == 404
+    assert (await handler.handle(event("user_text", headers={"ce-hub": hub, "ce-source": None}))).status == 404
     assert calls == []
     assert "of a hub other than 'chat'" in caplog.text
 
@@ -133,8 +133,9 @@ async def test_the_loop_goes_on_while_a_plain_function_waits(handler: WebPubSubE
     async def free(_: UserEventRequest) -> None:
         is_free.set()
 
+    named = {"ce-eventName": "free", "ce-type": "azure.webpubsub.user.free"}
     waiting, _ = await asyncio.gather(
-        handler.handle(event("user_text")), handler.handle(event("user_text", headers={"ce-eventName": "free"}))
+        handler.handle(event("user_text")), handler.handle(event("user_text", headers=named))
     )
 
     assert waiting.body == b"free"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["decode_text", "parse_time"]
+__all__ = ["decode_text", "mend_text", "parse_time"]
 
 _PERCENT_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -18,17 +18,22 @@ def decode_text(value: str) -> str:
     CloudEvents asks for one round of percent-decoding as UTF-8 (HTTP protocol binding 3.1.3.2). Raw UTF-8, which
     servers hand over as Latin-1, is mended too. What is neither stays as it came, without lone surrogates.
     """
-    if value.isascii():
-        if not _PERCENT_ENCODED.search(value):
-            return value
-        raw = unquote_to_bytes(value)
-    else:
-        try:
-            raw = value.encode("latin-1")
-        except UnicodeEncodeError:
-            return value.encode("utf-8", "replace").decode()
+    if not value.isascii() or not _PERCENT_ENCODED.search(value):
+        return mend_text(value)
     try:
-        return raw.decode()
+        return unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def mend_text(value: str) -> str:
+    """Read raw UTF-8 that a server handed over as Latin-1; what is none stays, without lone surrogates."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "replace").decode()
     except UnicodeDecodeError:
         return value
 

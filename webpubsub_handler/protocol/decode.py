@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from webpubsub_handler.exceptions import MalformedEventError
-from webpubsub_handler.protocol import strict_json
 from webpubsub_handler.protocol.attributes import decode_text, parse_time
+from webpubsub_handler.protocol.bodies import (
+    read_connect,
+    read_connected,
+    read_disconnected,
+    read_group_joined,
+    read_group_left,
+    read_json,
+    read_text,
+)
 from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.events import (
-    ClientCertificate,
-    ConnectedEventRequest,
-    ConnectEventRequest,
     ConnectionContext,
     DataType,
-    DisconnectedEventRequest,
     Event,
     UnknownEvent,
     UserEventRequest,
@@ -35,9 +40,18 @@ _REQUIRED: Final = (
 )
 _MAX_ATTRIBUTE: Final = 1024
 _USER_TYPE: Final = "azure.webpubsub.user."
+_SOURCE: Final = re.compile(r"/hubs/([^/]*)/")
+_OTHER_CHARSET: Final = re.compile(r"\bcharset=(?!\"?(?:utf-?8|us-ascii)\"?\s*(?:;|$))", re.IGNORECASE)
 _DATA_TYPES: Final[Mapping[str, DataType]] = {
     "text/plain": DataType.TEXT,
     "application/json": DataType.JSON,
+}
+_SYSTEM_EVENTS: Final[Mapping[str, Callable[[ConnectionContext, bytes], Event]]] = {
+    "azure.webpubsub.sys.connect": read_connect,
+    "azure.webpubsub.sys.connected": read_connected,
+    "azure.webpubsub.sys.disconnected": read_disconnected,
+    "azure.webpubsub.gp.joined": read_group_joined,
+    "azure.webpubsub.gp.left": read_group_left,
 }
 
 
@@ -45,14 +59,19 @@ def decode(request: HttpRequest) -> Event:
     """Read an event out of a POST; a type that is not known gives an ``UnknownEvent``.
 
     Raises:
-        MalformedEventError: Attributes are missing or unreadable, or the body is not what its type says.
+        MalformedEventError: Attributes are missing, unreadable or contradict each other, or the body is not what its
+            type says.
     """
     event_type = request.headers.get("ce-type") or ""
     context = _context(request)
     if event_type.startswith(_USER_TYPE):
+        _check_agreement(context, event_type[len(_USER_TYPE) :])
         return _user_event(context, request)
     read = _SYSTEM_EVENTS.get(event_type)
-    return read(context, request.body) if read else UnknownEvent(context, event_type)
+    if read is None:
+        return UnknownEvent(context, event_type)
+    _check_agreement(context, event_type.rpartition(".")[2])
+    return read(context, request.body)
 
 
 def _context(request: HttpRequest) -> ConnectionContext:
@@ -86,94 +105,29 @@ def _context(request: HttpRequest) -> ConnectionContext:
 
 def _user_event(context: ConnectionContext, request: HttpRequest) -> UserEventRequest:
     content_type = request.headers.get("Content-Type") or ""
-    data_type = _DATA_TYPES.get(content_type.partition(";")[0].strip().lower(), DataType.BINARY)
+    mime_type, _, parameters = content_type.partition(";")
+    data_type = _DATA_TYPES.get(mime_type.strip().lower(), DataType.BINARY)
     data: Any = request.body
-    if data_type is DataType.TEXT:
-        data = _text(request.body)
-    elif data_type is DataType.JSON:
-        data = _json(request.body)
+    if data_type is DataType.JSON:
+        data = read_json(request.body)
+    elif data_type is DataType.TEXT and _OTHER_CHARSET.search(parameters):
+        # An MQTT client may send text in any encoding; only its function can know how far to trust the name.
+        data_type = DataType.BINARY
+    elif data_type is DataType.TEXT:
+        data = read_text(request.body)
     return UserEventRequest(context, data, data_type, content_type, request.body)
 
 
-def _connect(context: ConnectionContext, body: bytes) -> ConnectEventRequest:
-    document = _json_object(body)
-    certificates = document.get("clientCertificates") or ()
-    return ConnectEventRequest(
-        context,
-        claims=_lists(document, "claims"),
-        query=_lists(document, "query"),
-        headers=_lists(document, "headers"),
-        subprotocols=_strings(document.get("subprotocols") or (), "subprotocols"),
-        client_certificates=tuple(_certificate(entry) for entry in _sequence(certificates, "clientCertificates")),
-    )
+def _check_agreement(context: ConnectionContext, type_name: str) -> None:
+    """Refuse an event whose headers contradict each other: a function is chosen by one and may decide by another.
 
-
-def _connected(context: ConnectionContext, _: bytes) -> ConnectedEventRequest:
-    return ConnectedEventRequest(context)
-
-
-def _disconnected(context: ConnectionContext, body: bytes) -> DisconnectedEventRequest:
-    reason = _json_object(body).get("reason") or None
-    if reason is not None and not isinstance(reason, str):
-        raise MalformedEventError("reason in the body is not a string")
-    return DisconnectedEventRequest(context, reason)
-
-
-_SYSTEM_EVENTS: Final[Mapping[str, Callable[[ConnectionContext, bytes], Event]]] = {
-    "azure.webpubsub.sys.connect": _connect,
-    "azure.webpubsub.sys.connected": _connected,
-    "azure.webpubsub.sys.disconnected": _disconnected,
-}
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise MalformedEventError("the body is not UTF-8") from None
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return strict_json.parse(body)
-    except UnicodeDecodeError:
-        raise MalformedEventError("the body is not UTF-8") from None
-    except ValueError:
-        raise MalformedEventError(
-            f"the body is not JSON of finite numbers and at most {strict_json.MAX_DEPTH} levels"
-        ) from None
-
-
-def _json_object(body: bytes) -> Mapping[str, Any]:
-    document = _json(body) if body else {}
-    if not isinstance(document, dict):
-        raise MalformedEventError("the body is not a JSON object")
-    return document
-
-
-def _sequence(value: Any, name: str) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
-        raise MalformedEventError(f"{name} in the body is not a list")
-    return value
-
-
-def _strings(value: Any, name: str) -> tuple[str, ...]:
-    members = tuple(_sequence(value, name))
-    if not all(isinstance(member, str) for member in members):
-        raise MalformedEventError(f"{name} in the body holds something other than strings")
-    return members
-
-
-def _lists(document: Mapping[str, Any], name: str) -> Mapping[str, Sequence[str]]:
-    value = document.get(name) or {}
-    if not isinstance(value, dict):
-        raise MalformedEventError(f"{name} in the body is not an object")
-    return {key: _strings(members or (), name) for key, members in value.items()}
-
-
-def _certificate(entry: Any) -> ClientCertificate:
-    thumbprint = entry.get("thumbprint") if isinstance(entry, dict) else None
-    content = entry.get("content") if isinstance(entry, dict) else None
-    if not isinstance(thumbprint, str) or not isinstance(content, str | None):
-        raise MalformedEventError("clientCertificates in the body holds something other than certificates")
-    return ClientCertificate(thumbprint, content)
+    The rest of ``ce-source`` differs between documents and is not looked at. Socket.IO events are all of the type
+    ``message`` in its documents, whatever their names are.
+    """
+    headers = context.headers
+    is_socket_io = headers.get("ce-namespace") is not None or headers.get("ce-socketId") is not None
+    if not is_socket_io and decode_text(type_name).lower() != context.event_name.lower():
+        raise MalformedEventError("the ce-type header is not of the event in the ce-eventName header")
+    source = _SOURCE.match(headers.get("ce-source") or "")
+    if source and source[1].lower() != context.hub:
+        raise MalformedEventError("the ce-source header is not of the hub in the ce-hub header")

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from webpubsub_handler.protocol.connection_state import ConnectionState
-from webpubsub_handler.protocol.events import ConnectEventRequest, DataType
+from webpubsub_handler.protocol.events import ConnectEventRequest, DataType, Event
 from webpubsub_handler.protocol.http import HttpResponse
-from webpubsub_handler.protocol.responses import ConnectEventResponse, EventErrorResponse, UserEventResponse
+from webpubsub_handler.protocol.mqtt import MqttProtocolVersion, MqttUserProperty, connect_code, connect_status
+from webpubsub_handler.protocol.properties import MQTT_PREFIX, metadata_fields, to_fields
+from webpubsub_handler.protocol.responses import (
+    ConnectEventResponse,
+    EventErrorResponse,
+    MqttConnectEventErrorResponse,
+    UserEventResponse,
+)
 
 __all__ = ["encode_connect", "encode_error", "encode_user_event"]
 
@@ -18,6 +26,7 @@ _CONTENT_TYPES: Final = {
     DataType.JSON: "application/json",
     DataType.BINARY: "application/octet-stream",
 }
+_MIME_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;([ -~]*[!-~])?)?")
 
 
 def encode_connect(request: ConnectEventRequest, response: ConnectEventResponse | None) -> HttpResponse:
@@ -35,6 +44,7 @@ def encode_connect(request: ConnectEventRequest, response: ConnectEventResponse 
             "groups": None if response.groups is None else _strings("groups", response.groups),
             "roles": None if response.roles is None else _strings("roles", response.roles),
             "subprotocol": response.subprotocol,
+            "mqtt": _connack(request, response.mqtt_user_properties),
         }
         answer = {name: value for name, value in fields.items() if value is not None}
         if response.subprotocol is not None and response.subprotocol not in request.subprotocols:
@@ -49,25 +59,67 @@ def encode_user_event(state: ConnectionState, response: UserEventResponse | None
 
     Raises:
         TypeError: The data is not of its data type.
+        ValueError: The content type, the metadata or a user property cannot be a header.
         ConnectionStateError: The state cannot be carried.
     """
     headers = _state_header(state)
     if response is None:
         return HttpResponse(204, headers)
     data_type, body = _payload(response)
+    if response.metadata:
+        headers |= metadata_fields(response.metadata.items())
+    if response.mqtt_user_properties:
+        headers |= to_fields(MQTT_PREFIX, ((entry.name, entry.value) for entry in response.mqtt_user_properties))
+    if response.content_type is not None and not _MIME_TYPE.fullmatch(response.content_type):
+        raise ValueError(f"the content type of a response must be a MIME type, not {response.content_type!r}")
     if not body:
         return HttpResponse(204, headers)
-    return HttpResponse(200, {"Content-Type": _CONTENT_TYPES[data_type], **headers}, body)
+    return HttpResponse(200, {"Content-Type": response.content_type or _CONTENT_TYPES[data_type], **headers}, body)
 
 
-def encode_error(response: EventErrorResponse) -> HttpResponse:
-    """Make the answer that refuses; a state is never changed by it."""
-    return HttpResponse.text(response.status, response.message)
+def encode_error(event: Event, response: EventErrorResponse | MqttConnectEventErrorResponse) -> HttpResponse:
+    """Make the answer that refuses; a state is never changed by it.
+
+    An MQTT client that connects gets JSON with a code of its protocol version, everyone else status and text.
+
+    Raises:
+        TypeError: An MQTT code is for no connecting MQTT client.
+        ValueError: The client's protocol version has no such code.
+    """
+    mqtt = event.mqtt if isinstance(event, ConnectEventRequest) else None
+    if isinstance(response, EventErrorResponse):
+        if mqtt is None:
+            return HttpResponse.text(response.status, response.message)
+        return _connack_error(
+            response.status, connect_code(mqtt.protocol_version, response.status), response.message, ()
+        )
+    if mqtt is None:
+        raise TypeError("an MQTT code refuses an MQTT client that connects: use EventErrorResponse for others")
+    status = connect_status(mqtt.protocol_version, response.code)
+    return _connack_error(status, response.code, response.reason, response.user_properties)
 
 
 def _state_header(state: ConnectionState) -> dict[str, str]:
     encoded = state.encode()
     return {} if encoded is None else {"ce-connectionState": encoded}
+
+
+def _connack(request: ConnectEventRequest, properties: Sequence[MqttUserProperty]) -> dict[str, Any] | None:
+    is_version_5 = request.mqtt is not None and request.mqtt.protocol_version is MqttProtocolVersion.V500
+    return {"userProperties": _named(properties)} if is_version_5 and properties else None
+
+
+def _connack_error(status: int, code: int, reason: str, properties: Sequence[MqttUserProperty]) -> HttpResponse:
+    fields = {"code": int(code), "reason": reason, "userProperties": _named(properties)}
+    return HttpResponse(
+        status,
+        {"Content-Type": "application/json"},
+        _json({"mqtt": {name: value for name, value in fields.items() if value}}),
+    )
+
+
+def _named(properties: Sequence[MqttUserProperty]) -> list[dict[str, str]]:
+    return [{"name": entry.name, "value": entry.value} for entry in properties]
 
 
 def _payload(response: UserEventResponse) -> tuple[DataType, bytes]:

@@ -1,4 +1,4 @@
-"""What the service tells an event handler: the five kinds of events and the connection they are about."""
+"""What the service tells an event handler: the kinds of events and the connection they are about."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from webpubsub_handler.protocol.attributes import decode_text
 from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.http import Headers
+from webpubsub_handler.protocol.mqtt import MqttConnectProperties, MqttDisconnectedProperties, MqttUserProperty
+from webpubsub_handler.protocol.properties import METADATA_PREFIX, MQTT_PREFIX, properties_of
 
 __all__ = [
     "ClientCertificate",
@@ -19,13 +22,18 @@ __all__ = [
     "DataType",
     "DisconnectedEventRequest",
     "Event",
+    "GroupJoinedEventRequest",
+    "GroupLeftEventRequest",
     "UnknownEvent",
     "UserEventRequest",
 ]
 
 
 class DataType(StrEnum):
-    """How a message's bytes are meant to be read."""
+    """How the library reads a message's bytes; the MIME type beside it says what they are.
+
+    Protobuf is binary of ``application/x-protobuf``: without the message's schema there is nothing to read.
+    """
 
     TEXT = "text"
     JSON = "json"
@@ -36,9 +44,10 @@ class DataType(StrEnum):
 class ConnectionContext:
     """The connection that an event is about, and the event's own attributes.
 
-    ``hub`` is lower case. ``user_id`` is decoded, ``headers`` has it as received. ``event_id`` is unique for the
+    ``hub`` is lower case. ``user_id`` is decoded once, ``user_id_raw`` is as received. ``event_id`` is unique for the
     connection only; a redelivered event has the same one. ``time`` is in UTC, whole seconds. ``state`` may be changed
-    in blocking events (connect and user events).
+    in blocking events (connect and user events). ``connection_id`` is the client's own choice for MQTT (the client id);
+    for Socket.IO, sockets of one client share it. ``headers`` has everything that was sent.
     """
 
     hub: str
@@ -51,6 +60,47 @@ class ConnectionContext:
     state: ConnectionState
     headers: Headers
 
+    @property
+    def user_id_raw(self) -> str | None:
+        """The user id as the header has it."""
+        return self.headers.get("ce-userId") or None
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """The hosts that the service calls itself: its own, replicas, custom domains. They prove nothing."""
+        return self.headers.get_list("WebHook-Request-Origin")
+
+    @property
+    def is_mqtt(self) -> bool:
+        """Whether the client speaks MQTT, by its subprotocol or by what only MQTT clients have."""
+        return "mqtt" in (self.subprotocol or "").lower() or self.physical_connection_id is not None
+
+    @property
+    def physical_connection_id(self) -> str | None:
+        """The network connection of an MQTT client; a session can outlive it."""
+        return self._opaque("ce-physicalConnectionId")
+
+    @property
+    def session_id(self) -> str | None:
+        """The session of an MQTT client; ``connect`` has none yet."""
+        return self._opaque("ce-sessionId")
+
+    @property
+    def namespace(self) -> str | None:
+        """The Socket.IO namespace."""
+        namespace = self.headers.get("ce-namespace")
+        return decode_text(namespace) if namespace else None
+
+    @property
+    def socket_id(self) -> str | None:
+        """The Socket.IO socket."""
+        return self._opaque("ce-socketId")
+
+    def _opaque(self, name: str) -> str | None:
+        # As received: decoding could make another one's id of it.
+        value = self.headers.get(name)
+        return value.encode("utf-8", "replace").decode() if value else None
+
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
@@ -62,7 +112,7 @@ class ClientCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ConnectEventRequest:
-    """A client asks to connect; blocking. The maps are name to list of values."""
+    """A client asks to connect; blocking. The maps are name to list of values. ``mqtt`` is None for other clients."""
 
     context: ConnectionContext
     claims: Mapping[str, Sequence[str]]
@@ -70,6 +120,7 @@ class ConnectEventRequest:
     headers: Mapping[str, Sequence[str]]
     subprotocols: Sequence[str]
     client_certificates: Sequence[ClientCertificate]
+    mqtt: MqttConnectProperties | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +132,27 @@ class ConnectedEventRequest:
 
 @dataclass(frozen=True, slots=True)
 class DisconnectedEventRequest:
-    """A client is gone; a notification. ``reason`` is free text, None for a plain close."""
+    """A client is gone, for MQTT a session; a notification. ``reason`` is free text, None for a plain close."""
 
     context: ConnectionContext
     reason: str | None
+    mqtt: MqttDisconnectedProperties | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupJoinedEventRequest:
+    """A connection joined a group; a notification."""
+
+    context: ConnectionContext
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLeftEventRequest:
+    """A connection left a group; a notification."""
+
+    context: ConnectionContext
+    group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +160,7 @@ class UserEventRequest:
     """A client sent an event; blocking.
 
     ``data`` is a str for text, the decoded value for JSON, bytes for everything else; ``body`` is what came.
+    ``content_type`` is the MIME type as received, empty when there is none.
     """
 
     context: ConnectionContext
@@ -99,6 +168,16 @@ class UserEventRequest:
     data_type: DataType
     content_type: str
     body: bytes
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The message's metadata, keys in lower case."""
+        return dict(properties_of(self.context.headers, METADATA_PREFIX))
+
+    @property
+    def mqtt_user_properties(self) -> Sequence[MqttUserProperty]:
+        """The user properties of an MQTT client's PUBLISH packet, names in lower case as header names have none."""
+        return [MqttUserProperty(*pair) for pair in properties_of(self.context.headers, MQTT_PREFIX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +189,11 @@ class UnknownEvent:
 
 
 Event: TypeAlias = (
-    ConnectEventRequest | ConnectedEventRequest | DisconnectedEventRequest | UserEventRequest | UnknownEvent
+    ConnectEventRequest
+    | ConnectedEventRequest
+    | DisconnectedEventRequest
+    | GroupJoinedEventRequest
+    | GroupLeftEventRequest
+    | UserEventRequest
+    | UnknownEvent
 )

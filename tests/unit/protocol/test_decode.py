@@ -113,11 +113,28 @@ def test_a_time_that_is_none_is_refused(time: str) -> None:
         user_event("user_text", time=time)
 
 
-@pytest.mark.parametrize("header", ["ce-id", "ce-connectionId", "ce-eventName", "ce-userId"])
-def test_no_lone_surrogate_gets_into_the_context(header: str) -> None:
-    context = decode(event("user_text", headers={header: "a\udcff"})).context
+@pytest.mark.parametrize(
+    ("header", "attribute"),
+    [
+        ("ce-id", "event_id"),
+        ("ce-connectionId", "connection_id"),
+        ("ce-eventName", "event_name"),
+        ("ce-userId", "user_id"),
+        ("ce-physicalConnectionId", "physical_connection_id"),
+        ("ce-sessionId", "session_id"),
+        ("ce-namespace", "namespace"),
+        ("ce-socketId", "socket_id"),
+    ],
+)
+def test_no_lone_surrogate_gets_into_the_context(header: str, attribute: str) -> None:
+    context = decode(
+        event(
+            "user_text",
+            headers={"ce-type": "azure.webpubsub.user.a\udcff", "ce-eventName": "a\udcff", header: "a\udcff"},
+        )
+    ).context
 
-    f"{context.event_id}{context.connection_id}{context.event_name}{context.user_id}".encode()
+    assert getattr(context, attribute) == "a?"
 
 
 def test_text_is_a_string() -> None:
@@ -289,7 +306,7 @@ def test_a_reason_that_is_no_string_is_refused() -> None:
 @pytest.mark.parametrize(
     "event_type",
     [
-        "azure.webpubsub.gp.joined",
+        "azure.webpubsub.gp.closed",
         "azure.webpubsub.sys.resumed",
         "azure.webpubsub.users.message",
         "azure.webpubsub.USER.message",
