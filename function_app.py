@@ -11,12 +11,13 @@ import azure.functions as func
 
 from chat import events
 from chat.api import ChatApi, json_response
+from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
-from webpubsub_handler import AccessKeyAuthenticator, UnauthenticatedEventsAllowed, WebPubSubEventHandler
+from webpubsub_handler import WebPubSubEventHandler
 from webpubsub_handler.azure_functions import to_func_response, to_request
 
 # The Azure SDKs log two lines for every call at INFO, and a line costs the worker 0.1 ms.
@@ -30,8 +31,9 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     by_key = settings.client_auth is ClientAuth.FUNCTION_KEY
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
-    proof = AccessKeyAuthenticator(settings.access_keys) if settings.access_keys else UnauthenticatedEventsAllowed()
-    handler = WebPubSubEventHandler(settings.hub, [proof], allowed_origins=settings.allowed_origins)
+    handler = WebPubSubEventHandler(
+        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
+    )
     events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
     api = ChatApi(settings, store, service)
 
@@ -82,7 +84,7 @@ def warn(settings: Settings) -> None:
     """Tell at start, on the console, what is open to anyone."""
     if settings.client_auth is ClientAuth.ANONYMOUS:
         sys.stderr.write("Warning: CLIENT_AUTH is anonymous: anyone can connect and read, under any name.\n")
-    if settings.allow_unauthenticated_events and not settings.access_keys:
+    if settings.allow_unauthenticated_events and not settings.proves_events:
         sys.stderr.write("Warning: ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user.\n")
 
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from azure.data.tables.aio import TableClient
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
@@ -24,11 +25,12 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chat import events, service, table_store
+from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.settings import Settings
 from local.azurite import Azurite
 from local.webpubsub import Emulator, EmulatorSettings
-from webpubsub_handler import AccessKeyAuthenticator, Headers, HttpRequest, WebPubSubEventHandler
+from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler
 from webpubsub_handler.protocol.signature import sign
 
 LEAST_RATIO = 0.9
@@ -56,14 +58,16 @@ async def rate(send: Callable[[int], Awaitable[None]]) -> float:
 def through_handler(settings: Settings, delivery: Delivery) -> Callable[[int], Awaitable[None]]:
     """Give what sends one signed event through everything that is ours."""
     handler = WebPubSubEventHandler(
-        settings.hub, [AccessKeyAuthenticator(settings.access_keys)], allowed_origins=settings.allowed_origins
+        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
     events.register(handler, delivery)
+    endpoint = settings.endpoints[0]
     fields = {
         "content-type": "text/plain; charset=utf-8",
         "ce-specversion": "1.0",
         "ce-type": "azure.webpubsub.user.message",
-        "ce-signature": sign(settings.access_keys[0], "conn-42"),
+        "webhook-request-origin": urlsplit(endpoint.url).hostname or "",
+        "ce-signature": sign(endpoint.access_key or "", "conn-42"),
         "ce-connectionid": "conn-42",
         "ce-hub": settings.hub,
         "ce-eventname": "message",

@@ -9,7 +9,17 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-__all__ = ["MAX_MESSAGE_BYTES_LIMIT", "ClientAuth", "Settings", "SettingsError", "StorageAccount", "WebPubSubEndpoint"]
+from webpubsub_handler.freshness import MIN_EVENT_AGE_SECONDS
+
+__all__ = [
+    "MAX_MESSAGE_BYTES_LIMIT",
+    "ClientAuth",
+    "EntraCaller",
+    "Settings",
+    "SettingsError",
+    "StorageAccount",
+    "WebPubSubEndpoint",
+]
 
 # The public account of the storage emulators; "UseDevelopmentStorage=true" means it.
 _DEVELOPMENT_STORAGE: Final = (
@@ -20,6 +30,8 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_MOST_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
+_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
 
@@ -63,10 +75,21 @@ class StorageAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class EntraCaller:
+    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI."""
+
+    tenant_id: str
+    audience: str
+    object_ids: tuple[str, ...]
+    application_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the app runs with.
 
     ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
+    ``max_event_age_seconds`` is 0 for any age.
     """
 
     hub: str
@@ -74,14 +97,25 @@ class Settings:
     storage: StorageAccount
     client_auth: ClientAuth
     is_behind_app_service: bool
+    entra_caller: EntraCaller | None
     allow_unauthenticated_events: bool
+    max_event_age_seconds: int
     max_message_bytes: int
     serve_demo: bool
 
     @property
-    def access_keys(self) -> tuple[str, ...]:
-        """The keys that an event may be signed with."""
-        return tuple(endpoint.access_key for endpoint in self.endpoints if endpoint.access_key)
+    def access_keys(self) -> dict[str, tuple[str, ...]]:
+        """The keys that an event may be signed with, by the URL of its service."""
+        keys: dict[str, tuple[str, ...]] = {}
+        for endpoint in self.endpoints:
+            if endpoint.access_key:
+                keys[endpoint.url] = (*keys.get(endpoint.url, ()), endpoint.access_key)
+        return keys
+
+    @property
+    def proves_events(self) -> bool:
+        """Whether anything tells the service's events from those of others."""
+        return bool(self.access_keys) or self.entra_caller is not None
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
@@ -102,14 +136,18 @@ class Settings:
             storage=reader.storage(),
             client_auth=reader.choice("CLIENT_AUTH", ClientAuth, ClientAuth.APP_SERVICE),
             is_behind_app_service=reader.flag("WEBSITE_AUTH_ENABLED", default=False),
+            entra_caller=reader.entra_caller(),
             allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
+            max_event_age_seconds=reader.event_age(),
             max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES_LIMIT),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
-        if settings.endpoints and not settings.access_keys and not settings.allow_unauthenticated_events:
+        if settings.endpoints and not settings.proves_events and not settings.allow_unauthenticated_events:
             reader.problem(
-                "WebPubSubConnectionString: no access key is known, so nobody's events could be authenticated; "
-                "add a connection string, or set ALLOW_UNAUTHENTICATED_EVENTS=true to accept events from anyone"
+                "WebPubSubConnectionString: no access key is known, so nobody's events could be authenticated; add a "
+                "connection string, or let the service send tokens of Entra ID and set WEBHOOK_APP_CLIENT_ID, "
+                "WEBHOOK_TENANT_ID and WEBHOOK_CALLER_OBJECT_IDS, or set ALLOW_UNAUTHENTICATED_EVENTS=true to accept "
+                "events from anyone"
             )
         if reader.problems:
             raise SettingsError(reader.problems)
@@ -144,12 +182,18 @@ class _Reader:
             self.problem(f"{name}: use true or false")
         return value in ("true", "1")
 
-    def number(self, name: str, default: int, least: int, most: int) -> int:
+    def number(self, name: str, default: int, least: int, most: int, *alternative: str) -> int:
         value = self.text(name, str(default))
         if value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most:
             return int(value)
-        self.problem(f"{name}: use a whole number from {least} to {most}")
+        self.problem(" ".join([f"{name}: use a whole number from {least} to {most}", *alternative]))
         return default
+
+    def event_age(self) -> int:
+        name = "MAX_EVENT_AGE_SECONDS"
+        if self.text(name, "0") == "0":
+            return 0
+        return self.number(name, 0, MIN_EVENT_AGE_SECONDS, _MOST_EVENT_AGE_SECONDS, "or 0 for any age")
 
     def choice(self, name: str, kind: type[E_], default: E_) -> E_:
         try:
@@ -158,9 +202,41 @@ class _Reader:
             self.problem(f"{name}: use one of {', '.join(kind)}")
             return default
 
+    def listed(self, name: str) -> tuple[str, ...]:
+        return tuple(self._env.get(name, "").replace(",", " ").split())
+
+    def entra_caller(self) -> EntraCaller | None:
+        caller = EntraCaller(
+            tenant_id=self.text("WEBHOOK_TENANT_ID", ""),
+            audience=self.text("WEBHOOK_APP_CLIENT_ID", ""),
+            object_ids=self.listed("WEBHOOK_CALLER_OBJECT_IDS"),
+            application_ids=self.listed("WEBHOOK_CALLER_APP_IDS"),
+        )
+        if caller == EntraCaller("", "", (), ()):
+            return None
+        if not _GUID.fullmatch(caller.tenant_id):
+            self.problem("WEBHOOK_TENANT_ID: set the GUID of the tenant that issues the service's tokens")
+        if not _GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
+            self.problem(
+                "WEBHOOK_APP_CLIENT_ID: set the client id (a GUID) or the api:// URI of the application that the "
+                "hub's event handler names as its resource"
+            )
+        if not caller.object_ids and not caller.application_ids:
+            self.problem(
+                "WEBHOOK_CALLER_OBJECT_IDS: set the object id (principal id) of the service's managed identity, "
+                "or WEBHOOK_CALLER_APP_IDS"
+            )
+        for name, ids in (
+            ("WEBHOOK_CALLER_OBJECT_IDS", caller.object_ids),
+            ("WEBHOOK_CALLER_APP_IDS", caller.application_ids),
+        ):
+            if not all(_GUID.fullmatch(value) for value in ids):
+                self.problem(f"{name}: use GUIDs, separated by commas")
+        return caller
+
     def endpoints(self) -> tuple[WebPubSubEndpoint, ...]:
         name = "WebPubSubConnectionString"
-        listed = [part for part in self._env.get(name, "").replace(",", " ").split() if part]
+        listed = self.listed(name)
         endpoints = [endpoint for part in listed if (endpoint := self._endpoint(name, part))]
         service_uri = self.text(f"{name}__serviceUri", "")
         if service_uri:

@@ -1,15 +1,23 @@
-"""Who may call the event handler: proofs that an event comes from the service."""
+"""Who may call the event handler: proofs that an event comes from the service.
+
+Tokens of Entra ID are in ``webpubsub_handler.entra``, the limit of an event's age in ``webpubsub_handler.freshness``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
 
 from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError
+from webpubsub_handler.protocol.abuse_protection import normalize_host
 from webpubsub_handler.protocol.http import HttpRequest
 from webpubsub_handler.protocol.signature import is_signed
 
-__all__ = ["AccessKeyAuthenticator", "Authenticator", "UnauthenticatedEventsAllowed"]
+__all__ = ["AccessKeyAuthenticator", "Authenticator", "KeyProvider", "UnauthenticatedEventsAllowed"]
+
+_ANY_ORIGIN: Final = "*"
+
+KeyProvider: TypeAlias = Callable[[], Mapping[str, Sequence[str]]]
 
 
 class Authenticator(Protocol):
@@ -28,19 +36,39 @@ class AccessKeyAuthenticator:
 
     It proves that the sender knows a key, for this connection id; it covers neither body nor time. The service sends
     none when its local authentication is off.
+
+    ::
+
+        AccessKeyAuthenticator(["primary", "secondary"])
+        AccessKeyAuthenticator({"a.webpubsub.azure.com": ["key of a"], "b.webpubsub.azure.com": ["key of b"]})
+        AccessKeyAuthenticator(lambda: vault.keys)
+
+    Args:
+        access_keys: The keys of one service. Or, for several services, the keys of each by its host (``"*"``: of any):
+            an event must be signed with a key of a host in its ``WebHook-Request-Origin``. Or a function that gives
+            such a mapping; it is called for every event, so keys rotate without a restart, and must not block.
     """
 
-    def __init__(self, access_keys: Sequence[str]) -> None:
-        if not access_keys or not all(access_keys):
-            raise ConfigurationError("AccessKeyAuthenticator needs at least one access key, and none may be empty")
-        self._access_keys = tuple(access_keys)
+    def __init__(self, access_keys: Sequence[str] | Mapping[str, Sequence[str]] | KeyProvider) -> None:
+        self._provide: KeyProvider | None = None
+        self._fixed: dict[str, tuple[str, ...]] = {}
+        if callable(access_keys):
+            self._provide = access_keys
+        else:
+            self._fixed = _by_host(access_keys if isinstance(access_keys, Mapping) else {_ANY_ORIGIN: access_keys})
 
     async def authenticate(self, request: HttpRequest) -> None:
-        """Compare every value of the header with every key."""
+        """Compare every value of the header with every key of the named origins."""
         signatures = request.headers.get_list("ce-signature")
         if not signatures:
             raise AuthenticationError("the ce-signature header is missing")
-        if not is_signed(signatures, self._access_keys, request.headers.get("ce-connectionId") or ""):
+        # The header itself proves nothing: it only selects the keys.
+        origins = {origin.lower() for origin in request.headers.get_list("WebHook-Request-Origin")}
+        keys_by_host = self._fixed if self._provide is None else _by_host(self._provide())
+        keys = [key for host in {_ANY_ORIGIN, *origins} for key in keys_by_host.get(host, ())]
+        if not keys:
+            raise AuthenticationError("no access key is configured for any host in WebHook-Request-Origin")
+        if not is_signed(signatures, keys, request.headers.get("ce-connectionId") or ""):
             raise AuthenticationError("no value of ce-signature was made with a configured access key")
 
 
@@ -49,3 +77,18 @@ class UnauthenticatedEventsAllowed:
 
     async def authenticate(self, _: HttpRequest) -> None:
         """Let every request pass."""
+
+
+def _by_host(keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    by_host: dict[str, tuple[str, ...]] = {}
+    for origin, listed in keys.items():
+        # Text is a sequence too: of keys that are one letter long.
+        if isinstance(listed, str) or not listed or not all(listed):
+            raise ConfigurationError(
+                "AccessKeyAuthenticator needs a list of at least one access key, and none may be empty"
+            )
+        host = origin if origin == _ANY_ORIGIN else normalize_host(origin)
+        by_host[host] = (*by_host.get(host, ()), *listed)
+    if not by_host:
+        raise ConfigurationError("AccessKeyAuthenticator needs at least one access key: no host has any")
+    return by_host

@@ -1,0 +1,34 @@
+"""What an event must prove, by the settings."""
+
+from __future__ import annotations
+
+from chat.settings import Settings
+from webpubsub_handler import AccessKeyAuthenticator, Authenticator, UnauthenticatedEventsAllowed
+from webpubsub_handler.freshness import EventFreshness
+
+__all__ = ["make_authenticators"]
+
+
+def make_authenticators(settings: Settings) -> list[Authenticator]:
+    """Make every proof that is configured: a signature for access keys, a token for Entra ID; each must hold."""
+    proofs: list[Authenticator] = []
+    if settings.access_keys:
+        proofs.append(AccessKeyAuthenticator(settings.access_keys))
+    if settings.entra_caller:
+        # A tenth of a second of import that key users never pay.
+        from webpubsub_handler.entra import EntraAuthenticator  # noqa: PLC0415
+
+        proofs.append(
+            EntraAuthenticator(
+                tenant_id=settings.entra_caller.tenant_id,
+                audience=settings.entra_caller.audience,
+                object_ids=settings.entra_caller.object_ids,
+                application_ids=settings.entra_caller.application_ids,
+            )
+        )
+    if not proofs and settings.allow_unauthenticated_events:
+        proofs.append(UnauthenticatedEventsAllowed())
+    # It proves nothing, so it must not make up for a missing proof.
+    if proofs and settings.max_event_age_seconds:
+        proofs.append(EventFreshness(settings.max_event_age_seconds))
+    return proofs
