@@ -50,7 +50,7 @@ class OneKey(SigningKeys):
         super().__init__("http://localhost/")
         self._key = jwt.PyJWK(jwt.algorithms.RSAAlgorithm.to_jwk(key, as_dict=True), "RS256")
 
-    async def get(self, key_id: str) -> jwt.PyJWK:
+    async def get(self, _: str) -> jwt.PyJWK:
         """Give the key, whatever it is called."""
         return self._key
 

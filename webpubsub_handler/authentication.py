@@ -28,6 +28,7 @@ class Authenticator(Protocol):
 
         Raises:
             AuthenticationError: It does not.
+            EventRefusedError: That cannot be told now (503).
         """
 
 

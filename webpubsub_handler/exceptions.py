@@ -6,7 +6,7 @@
     ├── ConfigurationError      the event handler is set up wrongly; raised at start, never while serving
     ├── MalformedEventError     the request is no CloudEvent of Web PubSub (400)
     ├── AuthenticationError     a configured proof is missing or wrong (401)
-    ├── EventRefusedError       a function refuses its event (the status that it names)
+    ├── EventRefusedError       a function refuses its event, an authenticator cannot tell now (the status it names)
     └── ConnectionStateError    a connection state cannot be carried in a header (500)
 """
 
@@ -50,7 +50,10 @@ class AuthenticationError(WebPubSubHandlerError):
 
 
 class EventRefusedError(WebPubSubHandlerError):
-    """Raised by a function or middleware to refuse an event, as if it had returned an ``EventErrorResponse``."""
+    """Raised by a function or middleware to refuse an event, as if it had returned an ``EventErrorResponse``.
+
+    An authenticator raises it with 503 when it cannot tell now, so that the service sends the event again.
+    """
 
     def __init__(self, status: int, message: str = "") -> None:
         super().__init__(message)

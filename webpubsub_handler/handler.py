@@ -5,6 +5,7 @@ What is answered, in one place:
 =======================================  ======  ==========================================
 no event (OPTIONS)                       200     400 when no requested origin is allowed
 a proof is missing or wrong              401
+a proof cannot be checked now            503     the service sends the event again
 no Web PubSub event                      400
 another hub                              404
 neither POST nor OPTIONS                 405
@@ -175,18 +176,27 @@ class WebPubSubEventHandler:
             return HttpResponse(405, {"Allow": "POST, OPTIONS"})
         if len(request.body) > MAX_BODY_BYTES:
             return HttpResponse.text(413, "The event is too large.")
+        event = await self._accept(request)
+        return event if isinstance(event, HttpResponse) else await self._answer(event)
+
+    async def _accept(self, request: HttpRequest) -> Event | HttpResponse:
+        """Give the event of an authenticated request, else the answer that refuses it."""
         try:
             for authenticator in self._authenticators:
                 await authenticator.authenticate(request)
-            event = decode(request)
+            return decode(request)
         except AuthenticationError as error:
             logger.warning("Refused an event: %s.", error.reason)
             return HttpResponse.text(401, "The event is not authenticated.")
+        except EventRefusedError as refusal:
+            return HttpResponse.text(refusal.status, refusal.message)
         except MalformedEventError as error:
             logger.warning("Refused a malformed event: %s.", error)
             return HttpResponse.text(400, f"Not an event of Web PubSub: {error}.")
         except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
             return HttpResponse.text(500, _log_failure("authentication or decoding"))
+
+    async def _answer(self, event: Event) -> HttpResponse:
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return encode_error(event, EventErrorResponse(404, "This event handler serves another hub."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -41,6 +42,10 @@ class Difference:
 
 THEIR_FAILURE: Final = Answer(500, b"left to the error handler: password=5ec4e7")
 OUR_FAILURE: Final = Answer(500, b"The event handler failed (error ID).")
+CONTRADICTING_HUB: Final = b"Not an event of Web PubSub: the ce-source header is not of the hub in the ce-hub header."
+CONTRADICTING_NAME: Final = (
+    b"Not an event of Web PubSub: the ce-type header is not of the event in the ce-eventName header."
+)
 
 
 def with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
@@ -51,9 +56,20 @@ def with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
 def as_binary(request: HttpRequest) -> HttpRequest:
     is_user_event = (request.headers.get("ce-type") or "").startswith("azure.webpubsub.user.")
     is_known = content_type(request) in {"text/plain", "application/json", "application/octet-stream"}
-    return (
-        request if is_known or not is_user_event else with_header(request, "Content-Type", "application/octet-stream")
-    )
+    return request if is_known or not is_user_event else named_binary(request)
+
+
+def text_as_binary(request: HttpRequest) -> HttpRequest:
+    is_other = "charset=iso-8859-1" in (request.headers.get("Content-Type") or "")
+    return named_binary(request) if is_other else request
+
+
+def named_mqtt(request: HttpRequest) -> HttpRequest:
+    return request if mqtt_version(request) is None else with_header(request, "ce-subprotocol", "mqtt")
+
+
+def named_binary(request: HttpRequest) -> HttpRequest:
+    return with_header(request, "Content-Type", "application/octet-stream")
 
 
 def in_lower_case(request: HttpRequest) -> HttpRequest:
@@ -68,6 +84,41 @@ def content_type(request: HttpRequest) -> str:
 def unsigned(request: HttpRequest, answer: Answer) -> Answer:
     is_signed = request.method == "OPTIONS" or request.headers.get("ce-signature")
     return answer if is_signed else Answer(401, b"The event is not authenticated.")
+
+
+def contradicting(request: HttpRequest, answer: Answer) -> Answer:
+    header = request.headers.get
+    if header("ce-source") == "/hubs/other/client/conn-42" and header("ce-hub") == "chat":
+        return Answer(400, CONTRADICTING_HUB)
+    if header("ce-eventName") == "other" and header("ce-type") == "azure.webpubsub.user.message":
+        return Answer(400, CONTRADICTING_NAME)
+    return answer
+
+
+def connack(request: HttpRequest, answer: Answer) -> Answer:
+    """Ours in place of the code that theirs makes of an HTTP status."""
+    version = mqtt_version(request)
+    codes = {400: (5, 131), 401: (5, 135), 403: (5, 135), 500: (3, 136)}
+    if (
+        version is None
+        or not isinstance(answer.body, dict)
+        or answer.body.get("mqtt", {}).get("reason") != "members only"
+    ):
+        return answer
+    return replace(answer, body={"mqtt": {"code": codes[answer.status][version - 4], "reason": "members only"}})
+
+
+def failed_connack(request: HttpRequest, answer: Answer) -> Answer:
+    version = mqtt_version(request)
+    if version is None or answer != OUR_FAILURE:
+        return answer
+    return Answer(500, {"mqtt": {"code": 3 if version == 4 else 136, "reason": OUR_FAILURE.body.decode()}})
+
+
+def mqtt_version(request: HttpRequest) -> int | None:
+    is_connect = request.headers.get("ce-type") == "azure.webpubsub.sys.connect"
+    mqtt = json.loads(request.body).get("mqtt") if is_connect else None
+    return mqtt["protocolVersion"] if mqtt else None
 
 
 def without_body(_: HttpRequest, answer: Answer) -> Answer:

@@ -41,6 +41,21 @@ const shapes = {
   refuse400: refusal(400), refuse401: refusal(401), refuse403: refusal(403), refuse500: refusal(500),
   raise: { handleConnect: raising, handleUserEvent: raising },
   unoffered: { handleConnect: (_, response) => response.success({ subprotocol: "chat.v9" }) },
+  connack: {
+    handleConnect: ({ mqtt }, response) => response.success({
+      userId: "ana-1",
+      ...(mqtt?.protocolVersion === 5 && { mqtt: { userProperties: [{ name: "region", value: "weu" }] } }),
+    }),
+  },
+  refuseMqtt: {
+    handleConnect: ({ mqtt }, response) => {
+      if (!mqtt) response.success({ userId: "ana-1" });
+      else if (mqtt.protocolVersion === 4) response.failWith({ mqtt: { code: 3, reason: "soon" } });
+      else response.failWith({
+        mqtt: { code: 138, reason: "for a day", userProperties: [{ name: "ref", value: "77" }] },
+      });
+    },
+  },
   origins1: { allowedEndpoints: ["https://Chat.Contoso.com"] },
   origins2: { allowedEndpoints: ["https://contoso.webpubsub.azure.com", "https://chat.contoso.com:8443"] },
   originsOther: { allowedEndpoints: ["https://other.example"] },

@@ -11,6 +11,11 @@ from webpubsub_handler import (
     ConnectEventResponse,
     DataType,
     EventErrorResponse,
+    MqttConnectEventErrorResponse,
+    MqttProtocolVersion,
+    MqttUserProperty,
+    MqttV311ConnectReturnCode,
+    MqttV500ConnectReasonCode,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
@@ -108,6 +113,23 @@ def unoffered(handler: WebPubSubEventHandler) -> None:
         return ConnectEventResponse(subprotocol="chat.v9")
 
 
+def with_user_properties(handler: WebPubSubEventHandler) -> None:
+    @handler.on_connect
+    async def connect(_: ConnectEventRequest) -> ConnectEventResponse:
+        return ConnectEventResponse(user_id="ana-1", mqtt_user_properties=[MqttUserProperty("region", "weu")])
+
+
+def refusing_mqtt(handler: WebPubSubEventHandler) -> None:
+    @handler.on_connect
+    async def connect(request: ConnectEventRequest) -> ConnectEventResponse | MqttConnectEventErrorResponse:
+        if request.mqtt is None:
+            return ConnectEventResponse(user_id="ana-1")
+        if request.mqtt.protocol_version is MqttProtocolVersion.V311:
+            return MqttConnectEventErrorResponse(MqttV311ConnectReturnCode.SERVER_UNAVAILABLE, "soon")
+        code = MqttV500ConnectReasonCode.BANNED
+        return MqttConnectEventErrorResponse(code, "for a day", [MqttUserProperty("ref", "77")])
+
+
 SHAPES: Final[dict[str, Callable[[WebPubSubEventHandler], None]]] = {
     "nothing": register_nothing,
     "accept": accept,
@@ -123,6 +145,8 @@ SHAPES: Final[dict[str, Callable[[WebPubSubEventHandler], None]]] = {
     "refuse500": refusing(500),
     "raise": raising,
     "unoffered": unoffered,
+    "connack": with_user_properties,
+    "refuseMqtt": refusing_mqtt,
     "origins1": register_nothing,
     "origins2": register_nothing,
     "originsOther": register_nothing,

@@ -39,7 +39,7 @@ async def test_a_malformed_attribute_is_400(system: Any, header: str, value: str
 
 
 async def test_another_hub_is_404(system: Any) -> None:
-    status, _ = await system.post_event(room="b3", ce_hub="other")
+    status, _ = await system.post_event(room="b3", ce_hub="other", ce_source="/hubs/other/client/conn-42")
     assert status == 404
 
 

@@ -35,6 +35,8 @@ with atheris.instrument_imports(include=["webpubsub_handler"]):
     from webpubsub_handler import (
         ConnectEventRequest,
         ConnectEventResponse,
+        DisconnectedEventRequest,
+        EventErrorResponse,
         Headers,
         HttpRequest,
         UnauthenticatedEventsAllowed,
@@ -53,13 +55,23 @@ handler: Final = WebPubSubEventHandler(
 async def connect(request: ConnectEventRequest) -> ConnectEventResponse:
     """Use all that a connect event has."""
     request.context.state.setdefault("seen", len(request.query))
-    return ConnectEventResponse(user_id=request.context.user_id, groups=sorted(request.claims))
+    properties = request.mqtt.user_properties if request.mqtt else ()
+    return ConnectEventResponse(
+        user_id=request.context.user_id, groups=sorted(request.claims), mqtt_user_properties=properties
+    )
+
+
+@handler.on_disconnected
+async def disconnected(request: DisconnectedEventRequest) -> EventErrorResponse | None:
+    """Fail where the body says so: MQTT clients and others."""
+    return EventErrorResponse(404, request.reason) if request.reason else None
 
 
 @handler.on_user_event("*")
 async def user(request: UserEventRequest) -> UserEventResponse:
     """Give back what came."""
     request.context.state.clear()
+    request.context.state["properties"] = [*request.metadata, *map(str, request.mqtt_user_properties)][:2]
     return UserEventResponse(request.data, request.data_type)
 
 

@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from webpubsub_handler import (
     AuthenticationError,
     Authenticator,
     ConfigurationError,
+    EventRefusedError,
     HttpRequest,
     UnauthenticatedEventsAllowed,
     UserEventRequest,
@@ -23,6 +25,13 @@ class TokenAuthenticator:
     async def authenticate(self, request: HttpRequest) -> None:
         if request.headers.get("Authorization") != "Bearer good":
             raise AuthenticationError("the bearer token is missing or wrong")
+
+
+class WaitingAuthenticator:
+    """A proof that cannot be checked now."""
+
+    async def authenticate(self, _: HttpRequest) -> None:
+        raise EventRefusedError(503, "Later.")
 
 
 class UnreachableAuthenticator:
@@ -187,6 +196,12 @@ async def test_a_proof_that_cannot_be_checked_is_a_500_without_its_text_and_runs
     assert "login.example did not answer" in caplog.text
 
 
+async def test_an_authenticator_can_ask_the_service_to_send_the_event_again() -> None:
+    response = await answering_handler(WaitingAuthenticator()).handle(event("user_text"))
+
+    assert (response.status, response.body) == (503, b"Later.")
+
+
 async def test_unsigned_events_pass_only_where_that_was_said() -> None:
     request = event("quirks/user_unsigned")
 
@@ -199,7 +214,85 @@ def test_a_handler_without_a_proof_does_not_start_and_says_how() -> None:
         WebPubSubEventHandler("chat", [], allowed_origins=["*"])
 
 
-@pytest.mark.parametrize("keys", [[], [""], [ACCESS_KEY, ""]])
-def test_access_keys_must_not_be_empty(keys: list[str]) -> None:
+@pytest.mark.parametrize(
+    "keys", [[], [""], [ACCESS_KEY, ""], ACCESS_KEY, {}, {"a.example": []}, {"a.example": [""]}, {"a.example": "key"}]
+)
+def test_access_keys_must_not_be_empty(keys: Any) -> None:
     with pytest.raises(ConfigurationError, match="at least one access key"):
         AccessKeyAuthenticator(keys)
+
+
+@pytest.mark.parametrize("host", ["", "two hosts", "https://"])
+def test_access_keys_are_by_host(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be one host name"):
+        AccessKeyAuthenticator({host: [ACCESS_KEY]})
+
+
+A, B = "a.webpubsub.azure.com", "b.webpubsub.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("origin", "key", "status"),
+    [
+        (A, ACCESS_KEY, 200),
+        (A.upper(), ACCESS_KEY, 200),
+        (f"{A}, chat.example", ACCESS_KEY, 200),
+        (f"chat.example,{B}", SECONDARY_KEY, 200),
+        ([B, A], ACCESS_KEY, 200),
+        (B, ACCESS_KEY, 401),
+        (A, SECONDARY_KEY, 401),
+        (f"{A}.attacker.example", ACCESS_KEY, 401),
+        (f"not{A}", ACCESS_KEY, 401),
+        ("webpubsub.azure.com", ACCESS_KEY, 401),
+        ("*", ACCESS_KEY, 401),
+        ("", ACCESS_KEY, 401),
+        (None, ACCESS_KEY, 401),
+    ],
+)
+async def test_the_key_is_that_of_a_service_whose_whole_host_the_event_names(
+    origin: str | list[str] | None, key: str, status: int
+) -> None:
+    proof = AccessKeyAuthenticator({f"https://{A}:443/": [ACCESS_KEY], B: [SECONDARY_KEY]})
+    headers = {"WebHook-Request-Origin": origin, "ce-signature": sign(key, "conn-42")}
+
+    assert (await answering_handler(proof).handle(event("user_text", headers=headers))).status == status
+
+
+async def test_keys_under_a_star_are_for_any_service() -> None:
+    proof = AccessKeyAuthenticator({A: ["key of a"], "*": [ACCESS_KEY]})
+
+    assert (await answering_handler(proof).handle(event("user_text"))).body == b"ran"
+
+
+async def test_two_spellings_of_one_host_add_up() -> None:
+    proof = AccessKeyAuthenticator({f"https://{A}": ["old"], A.upper(): [ACCESS_KEY]})
+    response = await answering_handler(proof).handle(event("user_text", headers={"WebHook-Request-Origin": A}))
+
+    assert response.body == b"ran"
+
+
+async def test_an_unknown_origin_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    await answering_handler(AccessKeyAuthenticator({A: [ACCESS_KEY]})).handle(event("user_text"))
+
+    assert "no access key is configured for any host in WebHook-Request-Origin" in caplog.text
+
+
+async def test_keys_rotate_without_a_restart() -> None:
+    keys = {"*": ["old"]}
+    handler = answering_handler(AccessKeyAuthenticator(lambda: keys))
+
+    before = await handler.handle(event("user_text"))
+    keys = {"*": [ACCESS_KEY]}
+    after = await handler.handle(event("user_text"))
+
+    assert (before.status, after.status) == (401, 200)
+
+
+async def test_a_provider_of_keys_that_has_none_lets_nothing_pass() -> None:
+    assert (await answering_handler(AccessKeyAuthenticator(dict)).handle(event("user_text"))).status == 500
+
+
+async def test_no_proof_is_demanded_of_a_validation() -> None:
+    handler = answering_handler(AccessKeyAuthenticator([ACCESS_KEY]), TokenAuthenticator(), WaitingAuthenticator())
+
+    assert (await handler.handle(event("quirks/validation"))).status == 200

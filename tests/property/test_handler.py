@@ -1,6 +1,7 @@
 """Whatever comes in, a response goes out."""
 
 import json
+import re
 from typing import Any, Final
 
 from hypothesis import given
@@ -13,6 +14,8 @@ from webpubsub_handler import (
     Authenticator,
     ConnectEventRequest,
     ConnectEventResponse,
+    EventErrorResponse,
+    GroupJoinedEventRequest,
     Headers,
     HttpRequest,
     HttpResponse,
@@ -24,6 +27,7 @@ from webpubsub_handler import (
 from webpubsub_handler.asgi import AsgiEventHandler
 
 ANSWERS: Final = {200, 204, 400, 401, 404, 405, 413}
+SYSTEM_EVENTS: Final = [name for name in EVENT_NAMES if re.search("connect|group", name)]
 AUTHENTICATORS: Final = [AccessKeyAuthenticator([ACCESS_KEY]), UnauthenticatedEventsAllowed()]
 NAMES: Final = sorted({name for known in EVENT_NAMES for name, _ in fixture(known)["request"]["headers"]})
 HEADERS: Final = st.lists(st.tuples(st.sampled_from(NAMES) | st.text(max_size=10), HEADER_VALUES), max_size=8)
@@ -37,11 +41,18 @@ def using_handler(authenticator: Authenticator) -> WebPubSubEventHandler:
     @handler.on_connect
     async def connect(request: ConnectEventRequest) -> ConnectEventResponse:
         request.context.state["query"] = {name: list(values) for name, values in request.query.items()}
-        return ConnectEventResponse(user_id=request.context.user_id, groups=sorted(request.claims))
+        properties = request.mqtt.user_properties if request.mqtt else ()
+        return ConnectEventResponse(
+            user_id=request.context.user_id, groups=sorted(request.claims), mqtt_user_properties=properties
+        )
+
+    @handler.on_group_joined
+    async def joined(request: GroupJoinedEventRequest) -> EventErrorResponse:
+        return EventErrorResponse(404, request.group)
 
     @handler.on_user_event("*")
     async def user(request: UserEventRequest) -> UserEventResponse:
-        request.context.state["name"] = request.context.event_name
+        request.context.state["name"] = [request.context.event_name, dict(request.metadata)]
         return UserEventResponse(request.data, request.data_type)
 
     return handler
@@ -70,15 +81,32 @@ async def test_any_change_of_an_event_gets_an_answer(
     check(await using_handler(authenticator).handle(event(name, body, dict(changes))))
 
 
-@given(st.sampled_from(["connect", "connected", "disconnected", "quirks/group_joined"]), JSON)
+@given(st.sampled_from(SYSTEM_EVENTS), JSON)
 async def test_any_json_as_the_body_of_a_system_event_gets_an_answer(name: str, document: Any) -> None:
     check(await using_handler(UnauthenticatedEventsAllowed()).handle(event(name, json.dumps(document).encode())))
 
 
+MQTT_MEMBERS: Final = [
+    "protocolVersion",
+    "cleanStart",
+    "username",
+    "password",
+    "userProperties",
+    "initiatedByClient",
+    "disconnectPacket",
+    "code",
+    "name",
+    "value",
+]
+MQTT: Final[st.SearchStrategy[Any]] = st.recursive(
+    st.sampled_from([4, 5, True, "", "c2VjcmV0", None]),
+    lambda values: st.dictionaries(st.sampled_from(MQTT_MEMBERS), values) | st.lists(values, max_size=3),
+    max_leaves=10,
+)
 MEMBERS: Final = ["claims", "query", "headers", "subprotocols", "clientCertificates", "mqtt", "reason", "group"]
 
 
-@given(st.sampled_from(["connect", "disconnected"]), st.dictionaries(st.sampled_from(MEMBERS), JSON))
+@given(st.sampled_from(SYSTEM_EVENTS), st.dictionaries(st.sampled_from(MEMBERS), JSON | MQTT))
 async def test_known_members_of_any_type_get_an_answer(name: str, document: dict[str, Any]) -> None:
     check(await using_handler(UnauthenticatedEventsAllowed()).handle(event(name, json.dumps(document).encode())))
 

@@ -60,4 +60,4 @@ class HttpResponse:
     @classmethod
     def text(cls, status: int, text: str) -> HttpResponse:
         """Make an answer of plain text."""
-        return cls(status, {"Content-Type": "text/plain; charset=utf-8"}, text.encode())
+        return cls(status, {"Content-Type": "text/plain; charset=utf-8"}, text.encode(errors="replace"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat.settings import ClientAuth, Settings, SettingsError, WebPubSubEndpoint
+from chat.settings import ClientAuth, EntraCaller, Settings, SettingsError, WebPubSubEndpoint
 
 ENDPOINT = "Endpoint=https://x.webpubsub.azure.com;AccessKey=secret+/key==;Version=1.0;"
 STORAGE = "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net"
@@ -18,7 +18,7 @@ def problems(**changes: str) -> list[str]:
 def test_two_connection_strings_are_enough() -> None:
     settings = Settings.from_env(GOOD)
     assert settings.endpoints == (WebPubSubEndpoint("https://x.webpubsub.azure.com", ENDPOINT, "secret+/key=="),)
-    assert settings.access_keys == ("secret+/key==",)
+    assert settings.access_keys == {"https://x.webpubsub.azure.com": ("secret+/key==",)}
     assert settings.hub == "chat"
     assert settings.client_auth is ClientAuth.APP_SERVICE
     assert settings.max_message_bytes == 65536
@@ -30,19 +30,22 @@ def test_two_connection_strings_are_enough() -> None:
 def test_several_services_can_be_listed(separator: str) -> None:
     other = "Endpoint=https://replica.example;AccessKey=other;"
     settings = Settings.from_env(GOOD | {"WebPubSubConnectionString": ENDPOINT + separator + other})
-    assert settings.access_keys == ("secret+/key==", "other")
+    assert settings.access_keys == {
+        "https://x.webpubsub.azure.com": ("secret+/key==",),
+        "https://replica.example": ("other",),
+    }
     assert settings.allowed_origins == ("https://x.webpubsub.azure.com", "https://replica.example")
 
 
 def test_the_names_in_a_connection_string_have_no_case() -> None:
     settings = Settings.from_env(GOOD | {"WebPubSubConnectionString": "endpoint=https://a.b;ACCESSKEY=k"})
-    assert settings.access_keys == ("k",)
+    assert settings.access_keys == {"https://a.b": ("k",)}
 
 
 def test_an_identity_sends_and_a_key_still_proves() -> None:
     settings = Settings.from_env(GOOD | {"WebPubSubConnectionString__serviceUri": "https://x.webpubsub.azure.com/"})
     assert settings.endpoints[0] == WebPubSubEndpoint("https://x.webpubsub.azure.com")
-    assert settings.access_keys == ("secret+/key==",)
+    assert settings.access_keys == {"https://x.webpubsub.azure.com": ("secret+/key==",)}
 
 
 def test_an_identity_alone_refuses_to_start_as_nothing_proves_events() -> None:
@@ -60,7 +63,7 @@ def test_unauthenticated_events_can_be_allowed_explicitly() -> None:
             "ALLOW_UNAUTHENTICATED_EVENTS": "true",
         }
     )
-    assert settings.access_keys == ()
+    assert not settings.proves_events
 
 
 @pytest.mark.parametrize(
@@ -100,12 +103,63 @@ def test_development_storage_is_the_emulator_s_account() -> None:
         ("MAX_MESSAGE_BYTES", "64k"),
         ("DEMO_PAGE", "maybe"),
         ("ALLOW_UNAUTHENTICATED_EVENTS", "yes please"),
+        ("MAX_EVENT_AGE_SECONDS", "29"),
+        ("MAX_EVENT_AGE_SECONDS", "86401"),
+        ("MAX_EVENT_AGE_SECONDS", "2 minutes"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     found = problems(**{name: value})
     assert len(found) == 1
     assert found[0].startswith(name)
+
+
+GUID = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+ENTRA = {"WEBHOOK_TENANT_ID": GUID, "WEBHOOK_APP_CLIENT_ID": GUID, "WEBHOOK_CALLER_OBJECT_IDS": GUID}
+
+
+def test_a_token_of_entra_id_alone_is_enough_to_prove_events() -> None:
+    settings = Settings.from_env(
+        {
+            "WebPubSubConnectionString__serviceUri": "https://x.webpubsub.azure.com",
+            "AzureWebJobsStorage": STORAGE,
+            **ENTRA,
+            "WEBHOOK_CALLER_OBJECT_IDS": f"{GUID}, {GUID.upper()}",
+            "WEBHOOK_CALLER_APP_IDS": GUID,
+        }
+    )
+
+    assert settings.entra_caller == EntraCaller(GUID, GUID, (GUID, GUID.upper()), (GUID,))
+    assert settings.proves_events
+
+
+def test_no_token_is_demanded_where_none_of_its_settings_is_there() -> None:
+    assert Settings.from_env(GOOD).entra_caller is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEBHOOK_TENANT_ID", ""),
+        ("WEBHOOK_TENANT_ID", "contoso.com"),
+        ("WEBHOOK_APP_CLIENT_ID", ""),
+        ("WEBHOOK_APP_CLIENT_ID", "https://contoso.com"),
+        ("WEBHOOK_CALLER_OBJECT_IDS", ""),
+        ("WEBHOOK_CALLER_OBJECT_IDS", "me"),
+        ("WEBHOOK_CALLER_OBJECT_IDS", f"{GUID},me"),
+        ("WEBHOOK_CALLER_APP_IDS", "me"),
+    ],
+)
+def test_half_of_a_token_s_settings_is_named_and_never_opens_the_webhook(name: str, value: str) -> None:
+    found = problems(**{**ENTRA, name: value})
+
+    assert len(found) == 1
+    assert found[0].startswith(name)
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("", 0), ("0", 0), ("30", 30), ("86400", 86400)])
+def test_the_age_of_events_can_be_limited(value: str, seconds: int) -> None:
+    assert Settings.from_env(GOOD | {"MAX_EVENT_AGE_SECONDS": value}).max_event_age_seconds == seconds
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -147,7 +147,7 @@ def test_a_state_that_cannot_be_carried_is_an_error() -> None:
 
 
 def test_an_error_is_its_status_and_its_message_as_text() -> None:
-    response = encode_error(EventErrorResponse(403, "not for you"))
+    response = encode_error(connecting(), EventErrorResponse(403, "not for you"))
 
     assert response == HttpResponse(403, {"Content-Type": "text/plain; charset=utf-8"}, b"not for you")
 
@@ -156,3 +156,18 @@ def test_an_error_is_its_status_and_its_message_as_text() -> None:
 def test_an_error_response_has_the_status_of_an_error(status: int) -> None:
     with pytest.raises(ValueError, match="400 to 599"):
         EventErrorResponse(status)
+
+
+@pytest.mark.parametrize("content_type", ["application/cbor", "text/plain; charset=utf-16", "a/b ;c=d"])
+def test_a_reply_can_name_any_content_type(content_type: str) -> None:
+    response = encode_user_event(ConnectionState(), UserEventResponse(b"\xa0", content_type=content_type))
+
+    assert response.headers == {"Content-Type": content_type}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "cbor", "a/b\r\nc: d", "a/", "/b", "a/b; ü", "a b/c", "a/b;c=d ", "a/b\n", "a/b, c/d"]
+)
+def test_a_content_type_that_is_none_is_an_error(content_type: str) -> None:
+    with pytest.raises(ValueError, match="must be a MIME type"):
+        encode_user_event(ConnectionState(), UserEventResponse(b"\xa0", content_type=content_type))

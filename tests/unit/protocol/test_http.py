@@ -53,3 +53,7 @@ def test_a_text_response_says_that_it_is_utf_8() -> None:
     response = HttpResponse.text(400, "é")
 
     assert response == HttpResponse(400, {"Content-Type": "text/plain; charset=utf-8"}, b"\xc3\xa9")
+
+
+def test_text_that_no_encoding_has_is_answered_all_the_same() -> None:
+    assert HttpResponse.text(404, "no group a\ud800").body == b"no group a?"
