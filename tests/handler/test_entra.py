@@ -240,6 +240,15 @@ async def test_a_forged_token_is_a_401(proof: EntraAuthenticator, forged: Any) -
     assert await status(proof, f"Bearer {forged()}") == 401
 
 
+async def test_another_algorithm_is_told_in_the_log_and_no_key_is_asked_for(
+    issuer: Issuer, proof: EntraAuthenticator, caplog: pytest.LogCaptureFixture
+) -> None:
+    await status(proof, f"Bearer {Issuer.token(claims(), alg='RS512')}")
+
+    assert "the bearer token is not signed with RS256" in caplog.text
+    assert issuer.asked == 0
+
+
 @pytest.mark.parametrize(
     "authorization",
     [
