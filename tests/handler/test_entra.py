@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.clock import Clock
 from tests.unit.jwks import Issuer, private_key, serving
 from tests.wire import ACCESS_KEY, event
 from webpubsub_handler import (
@@ -52,16 +53,6 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in full.items() if value is not None}
 
 
-class Clock:
-    """Seconds since 1970 that a test sets."""
-
-    def __init__(self) -> None:
-        self.now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
     async with serving(Issuer()) as issuer:
@@ -70,7 +61,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

@@ -7,19 +7,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.clock import Clock
 from tests.unit.jwks import Issuer, serving
 from webpubsub_handler import EventRefusedError
 from webpubsub_handler.signing_keys import SigningKeys
-
-
-class Clock:
-    """Seconds that a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ async def test_many_events_at_once_ask_the_issuer_once(issuer: Issuer) -> None:
 
 
 async def test_a_new_key_is_found_by_asking_once_more(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = Clock(1000)
     keys = SigningKeys(issuer.url, clock=clock)
     await keys.get("one")
     issuer.key_ids.append("two")
@@ -61,14 +52,14 @@ async def test_a_new_key_is_found_by_asking_once_more(issuer: Issuer) -> None:
 
 
 async def test_unknown_key_ids_do_not_make_it_ask_each_time(issuer: Issuer) -> None:
-    keys = SigningKeys(issuer.url, clock=Clock())
+    keys = SigningKeys(issuer.url, clock=Clock(1000))
 
     assert [await keys.get(f"unknown-{number}") for number in range(50)] == [None] * 50
     assert issuer.asked == 1
 
 
 async def test_a_key_that_the_issuer_withdrew_is_gone_after_a_day(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = Clock(1000)
     keys = SigningKeys(issuer.url, clock=clock)
     await keys.get("one")
     issuer.key_ids[:] = ["two"]
@@ -111,7 +102,7 @@ async def test_nobody_who_listens_makes_the_service_try_again(caplog: pytest.Log
 
 
 async def test_after_a_failure_it_asks_again_a_second_later_and_not_before(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = Clock(1000)
     keys = SigningKeys(issuer.url, clock=clock)
     issuer.answer = web.Response(status=500)
     for _ in range(3):
@@ -125,7 +116,7 @@ async def test_after_a_failure_it_asks_again_a_second_later_and_not_before(issue
 
 
 async def test_known_keys_hold_while_the_issuer_is_down(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = Clock(1000)
     keys = SigningKeys(issuer.url, clock=clock)
     await keys.get("one")
     issuer.answer = web.Response(status=500)
