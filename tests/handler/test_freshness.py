@@ -45,6 +45,10 @@ async def test_a_stale_event_is_told_in_the_log_and_in_the_answer(caplog: pytest
     assert "ce-time is more than 120 seconds from now" in caplog.text
 
 
+async def test_a_limit_of_thirty_seconds_leaves_room_for_redeliveries() -> None:
+    assert await status(30, limit=30) == 204
+
+
 @pytest.mark.parametrize("limit", [-1, 0, 29, float("nan")])
 def test_a_limit_without_room_for_redeliveries_is_an_error_at_start(limit: float) -> None:
     with pytest.raises(ConfigurationError, match="at least 30 seconds"):

@@ -57,6 +57,12 @@ async def test_a_strange_origin_is_refused_in_one_short_line_of_the_log(
     assert message.isprintable()
 
 
+async def test_a_validation_that_is_consented_to_is_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    await handler_allowing("*").handle(event("quirks/validation"))
+
+    assert caplog.records == []
+
+
 async def test_thousands_of_origin_lines_are_answered() -> None:
     origins = [f"host-{number}" for number in range(5000)]
     request = event("quirks/validation", headers={"WebHook-Request-Origin": [*origins, "chat.contoso.com"]})
