@@ -125,7 +125,7 @@ def _check_agreement(context: ConnectionContext, type_name: str) -> None:
     ``message`` in its documents, whatever their names are.
     """
     headers = context.headers
-    is_socket_io = headers.get("ce-namespace") is not None or headers.get("ce-socketId") is not None
+    is_socket_io = headers.get("ce-namespace") is not None
     if not is_socket_io and decode_text(type_name).lower() != context.event_name.lower():
         raise MalformedEventError("the ce-type header is not of the event in the ce-eventName header")
     source = _SOURCE.match(headers.get("ce-source") or "")
