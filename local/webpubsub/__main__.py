@@ -15,12 +15,14 @@ from local.webpubsub.settings import (
     EmulatorSettings,
     SettingsError,
     access_keys_from_env,
+    allow_unvalidated_entra_tokens_from_env,
     event_handlers_from_env,
 )
 
 _EPILOG = """\
 Environment (as Microsoft's emulator reads it; {n} counts from 0):
   WebPubSub__AccessKey, WebPubSub__SecondaryAccessKey
+  WebPubSub__AllowUnvalidatedEntraTokens                          true or false
   WebPubSub__Hubs__{hub}__EventHandlers__{n}__UrlTemplate
   WebPubSub__Hubs__{hub}__EventHandlers__{n}__SystemEvents__{n}   connect, connected or disconnected
   WebPubSub__Hubs__{hub}__EventHandlers__{n}__EventPattern        *, one event or events between commas
@@ -58,6 +60,20 @@ def _parser() -> argparse.ArgumentParser:
         "its host is the origin that event handlers are asked to allow",
     )
     parser.add_argument(
+        "--known-endpoint",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="another URL that callers know the service by, as behind a reverse proxy that changes the Host header; "
+        "tokens made for it are accepted; may be repeated",
+    )
+    parser.add_argument(
+        "--allow-unvalidated-entra-tokens",
+        action="store_true",
+        help="accept tokens of Microsoft Entra ID on REST calls without checking who made them, "
+        "only their audience and times; anyone can make one",
+    )
+    parser.add_argument(
         "--access-key", metavar="KEY", help="instead of WebPubSub__AccessKey; default: the public emulator key"
     )
     parser.add_argument("--secondary-access-key", metavar="KEY", help="a second key, as while rotating; default: none")
@@ -88,6 +104,9 @@ def _settings(options: argparse.Namespace) -> EmulatorSettings:
         host=options.host,
         port=options.port,
         public_endpoint=options.public_endpoint,
+        known_endpoints=tuple(options.known_endpoint),
+        allow_unvalidated_entra_tokens=options.allow_unvalidated_entra_tokens
+        or allow_unvalidated_entra_tokens_from_env(os.environ),
         access_key=access_key if options.access_key is None else options.access_key,
         secondary_access_key=secondary_access_key
         if options.secondary_access_key is None
@@ -111,6 +130,8 @@ async def _serve(settings: EmulatorSettings) -> None:
         for hub, handlers in settings.event_handlers.items():
             for handler in handlers:
                 print(f"  hub {hub}: events go to {handler.url_template.partition('?')[0]}", flush=True)
+        if settings.allow_unvalidated_entra_tokens:
+            print("  Any token for https://webpubsub.azure.com is accepted: keep this port to yourself.", flush=True)
         await stop.wait()
 
 

@@ -181,7 +181,8 @@ class ClientEndpoint:
             raise _RefusedError(
                 401, "There is no token: put it in ?access_token= or in an Authorization: Bearer header."
             )
-        audiences = [f"{origin}/client/hubs/{hub}" for origin in origins(self._endpoint, request.headers)]
+        endpoints = (self._endpoint, *self._settings.known_endpoints)
+        audiences = [f"{origin}/client/hubs/{hub}" for origin in origins(endpoints, request.headers)]
         try:
             return verify_token(token, self._settings.access_keys, audiences)
         except TokenError as error:

@@ -52,7 +52,7 @@ class _Rooms:
         self.endpoint = endpoint
         self.upstream = Upstream(settings, urlsplit(endpoint).hostname or "localhost", clock)
         self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
-        self.rest = RestApi(settings.access_keys, endpoint, hubs)
+        self.rest = RestApi(settings, endpoint, hubs)
 
 
 class Emulator:

@@ -121,12 +121,10 @@ def deliver(
         connection.outbox.send(frame)
 
 
-def close(connections: Iterable[Connection], reason: str | None, excluded: Collection[str] = frozenset()) -> None:
-    """Close all `connections` but the `excluded` ids in the application server's name."""
+def close(connections: Iterable[Connection], reason: str | None) -> None:
+    """Close all `connections` in the application server's name."""
     message = f"{_CLOSED_BY_SERVER} Reason: {reason}" if reason else _CLOSED_BY_SERVER
     for connection in tuple(connections):
-        if connection.id in excluded:
-            continue
         farewell = connection.protocol.disconnected(message)
         if farewell is not None:
             connection.outbox.send(farewell)

@@ -11,6 +11,8 @@ from email.message import Message as MimeHeaders
 from enum import StrEnum
 from typing import Final, NoReturn
 
+from local.webpubsub.names import is_unicode
+
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 METADATA_HEADER_PREFIX: Final = "x-webpubsub-metadata-"
 
@@ -61,7 +63,8 @@ def payload_from_http(content_type: str | None, body: bytes, metadata: Mapping[s
     """The message in an HTTP body; a missing Content-Type means binary.
 
     Raises:
-        UnsupportedContentTypeError: for any other type than text/plain, application/json, application/octet-stream.
+        UnsupportedContentTypeError: for any other type than text/plain, application/json, application/octet-stream, and
+            for an unknown charset.
         MessageBodyError: when the body is no JSON, or no text in its charset.
     """
     if not content_type:
@@ -109,9 +112,18 @@ def _charset(content_type: str) -> str:
 
 def _decode(body: bytes, charset: str) -> str:
     try:
-        return body.decode(charset)
-    except (UnicodeDecodeError, LookupError):
-        raise MessageBodyError(f"The request body is no text in charset {charset!r}.") from None
+        text = body.decode(charset)
+    except LookupError:
+        raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
+    except UnicodeError:
+        raise _no_text(charset) from None
+    if not is_unicode(text):
+        raise _no_text(charset)
+    return text
+
+
+def _no_text(charset: str) -> MessageBodyError:
+    return MessageBodyError(f"The request body is no text in charset {charset!r}.")
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -50,30 +50,17 @@ class GroupRights:
             return False
         return self._all or group in self._granted or any(p.fullmatch(group) for p in self._patterns)
 
-    def allows_all(self) -> bool:
-        """Whether the right holds for every group that was not revoked."""
-        return self._all
-
     def grant(self, group: str) -> None:
         """Give the right on one group."""
         self._revoked.discard(group)
         self._check_room(group)
         self._granted.add(group)
 
-    def grant_all(self) -> None:
-        """Give the right on all groups, the revoked ones too."""
-        self._revoked.clear()
-        self._all = True
-
     def revoke(self, group: str) -> None:
         """Take the right on one group away; it beats roles for all groups until it is granted again."""
         self._granted.discard(group)
         self._check_room(group)
         self._revoked.add(group)
-
-    def revoke_all(self) -> None:
-        """Take the right on all groups away; rights by name and by pattern stay."""
-        self._all = False
 
     def _check_room(self, group: str) -> None:
         rules = len(self._granted) + len(self._revoked)

@@ -22,14 +22,17 @@ class EmulatorSettings:
     """How one emulator listens, whom it believes and whom it calls.
 
     `port` 0 takes a free one. `public_endpoint` is what clients and handlers call the service, for example behind a
-    proxy; `http://localhost:{port}` when absent. `event_handlers` goes by hub, in any case. Times are in seconds.
+    proxy; `http://localhost:{port}` when absent. Tokens made for one of `known_endpoints` are accepted too.
+    `event_handlers` goes by hub, in any case. Times are in seconds.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     public_endpoint: str | None = None
+    known_endpoints: Sequence[str] = ()
     access_key: str = field(default=DEFAULT_ACCESS_KEY, repr=False)
     secondary_access_key: str | None = field(default=None, repr=False)
+    allow_unvalidated_entra_tokens: bool = False
     event_handlers: Mapping[str, Sequence[EventHandler]] = field(default_factory=dict)
     retry_delays: Sequence[float] = (1, 3, 5)
     upstream_timeout: float = 100
@@ -59,6 +62,19 @@ def access_keys_from_env(environ: Mapping[str, str]) -> tuple[str, str | None]:
     """`WebPubSub__AccessKey` and `WebPubSub__SecondaryAccessKey`; the default key when the first is absent."""
     values = {name.lower(): value for name, value in environ.items()}
     return values.get(f"{_PREFIX}accesskey", DEFAULT_ACCESS_KEY), values.get(f"{_PREFIX}secondaryaccesskey")
+
+
+def allow_unvalidated_entra_tokens_from_env(environ: Mapping[str, str]) -> bool:
+    """`WebPubSub__AllowUnvalidatedEntraTokens`, false when absent.
+
+    Raises:
+        SettingsError: for anything but true or false.
+    """
+    name = f"{_PREFIX}allowunvalidatedentratokens"
+    value = next((environ[key] for key in environ if key.lower() == name), "false")
+    if value.lower() not in {"true", "false"}:
+        raise SettingsError("WebPubSub__AllowUnvalidatedEntraTokens must be true or false.")
+    return value.lower() == "true"
 
 
 def event_handlers_from_env(environ: Mapping[str, str]) -> dict[str, list[EventHandler]]:

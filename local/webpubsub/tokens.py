@@ -1,15 +1,19 @@
-"""Access tokens: JSON Web Tokens that the holder of an access key has signed for one URL.
+"""Access tokens: JSON Web Tokens that the holder of an access key has signed for one URL, or that come from Entra ID.
 
 The HMAC key is the UTF-8 text of the access key as it stands in the connection string, not base64-decoded.
 """
 
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from urllib.parse import unquote, urlsplit
 
 import jwt
+from jwt.types import Options
 
 CLOCK_SKEW_SECONDS: Final = 5 * 60
+ENTRA_AUDIENCE: Final = "https://webpubsub.azure.com"
+_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
 
 
 class TokenError(Exception):
@@ -19,19 +23,43 @@ class TokenError(Exception):
 def verify_token(token: str, access_keys: Sequence[str], audiences: Sequence[str]) -> dict[str, Any]:
     """The claims of a token that one of `access_keys` signed for one of `audiences`.
 
-    Audiences are compared in any case, as they are and percent-decoded once: SDKs and their HTTP clients do not agree
-    on one spelling, and `'` leaves the Python SDK as `%27` in the token but as `'` in the URL.
+    Audiences are compared in any case and any scheme of the web, without a slash at the end, as they are and
+    percent-decoded once: SDKs and their HTTP clients do not agree on one spelling, and `'` leaves the Python SDK as
+    `%27` in the token but as `'` in the URL.
 
     Raises:
         TokenError: when the token is malformed, badly signed, out of its time, or made for another URL.
     """
     claims = _verified_claims(token, access_keys)
-    audience = claims["aud"]
-    given = audience if isinstance(audience, list) else [audience]
-    wanted = {spelling.lower() for url in audiences for spelling in (url, unquote(url))}
-    if not any(isinstance(value, str) and wanted & {value.lower(), unquote(value).lower()} for value in given):
-        raise TokenError(f"its audience is {str(audience)[:300]!r}, wanted {audiences[0]!r}")
+    wanted = {spelling for url in audiences for spelling in _spellings(url)}
+    if not any(wanted & _spellings(audience) for audience in _audiences(claims)):
+        raise TokenError(f"its audience is {str(claims['aud'])[:300]!r}, wanted {audiences[0]!r}")
     return claims
+
+
+def is_entra_token(token: str) -> bool:
+    """Whether a token says that Microsoft Entra ID made it for Web PubSub. Nothing in it is verified."""
+    try:
+        claims = _decode(token, verify_signature=False)
+    except TokenError:
+        return False
+    return any(audience.rstrip("/") == ENTRA_AUDIENCE for audience in _audiences(claims))
+
+
+def verify_entra_lifetime(token: str) -> None:
+    """Check all of a token of Microsoft Entra ID that can be checked without Microsoft Entra ID: its times.
+
+    Raises:
+        TokenError: when it has expired or is not valid yet.
+    """
+    _decode(token, verify_signature=False, verify_exp=True, verify_nbf=True, require=["aud", "exp"])
+
+
+def client_token(access_key: str, audience: str, minutes: int, claims: Mapping[str, Any]) -> str:
+    """A token for a client, as the SDKs sign it: for `audience`, valid from now for some minutes."""
+    now = int(time.time())
+    lifetime = {"nbf": now, "iat": now, "exp": now + 60 * minutes}
+    return jwt.encode({"aud": audience, **lifetime, **claims}, access_key, algorithm="HS256")
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
@@ -40,30 +68,49 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def origins(endpoint: str, headers: Mapping[str, str]) -> list[str]:
-    """What a caller may have called the service: its public endpoint, and the host that it has put into its request.
+def origins(endpoints: Sequence[str], headers: Mapping[str, str]) -> list[str]:
+    """What a caller may have called the service: one of its endpoints, or the host that it has put into its request.
 
     The last one is the best guess at what the caller can reach.
     """
-    host = headers.get("Host", "")
-    if not host or urlsplit(endpoint).netloc.lower() == host.lower():
-        return [endpoint]
-    return [endpoint, f"https://{host}", f"http://{host}"]
+    host = headers.get("Host", "").lower()
+    others = [endpoint for endpoint in endpoints if urlsplit(endpoint).netloc.lower() != host]
+    named = [endpoint for endpoint in endpoints if urlsplit(endpoint).netloc.lower() == host]
+    return [*others, *(named or ([f"http://{host}"] if host else []))]
+
+
+def _audiences(claims: Mapping[str, Any]) -> list[str]:
+    audience = claims.get("aud")
+    given = audience if isinstance(audience, list) else [audience]
+    return [value for value in given if isinstance(value, str)]
+
+
+def _spellings(url: str) -> set[str]:
+    scheme, _, rest = url.lower().partition("://")
+    return {spelling.rstrip("/") for spelling in (rest, unquote(rest))} if scheme in _SCHEMES else set()
 
 
 def _verified_claims(token: str, access_keys: Sequence[str]) -> dict[str, Any]:
     problem = "no access key is configured"
     for key in access_keys:
         try:
-            return jwt.decode(
-                token,
-                key,
-                algorithms=["HS256"],
-                leeway=CLOCK_SKEW_SECONDS,
-                options={"verify_aud": False, "require": ["aud", "exp"]},
-            )
-        except jwt.InvalidSignatureError:
+            return _decode(token, key, require=["aud", "exp"], verify_aud=False)
+        except _SignatureError:
             problem = "no access key of this service has signed it"
-        except jwt.InvalidTokenError as error:
-            raise TokenError(str(error)) from None
     raise TokenError(problem)
+
+
+class _SignatureError(TokenError):
+    """Another key has signed a token."""
+
+
+def _decode(token: str, key: str = "", **options: Unpack[Options]) -> dict[str, Any]:
+    try:
+        return jwt.decode(token, key, algorithms=["HS256"], leeway=CLOCK_SKEW_SECONDS, options=options)
+    except jwt.InvalidSignatureError:
+        raise _SignatureError("another key has signed it") from None
+    except jwt.InvalidTokenError as error:
+        raise TokenError(str(error)) from None
+    except UnicodeEncodeError:
+        # Headers keep the bytes that they could not read as lone surrogates.
+        raise TokenError("it is not ASCII") from None

@@ -46,13 +46,6 @@ def test_a_revoked_group_beats_a_role_for_all_groups_until_it_is_granted() -> No
     assert own.allows("g")
 
 
-def test_a_grant_for_all_groups_ends_revocations() -> None:
-    own = rights("webpubsub.sendToGroup.g")
-    own.revoke("g")
-    own.grant_all()
-    assert own.allows("g")
-
-
 def test_rules_are_bounded() -> None:
     own = rights()
     for number in range(MAX_RULES):

@@ -3,11 +3,9 @@
 import asyncio
 import json
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.messaging.webpubsubclient import WebPubSubClient as SyncClient
 from azure.messaging.webpubsubclient.aio import WebPubSubClient
 from azure.messaging.webpubsubclient.models import (
@@ -115,86 +113,6 @@ async def test_the_sync_client_does_not_miss_its_acks(service: Service) -> None:
 
     # A missed ack costs the SDK its ack_timeout and a retry or a pause; none of the 100 may need that.
     await asyncio.wait_for(asyncio.to_thread(send_many), 10)
-
-
-async def test_the_service_client_sends_to_all_groups_users_and_connections(service: Service) -> None:
-    socket = await service.connect(sub="a/b c", groups="g/1")
-    async with service_client(service.emulator) as client:
-        await client.send_to_all({"n": 1})
-        await client.send_to_group("g/1", "text", content_type="text/plain")
-        await client.send_to_user("a/b c", BytesIO(b"\x01"), content_type="application/octet-stream")
-        await client.send_to_connection("conn-1", {"n": 2})
-    frames = [await socket.frame() for _ in range(4)]
-    assert [(frame["dataType"], frame["data"]) for frame in frames] == [
-        ("json", {"n": 1}),
-        ("text", "text"),
-        ("binary", "AQ=="),
-        ("json", {"n": 2}),
-    ]
-
-
-async def test_the_service_client_manages_groups_and_permissions(service: Service) -> None:
-    await service.connect(sub="ana")
-    async with service_client(service.emulator) as client:
-        assert await client.user_exists("ana")
-        assert not await client.user_exists("nobody")
-        assert await client.connection_exists("conn-1")
-        await client.add_connection_to_group("g", "conn-1")
-        await client.add_user_to_group("h", "ana")
-        assert await client.group_exists("g")
-        await client.remove_connection_from_group("g", "conn-1")
-        assert not await client.group_exists("g")
-        await client.remove_user_from_group("h", "ana")
-        await client.remove_user_from_all_groups("ana")
-        await client.remove_connection_from_all_groups("none")
-        await client.grant_permission("sendToGroup", "conn-1", target_name="g")
-        assert await client.has_permission("sendToGroup", "conn-1", target_name="g")
-        await client.revoke_permission("sendToGroup", "conn-1", target_name="g")
-        assert not await client.has_permission("sendToGroup", "conn-1", target_name="g")
-        with pytest.raises(ResourceNotFoundError):
-            await client.grant_permission("sendToGroup", "none")
-
-
-async def test_the_service_client_lists_members_over_pages(service: Service) -> None:
-    for _ in range(6):
-        await service.connect(groups="g")
-    async with service_client(service.emulator) as client:
-
-        async def count(**options: int) -> int:
-            return len([member async for member in client.list_connections(group="g", **options)])
-
-        assert [await count(top=6), await count(top=3), await count(), await count(top=5)] == [6, 3, 6, 5]
-        pages = client.list_connections(group="g", top=5).by_page()
-        assert [len([m async for m in page]) async for page in pages] == [5]
-
-
-async def test_the_service_client_closes_connections(service: Service) -> None:
-    first, second = await service.connect(sub="ana"), await service.connect(groups="g")
-    async with service_client(service.emulator) as client:
-        await client.close_user_connections("ana", reason="r")
-        await client.close_group_connections("g", excluded=["conn-2"])
-        await client.close_all_connections(excluded=["conn-2"])
-    assert (await first.frame())["message"].endswith("Reason: r")
-    await second.assert_alive()
-
-
-async def test_a_filter_is_an_error_that_says_why(service: Service) -> None:
-    async with service_client(service.emulator) as client:
-        with pytest.raises(HttpResponseError) as refused:
-            await client.send_to_all("x", content_type="text/plain", filter="userId eq 'a'")
-    assert refused.value.status_code == 400
-    assert "not supported yet" in str(refused.value)
-
-
-async def test_a_reverse_proxy_keeps_the_audience_of_the_endpoint(service: Service) -> None:
-    socket = await service.connect()
-    port = service.url.rpartition(":")[2]
-    client = WebPubSubServiceClient.from_connection_string(
-        service.emulator.connection_string, hub="chat", reverse_proxy_endpoint=f"http://127.0.0.1:{port}"
-    )
-    async with client:
-        await client.send_to_all("x", content_type="text/plain")
-    assert (await socket.frame())["data"] == "x"
 
 
 async def test_the_fixture_starts_emulators_side_by_side(webpubsub_emulator: StartEmulator) -> None:

@@ -37,6 +37,14 @@ def test_the_bearer_token_is_found(value: str, token: str | None) -> None:
     assert bearer_token({"Authorization": value}) == token
 
 
-def test_a_service_behind_another_host_has_several_origins() -> None:
-    assert origins("http://localhost:8080", {"Host": "LOCALHOST:8080"}) == ["http://localhost:8080"]
-    assert origins("http://localhost:8080", {"Host": "h"}) == ["http://localhost:8080", "https://h", "http://h"]
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("", ["http://a:1", "https://b"]),
+        ("A:1", ["https://b", "http://a:1"]),
+        ("b", ["http://a:1", "https://b"]),
+        ("c", ["http://a:1", "https://b", "http://c"]),
+    ],
+)
+def test_the_last_origin_is_the_one_that_the_caller_can_reach(host: str, found: list[str]) -> None:
+    assert origins(["http://a:1", "https://b"], {"Host": host}) == found
