@@ -84,6 +84,35 @@ async def test_a_handler_that_cannot_work_is_an_error(program: StartProgram, arg
     assert errors.decode().startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [(["--allow-unvalidated-entra-tokens"], {}), ([], {"WebPubSub__AllowUnvalidatedEntraTokens": "true"})],
+)
+async def test_it_warns_when_anyone_may_call(
+    program: StartProgram, arguments: list[str], environ: dict[str, str]
+) -> None:
+    process = await program("--port", "0", *arguments, **environ)
+    url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
+    assert "keep this port to yourself" in await first_line(process)
+    token = sign({"aud": "https://webpubsub.azure.com"}, "a-key-that-only-entra-id-knows-xx")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/api/hubs/chat/:generateToken", headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        assert answer.status == 200
+
+
+async def test_it_takes_tokens_for_the_endpoints_that_it_was_told(program: StartProgram) -> None:
+    names = ("https://one.example", "https://two.example")
+    process = await program("--port", "0", "--access-key", PRIMARY_KEY, *(f"--known-endpoint={name}" for name in names))
+    url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
+    async with aiohttp.ClientSession() as session:
+        for name, status in ((names[0], 404), (names[1], 404), ("https://three.example", 401)):
+            headers = {"Authorization": f"Bearer {sign({'aud': f'{name}/api/hubs/chat/users/ana'})}"}
+            async with session.head(f"{url}/api/hubs/chat/users/ana", headers=headers) as answer:
+                assert answer.status == status
+
+
 async def test_help_explains_everything(program: StartProgram) -> None:
     process = await program("--help")
     output, _ = await asyncio.wait_for(process.communicate(), 10)
@@ -91,6 +120,9 @@ async def test_help_explains_everything(program: StartProgram) -> None:
         "--event-handler",
         "--secondary-access-key",
         "--public-endpoint",
+        "--known-endpoint",
+        "--allow-unvalidated-entra-tokens",
+        "WebPubSub__AllowUnvalidatedEntraTokens",
         "WebPubSub__Hubs__",
         "--port",
         "--host",

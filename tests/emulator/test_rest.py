@@ -61,6 +61,24 @@ async def test_metadata_headers_become_metadata(service: Service) -> None:
     assert (await socket.frame())["metadata"] == {"trace": "2"}
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X-WebPubSub-Metadata-" + "k" * 256: "v"}, 202),
+        ({"X-WebPubSub-Metadata-" + "k" * 257: "v"}, 400),
+        ({"X-WebPubSub-Metadata-": "v"}, 400),
+        ({"X-WebPubSub-Metadata-k": ""}, 202),
+        ({"X-WebPubSub-Metadata-k": "v" * 1024}, 202),
+        ({"X-WebPubSub-Metadata-k": "v" * 1025}, 400),
+        ({"X-WebPubSub-Metadata-k": "ü"}, 400),
+        ({f"X-WebPubSub-Metadata-{number}": "v" * 1023 for number in range(8)}, 202),
+        ({f"X-WebPubSub-Metadata-{number}": "v" * 1023 for number in range(9)}, 400),
+    ],
+)
+async def test_metadata_is_bounded(service: Service, headers: dict[str, str], status: int) -> None:
+    assert (await service.rest("POST", "/:send", body=b"x", headers=headers))[0] == status
+
+
 async def test_excluded_connections_get_nothing(service: Service) -> None:
     first, second, third = await service.connect(), await service.connect(), await service.connect()
     await service.rest("POST", "/:send?excluded=conn-1&excluded=conn-3", body=b"x")

@@ -1,0 +1,31 @@
+"""The list of supported features says what is true of the REST API's routes."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import local.webpubsub
+from local.webpubsub.rest import HEALTH, HUB, ROUTES
+
+TEXT: Final = (Path(local.webpubsub.__file__).parent / "SUPPORTED_FEATURES.md").read_text()
+ROWS: Final = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in TEXT.splitlines()
+    if line.startswith("| ") and not line.startswith(("| operation", "| across"))
+]
+STATES: Final = {"implemented", "differs", "not implemented"}
+
+
+def test_every_route_has_its_row_and_every_row_its_route() -> None:
+    documented = [match[1] for row in ROWS if (match := re.fullmatch(r"`([A-Z]+ /api/\S+)`", row[0]))]
+    served = [template.replace(" ", f" {HUB}", 1) for template in ROUTES]
+    assert sorted(documented) == sorted([HEALTH, *served])
+    assert len(documented) == 25
+
+
+def test_every_row_has_a_state() -> None:
+    assert [row for row in ROWS if row[1] not in STATES] == []
+
+
+def test_what_differs_says_how() -> None:
+    assert [row[0] for row in ROWS if row[1] == "differs" and not row[2]] == []
