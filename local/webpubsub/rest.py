@@ -130,14 +130,14 @@ class RestApi:
         _check_api_version(query.get("api-version", []))
         if not all(segments):
             raise bad_request("A name in the path is empty.")
-        hub = unquote(raw_hub)
+        hub = unquote(raw_hub).lower()
         if not names.is_hub(hub):
             raise InvalidParameterError(
                 "hub", "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
             )
         parameters = dict(zip(route.parameters, segments[1::2], strict=True))
-        call = Call(request, parameters, query, f"{urls[-1]}{path}", caller, self._sign)
-        return await route.operation(self._hubs[hub], call)
+        url = f"{urls[-1]}{path}"
+        return await route.operation(Call(request, self._hubs, hub, parameters, query, url, caller, self._sign))
 
     def _authenticate(self, request: web.BaseRequest, audiences: Sequence[str]) -> Caller:
         token = bearer_token(request.headers)

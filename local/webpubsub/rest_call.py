@@ -10,6 +10,7 @@ from aiohttp import web
 from local.webpubsub import names
 from local.webpubsub.connection import Connection
 from local.webpubsub.connection_filter import ConnectionFacts, ConnectionFilter, FilterError
+from local.webpubsub.hub import Hub, Hubs
 from local.webpubsub.messages import (
     MAX_MESSAGE_BYTES,
     MessageBodyError,
@@ -101,17 +102,24 @@ class Caller(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the parameters of its path, decoded, its query, the absolute URL without the query, who calls.
+    """One request: its hub, the parameters of its path, its query, the absolute URL without the query, who calls.
 
     `sign` makes a client's token: for a path of the service, for some minutes, with claims.
     """
 
     request: web.BaseRequest
+    hubs: Hubs
+    hub_name: str
     parameters: Mapping[str, str]
     query: Mapping[str, list[str]]
     url: str
     caller: Caller
     sign: Callable[[str, int, Mapping[str, Any]], str]
+
+    @property
+    def hub(self) -> Hub:
+        """The hub as it is now; while a body arrives, it may get its first connection or lose its last."""
+        return self.hubs[self.hub_name]
 
     def __getitem__(self, name: str) -> str:
         """A parameter of the path; a group's is valid."""

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from local.webpubsub.hub import Hub
 from local.webpubsub.rest_call import MAX_INT, NEWEST_API_VERSION, Call, InvalidParameterError
 
 MAX_PAGE_SIZE: Final = 200
@@ -21,20 +20,20 @@ _SECRET: Final = secrets.token_bytes(32)
 _SEAL_BYTES: Final = 16
 
 
-async def list_connections(hub: Hub, call: Call) -> web.Response:
+async def list_connections(call: Call) -> web.Response:
     """GET the members of a group, sorted by connection id."""
     size = call.integer("maxpagesize", 1, MAX_PAGE_SIZE) or MAX_PAGE_SIZE
     top = call.integer("top", 1, MAX_INT)
     group = call["group"]
     cursor = call.single("continuationToken")
-    after = "" if cursor is None else _position(cursor, hub.name, group)
-    members = sorted((member for member in hub.group(group) if member.id > after), key=lambda member: member.id)
+    after = "" if cursor is None else _position(cursor, call.hub_name, group)
+    members = sorted((member for member in call.hub.group(group) if member.id > after), key=lambda member: member.id)
     page = members[: size if top is None else min(size, top)]
     answer: dict[str, Any] = {
         "value": [{"connectionId": c.id, "userId": c.user_id} if c.user_id else {"connectionId": c.id} for c in page]
     }
     if len(page) < len(members) and top != len(page):
-        rest = {"maxpagesize": size, "continuationToken": _cursor(page[-1].id, hub.name, group)}
+        rest = {"maxpagesize": size, "continuationToken": _cursor(page[-1].id, call.hub_name, group)}
         if top is not None:
             rest["top"] = top - len(page)
         answer["nextLink"] = f"{call.url}?{urlencode({**rest, 'api-version': NEWEST_API_VERSION})}"

@@ -1,7 +1,7 @@
 """What REST operations do to a hub's connections; the statuses are those of the data-plane REST API 2024-12-01.
 
-An operation gets the hub and the call, and returns a response; problems are raised as `RestError`. Lists, permissions
-and tokens have modules of their own.
+An operation gets the call and returns a response; problems are raised as `RestError`. Lists, permissions and tokens
+have modules of their own.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -17,25 +17,25 @@ from local.webpubsub.messages import DataType, Payload, parse_json
 from local.webpubsub.rest_call import Call, Test, bad_request, group, matching, not_existed, unsupported_media_type
 
 MAX_TTL_SECONDS: Final = 300
-Operation = Callable[[Hub, Call], Awaitable[web.Response]]
-_Choice = Callable[[Hub, Call], Collection[Connection]]
+Operation = Callable[[Call], Awaitable[web.Response]]
+_Choice = Callable[[Call], Collection[Connection]]
 _Narrowing = Callable[[Call], Test]
 
 
-def _everyone(hub: Hub, _: Call) -> Collection[Connection]:
-    return tuple(hub)
+def _everyone(call: Call) -> Collection[Connection]:
+    return tuple(call.hub)
 
 
-def _of_group(hub: Hub, call: Call) -> Collection[Connection]:
-    return hub.group(call["group"])
+def _of_group(call: Call) -> Collection[Connection]:
+    return call.hub.group(call["group"])
 
 
-def _of_user(hub: Hub, call: Call) -> Collection[Connection]:
-    return hub.user(call["user"])
+def _of_user(call: Call) -> Collection[Connection]:
+    return call.hub.user(call["user"])
 
 
-def _of_connection(hub: Hub, call: Call) -> Collection[Connection]:
-    connection = hub.connection(call["connection"])
+def _of_connection(call: Call) -> Collection[Connection]:
+    connection = call.hub.connection(call["connection"])
     return () if connection is None else (connection,)
 
 
@@ -65,12 +65,12 @@ def _send(
 ) -> Operation:
     """Send the body; to nobody is fine too."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
+    async def operation(call: Call) -> web.Response:
         # Validated and not used, as in Microsoft's emulator: delivery is immediate and no message expires.
         call.integer("messageTtlSeconds", 0, MAX_TTL_SECONDS)
         tests = [narrowing(call) for narrowing in narrowings]
         outgoing = message(await call.payload(), call)
-        hubs.deliver(outgoing, _passing(tests, choice(hub, call)))
+        hubs.deliver(outgoing, _passing(tests, choice(call)))
         return web.Response(status=202)
 
     return operation
@@ -79,9 +79,9 @@ def _send(
 def _close(choice: _Choice, *narrowings: _Narrowing) -> Operation:
     """Close connections; none is fine too."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
+    async def operation(call: Call) -> web.Response:
         tests = [narrowing(call) for narrowing in narrowings]
-        hubs.close(_passing(tests, choice(hub, call)), call.single("reason"))
+        hubs.close(_passing(tests, choice(call)), call.single("reason"))
         return web.Response(status=204)
 
     return operation
@@ -90,8 +90,8 @@ def _close(choice: _Choice, *narrowings: _Narrowing) -> Operation:
 def _exists(choice: _Choice, kind: str) -> Operation:
     """Say whether there is any such connection; `kind` names what is missing in the error code."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
-        if not choice(hub, call):
+    async def operation(call: Call) -> web.Response:
+        if not choice(call):
             raise not_existed("Warning", kind, call[kind.lower()])
         return web.Response(status=200)
 
@@ -101,12 +101,12 @@ def _exists(choice: _Choice, kind: str) -> Operation:
 def _join(choice: _Choice, severity: str, kind: str) -> Operation:
     """Put connections into a group; there must be one."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
-        name, connections = call["group"], choice(hub, call)
+    async def operation(call: Call) -> web.Response:
+        name, connections = call["group"], choice(call)
         if not connections:
             raise not_existed(severity, kind, call[kind.lower()])
         for connection in connections:
-            hub.join(connection, name)
+            call.hub.join(connection, name)
         return web.Response(status=200)
 
     return operation
@@ -115,10 +115,10 @@ def _join(choice: _Choice, severity: str, kind: str) -> Operation:
 def _leave(choice: _Choice) -> Operation:
     """End memberships of one group; there need not be any."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
+    async def operation(call: Call) -> web.Response:
         name = call["group"]
-        for connection in choice(hub, call):
-            hub.leave(connection, name)
+        for connection in choice(call):
+            call.hub.leave(connection, name)
         return web.Response(status=204)
 
     return operation
@@ -127,9 +127,9 @@ def _leave(choice: _Choice) -> Operation:
 def _leave_all(choice: _Choice) -> Operation:
     """End all memberships; there need not be any."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
-        for connection in choice(hub, call):
-            hub.leave_all(connection)
+    async def operation(call: Call) -> web.Response:
+        for connection in choice(call):
+            call.hub.leave_all(connection)
         return web.Response(status=204)
 
     return operation
@@ -138,11 +138,11 @@ def _leave_all(choice: _Choice) -> Operation:
 def _change_groups(change: Callable[[Hub, Connection, str], None]) -> Operation:
     """`{"groups": […], "filter": …}`: join or leave the groups with all connections that pass the filter."""
 
-    async def operation(hub: Hub, call: Call) -> web.Response:
+    async def operation(call: Call) -> web.Response:
         groups, test = await _groups_and_filter(call)
-        for connection in _passing([test], hub):
+        for connection in _passing([test], call.hub):
             for name in groups:
-                change(hub, connection, name)
+                change(call.hub, connection, name)
         return web.Response(status=200)
 
     return operation

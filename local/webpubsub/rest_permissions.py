@@ -8,7 +8,6 @@ from typing import Final
 
 from aiohttp import web
 
-from local.webpubsub.hub import Hub
 from local.webpubsub.permissions import GroupRights, Permission, TooManyRulesError
 from local.webpubsub.rest_call import Call, InvalidParameterError, RestError, group, not_existed
 
@@ -20,9 +19,9 @@ _PERMISSIONS: Final = {
 }
 
 
-async def grant_permission(hub: Hub, call: Call) -> web.Response:
+async def grant_permission(call: Call) -> web.Response:
     """PUT a permission; the connection must exist."""
-    target, rights = _target(call), _rights(hub, call)
+    target, rights = _target(call), _rights(call)
     if rights is None:
         raise not_existed("Info", "Connection", call["connection"])
     try:
@@ -32,9 +31,9 @@ async def grant_permission(hub: Hub, call: Call) -> web.Response:
     return web.Response(status=200)
 
 
-async def revoke_permission(hub: Hub, call: Call) -> web.Response:
+async def revoke_permission(call: Call) -> web.Response:
     """DELETE a permission; the connection need not exist."""
-    target, rights = _target(call), _rights(hub, call)
+    target, rights = _target(call), _rights(call)
     try:
         if rights is not None:
             rights.revoke(target)
@@ -43,9 +42,9 @@ async def revoke_permission(hub: Hub, call: Call) -> web.Response:
     return web.Response(status=204)
 
 
-async def check_permission(hub: Hub, call: Call) -> web.Response:
+async def check_permission(call: Call) -> web.Response:
     """HEAD a permission; that of a connection that does not exist is none."""
-    target, rights = _target(call), _rights(hub, call)
+    target, rights = _target(call), _rights(call)
     if rights is None or not rights.allows(target):
         raise not_existed("Info", "Connection", call["connection"])
     return web.Response(status=200)
@@ -55,12 +54,12 @@ def _target(call: Call) -> str:
     return group(call.single("targetName") or "")
 
 
-def _rights(hub: Hub, call: Call) -> GroupRights | None:
+def _rights(call: Call) -> GroupRights | None:
     permission = _PERMISSIONS.get(call["permission"].lower())
     if permission is None:
         message = f"The permission must be {Permission.SEND_TO_GROUP} or {Permission.JOIN_LEAVE_GROUP}."
         raise InvalidParameterError("permission", message)
-    connection = hub.connection(call["connection"])
+    connection = call.hub.connection(call["connection"])
     return None if connection is None else connection.rights[permission]
 
 

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from local.webpubsub.hub import Hub
 from local.webpubsub.rest_call import MAX_INT, Call, Caller, InvalidParameterError, group, unauthorized
 
 _DEFAULT_MINUTES: Final = 60
@@ -15,7 +14,7 @@ _CLIENT_PATHS: Final = {
 }
 
 
-async def generate_client_token(hub: Hub, call: Call) -> web.Response:
+async def generate_client_token(call: Call) -> web.Response:
     """POST: a token for one client, with its user, roles and groups."""
     if call.caller is not Caller.ENTRA_ID:
         raise unauthorized(
@@ -30,5 +29,5 @@ async def generate_client_token(hub: Hub, call: Call) -> web.Response:
         "role": call.query.get("role"),
         "webpubsub.group": [group(name) for name in call.query.get("group", ())],
     }
-    token = call.sign(path.format(hub=hub.name), minutes, {name: value for name, value in claims.items() if value})
+    token = call.sign(path.format(hub=call.hub_name), minutes, {name: value for name, value in claims.items() if value})
     return web.json_response({"token": token})

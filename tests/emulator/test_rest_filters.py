@@ -112,6 +112,18 @@ async def test_a_filter_is_asked_when_the_body_has_arrived(service: Service) -> 
     assert (await socket.frame())["data"] == "xy"
 
 
+async def test_who_connects_while_the_body_arrives_is_reached(service: Service) -> None:
+    sockets: list[Socket] = []
+
+    async def body() -> Any:
+        yield b"x"
+        sockets.append(await service.connect())
+        yield b"y"
+
+    assert (await service.rest("POST", "/:send", body=body(), headers={"Content-Length": "2"}))[0] == 202
+    assert (await sockets[0].frame())["data"] == "xy"
+
+
 def members(*names: str, condition: object = None) -> bytes:
     return json.dumps({"groups": names, "filter": condition}).encode()
 
