@@ -15,14 +15,12 @@ from local.webpubsub.settings import (
     EmulatorSettings,
     SettingsError,
     access_keys_from_env,
-    allow_unvalidated_entra_tokens_from_env,
     event_handlers_from_env,
 )
 
 _EPILOG = """\
 Environment (as Microsoft's emulator reads it; {n} counts from 0):
   WebPubSub__AccessKey, WebPubSub__SecondaryAccessKey
-  WebPubSub__AllowUnvalidatedEntraTokens                          true or false
   WebPubSub__Hubs__{hub}__EventHandlers__{n}__UrlTemplate
   WebPubSub__Hubs__{hub}__EventHandlers__{n}__SystemEvents__{n}   connect, connected or disconnected
   WebPubSub__Hubs__{hub}__EventHandlers__{n}__EventPattern        *, one event or events between commas
@@ -105,8 +103,7 @@ def _settings(options: argparse.Namespace) -> EmulatorSettings:
         port=options.port,
         public_endpoint=options.public_endpoint,
         known_endpoints=tuple(options.known_endpoint),
-        allow_unvalidated_entra_tokens=options.allow_unvalidated_entra_tokens
-        or allow_unvalidated_entra_tokens_from_env(os.environ),
+        allow_unvalidated_entra_tokens=options.allow_unvalidated_entra_tokens,
         access_key=access_key if options.access_key is None else options.access_key,
         secondary_access_key=secondary_access_key
         if options.secondary_access_key is None

@@ -64,19 +64,6 @@ def access_keys_from_env(environ: Mapping[str, str]) -> tuple[str, str | None]:
     return values.get(f"{_PREFIX}accesskey", DEFAULT_ACCESS_KEY), values.get(f"{_PREFIX}secondaryaccesskey")
 
 
-def allow_unvalidated_entra_tokens_from_env(environ: Mapping[str, str]) -> bool:
-    """`WebPubSub__AllowUnvalidatedEntraTokens`, false when absent.
-
-    Raises:
-        SettingsError: for anything but true or false.
-    """
-    name = f"{_PREFIX}allowunvalidatedentratokens"
-    value = next((environ[key] for key in environ if key.lower() == name), "false")
-    if value.lower() not in {"true", "false"}:
-        raise SettingsError("WebPubSub__AllowUnvalidatedEntraTokens must be true or false.")
-    return value.lower() == "true"
-
-
 def event_handlers_from_env(environ: Mapping[str, str]) -> dict[str, list[EventHandler]]:
     """The handlers in `WebPubSub__Hubs__{hub}__EventHandlers__{n}__{UrlTemplate|SystemEvents__{n}|EventPattern}`.
 

@@ -4,11 +4,7 @@ import pytest
 
 from local.webpubsub import DEFAULT_ACCESS_KEY, EmulatorSettings, EventHandler, SettingsError
 from local.webpubsub.event_handlers import EventHandlerError
-from local.webpubsub.settings import (
-    access_keys_from_env,
-    allow_unvalidated_entra_tokens_from_env,
-    event_handlers_from_env,
-)
+from local.webpubsub.settings import access_keys_from_env, event_handlers_from_env
 
 
 def test_handlers_come_from_the_environment_in_order() -> None:
@@ -59,21 +55,6 @@ def test_values_in_a_url_are_escaped() -> None:
 def test_access_keys_come_from_the_environment() -> None:
     assert access_keys_from_env({}) == (DEFAULT_ACCESS_KEY, None)
     assert access_keys_from_env({"WebPubSub__AccessKey": "a", "WebPubSub__SecondaryAccessKey": "b"}) == ("a", "b")
-
-
-@pytest.mark.parametrize(("value", "is_allowed"), [("true", True), ("True", True), ("false", False)])
-def test_entra_tokens_are_allowed_by_the_environment(value: str, is_allowed: bool) -> None:
-    assert allow_unvalidated_entra_tokens_from_env({"WEBPUBSUB__AllowUnvalidatedEntraTokens": value}) is is_allowed
-
-
-def test_entra_tokens_are_not_allowed_by_default() -> None:
-    assert not allow_unvalidated_entra_tokens_from_env({})
-    assert not EmulatorSettings().allow_unvalidated_entra_tokens
-
-
-def test_entra_tokens_are_not_allowed_by_a_guess() -> None:
-    with pytest.raises(SettingsError, match="WebPubSub__AllowUnvalidatedEntraTokens must be true or false"):
-        allow_unvalidated_entra_tokens_from_env({"WebPubSub__AllowUnvalidatedEntraTokens": "yes"})
 
 
 def test_an_empty_key_is_an_error() -> None:
