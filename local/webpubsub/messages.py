@@ -112,18 +112,14 @@ def _charset(content_type: str) -> str:
 
 def _decode(body: bytes, charset: str) -> str:
     try:
-        text = body.decode(charset)
+        text: str | None = body.decode(charset)
     except LookupError:
         raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
     except UnicodeError:
-        raise _no_text(charset) from None
-    if not is_unicode(text):
-        raise _no_text(charset)
+        text = None
+    if text is None or not is_unicode(text):
+        raise MessageBodyError(f"The request body is no text in charset {charset!r}.")
     return text
-
-
-def _no_text(charset: str) -> MessageBodyError:
-    return MessageBodyError(f"The request body is no text in charset {charset!r}.")
 
 
 def _refuse_constant(constant: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """The emulator's settings, from code or from the environment with the key names of Microsoft's emulator."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,6 +12,7 @@ DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
 
 _PREFIX: Final = "webpubsub__"
+_ENDPOINT: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?$", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
@@ -45,6 +47,9 @@ class EmulatorSettings:
         """Refuse what could never work; bring hub names to lower case."""
         if not self.access_key or self.secondary_access_key == "":
             raise SettingsError("An access key is empty: set WebPubSub__AccessKey, or leave it away for the default.")
+        for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
+            if not _ENDPOINT.match(endpoint):
+                raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
         handlers: dict[str, tuple[EventHandler, ...]] = {}
         for hub, of_hub in self.event_handlers.items():
             if not names.is_hub(hub):

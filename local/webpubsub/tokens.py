@@ -74,8 +74,9 @@ def origins(endpoints: Sequence[str], headers: Mapping[str, str]) -> list[str]:
     The last one is the best guess at what the caller can reach.
     """
     host = headers.get("Host", "").lower()
-    others = [endpoint for endpoint in endpoints if urlsplit(endpoint).netloc.lower() != host]
-    named = [endpoint for endpoint in endpoints if urlsplit(endpoint).netloc.lower() == host]
+    known = [endpoint.rstrip("/") for endpoint in endpoints]
+    others = [endpoint for endpoint in known if urlsplit(endpoint).netloc.lower() != host]
+    named = [endpoint for endpoint in known if urlsplit(endpoint).netloc.lower() == host]
     return [*others, *(named or ([f"http://{host}"] if host else []))]
 
 

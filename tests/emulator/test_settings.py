@@ -62,5 +62,15 @@ def test_an_empty_key_is_an_error() -> None:
         EmulatorSettings(access_key="")
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["pubsub.example", "ws://pubsub.example", "https://", "https://a/?b", "http://a b"]
+)
+def test_an_endpoint_that_no_caller_could_use_is_an_error(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="write http://host or https://host"):
+        EmulatorSettings(known_endpoints=("https://good.example/", endpoint))
+    with pytest.raises(SettingsError, match="write http://host or https://host"):
+        EmulatorSettings(public_endpoint=endpoint)
+
+
 def test_keys_are_not_in_the_representation() -> None:
     assert "primary" not in repr(EmulatorSettings(access_key="primary"))

@@ -47,4 +47,4 @@ def test_the_bearer_token_is_found(value: str, token: str | None) -> None:
     ],
 )
 def test_the_last_origin_is_the_one_that_the_caller_can_reach(host: str, found: list[str]) -> None:
-    assert origins(["http://a:1", "https://b"], {"Host": host}) == found
+    assert origins(["http://a:1", "https://b/"], {"Host": host}) == found
