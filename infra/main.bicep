@@ -204,7 +204,7 @@ module keyVault 'app/key-vault.bicep' = if (usesAccessKey) {
   }
 }
 
-module roles 'app/developer-roles.bicep' = if (developerRoles && !empty(principalId)) {
+module developer 'app/developer-roles.bicep' = if (developerRoles && !empty(principalId)) {
   name: 'developer-roles'
   scope: group
   params: {
@@ -274,7 +274,7 @@ module appSettings 'app/app-settings.bicep' = {
     storageAccountName: storage.outputs.name
     webPubSubName: webPubSub.outputs.name
     hubName: hubName
-    connectionStringSecretUri: usesAccessKey ? keyVault!.outputs.connectionStringSecretUri : ''
+    connectionStringReference: usesAccessKey ? keyVault!.outputs.reference : ''
     applicationClientId: applicationClientId
     clientAuth: clientAuth
     webhookPath: webhookPath

@@ -7,8 +7,8 @@ param storageAccountName string
 param webPubSubName string
 param hubName string
 
-@description('The Key Vault secret with the connection strings of Web PubSub. Empty: tokens prove events.')
-param connectionStringSecretUri string
+@description('The reference to the connection strings in the key vault. Empty: tokens prove events.')
+param connectionStringReference string
 
 @description('The Entra application that the service asks tokens for, and that signs users in.')
 param applicationClientId string
@@ -39,12 +39,12 @@ resource site 'Microsoft.Web/sites@2024-11-01' existing = {
 }
 
 // Exactly one proof in each mode. With both, each event would need both; with none the app refuses to start.
-var proof = empty(connectionStringSecretUri) ? {
+var proof = empty(connectionStringReference) ? {
   WEBHOOK_TENANT_ID: tenant().tenantId
   WEBHOOK_APP_CLIENT_ID: applicationClientId
   WEBHOOK_CALLER_OBJECT_IDS: webPubSub.identity.principalId
 } : {
-  WebPubSubConnectionString: '@Microsoft.KeyVault(SecretUri=${connectionStringSecretUri})'
+  WebPubSubConnectionString: connectionStringReference
 }
 
 var signIn = signsUsersIn ? {

@@ -1,0 +1,10 @@
+"""What the tests of the infrastructure look at."""
+
+import pytest
+
+from tests.infra.infra import Infra
+
+
+@pytest.fixture(scope="session")
+def infra() -> Infra:
+    return Infra.read()

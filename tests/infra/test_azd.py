@@ -1,0 +1,174 @@
+"""azd finds everything, asks for nothing but what it always asks for, and pipelines pass the same choices on."""
+
+import json
+import re
+from typing import Any, Final
+
+import pytest
+
+from tests.infra.bicep import literal
+from tests.infra.infra import ROOT, Infra
+
+# What azd asks for, or knows.
+FROM_AZD: Final = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}
+# What GitHub's image or a Python image sets for other purposes.
+TAKEN: Final = {"PYTHON_VERSION", "HOSTNAME", "LOCATION", "CI", "ENVIRONMENT"}
+PARAMETERS: Final = "infra/main.parameters.json"
+VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(=(?P<default>[^}]*))?\}")
+
+
+def parameters(infra: Infra) -> dict[str, Any]:
+    return {name: given["value"] for name, given in infra.json(PARAMETERS)["parameters"].items()}
+
+
+def variables(infra: Infra) -> dict[str, re.Match[str]]:
+    """Give the variable of each parameter that has one."""
+    found = {}
+    for name, value in parameters(infra).items():
+        if isinstance(value, str):
+            match = VARIABLE.fullmatch(value)
+            assert match is not None, value
+            found[name] = match
+    return found
+
+
+def test_the_parameters_are_those_of_the_template(infra: Infra) -> None:
+    assert list(parameters(infra)) == list(infra.main.parameters) or set(parameters(infra)) == set(
+        infra.main.parameters
+    )
+
+
+def test_nothing_is_asked_for_but_environment_and_region(infra: Infra) -> None:
+    """A parameter with neither a value nor a default is asked for, and fails with --no-prompt."""
+    without = {name for name, parameter in infra.main.parameters.items() if parameter.default is None}
+    assert {variables(infra)[name]["name"] for name in without} == {"AZURE_ENV_NAME", "AZURE_LOCATION"}
+
+
+def test_the_region_is_picked_from_azd_s_list(infra: Infra) -> None:
+    decorators = infra.main.parameters["location"].decorators
+    assert literal(decorators["metadata"]) == [{"azd": {"type": "location"}}]
+    assert "allowed" not in decorators
+
+
+def test_defaults_of_template_and_parameters_file_agree(infra: Infra) -> None:
+    for name, match in variables(infra).items():
+        default = infra.main.parameters[name].default
+        if default is None or match["default"] is None:
+            assert default is None or literal(default) == "", name
+        else:
+            assert match["default"] == json.dumps(literal(default)).strip('"'), name
+
+
+def test_no_variable_is_one_that_machines_have_for_another_purpose(infra: Infra) -> None:
+    names = [match["name"] for match in variables(infra).values()]
+    assert not TAKEN & set(names)
+    assert len(names) == len(set(names))
+
+
+def test_a_pipeline_passes_every_choice_on(infra: Infra) -> None:
+    wanted = {match["name"] for match in variables(infra).values()} - FROM_AZD
+    assert set(infra.yaml("azure.yaml")["pipeline"]["variables"]) == wanted
+    env = infra.yaml(".github/workflows/azure-dev.yml")["jobs"]["deploy"]["env"]
+    own = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}
+    assert set(env) == wanted | own
+    for name, value in env.items():
+        default = " || 'false'" if name == "DEVELOPER_ROLES" else ""
+        assert value == f"${{{{ vars.{name}{default} }}}}"
+
+
+def test_the_pipeline_signs_in_without_a_secret(infra: Infra) -> None:
+    source = infra.sources[".github/workflows/azure-dev.yml"]
+    workflow = infra.yaml(".github/workflows/azure-dev.yml")
+    assert workflow["permissions"] == {"id-token": "write", "contents": "read"}
+    assert "secrets." not in source
+    commands = [step["run"] for step in workflow["jobs"]["deploy"]["steps"] if "run" in step]
+    assert "--federated-credential-provider github" in commands[0]
+    assert commands[1:] == ["azd provision --no-prompt", "azd deploy --no-prompt"]
+
+
+def test_users_compile_the_templates_and_run_our_tests(infra: Infra) -> None:
+    jobs = infra.yaml(".github/workflows/ci.yml")["jobs"]
+    commands = " ; ".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
+    for command in ("bicep build infra/main.bicep", "bicep lint infra/main.bicep", "python dev.py test"):
+        assert command in commands
+
+
+def test_the_app_carries_the_tags_by_which_azd_finds_it(infra: Infra) -> None:
+    (service,) = infra.yaml("azure.yaml")["services"].items()
+    assert service == ("api", {"project": ".", "host": "function", "language": "python"})
+    deployment = infra.deploy(environmentName="prod", tags={"team": "chat"})
+    for resource in deployment.resources.values():
+        if "tags" in resource.body:
+            own = {"azd-service-name": "api"} if resource.type == "Microsoft.Web/sites" else {}
+            assert resource.body["tags"] == {"team": "chat", "azd-env-name": "prod"} | own, resource.id
+
+
+def test_everything_that_can_have_tags_has_them(infra: Infra) -> None:
+    for deployment in infra.deployments.values():
+        untagged = {resource.type for resource in deployment.resources.values() if "tags" not in resource.body}
+        assert untagged <= {
+            "Microsoft.Authorization/roleAssignments",
+            "Microsoft.Graph/applications",
+            "Microsoft.Graph/applications/federatedIdentityCredentials",
+            "Microsoft.Graph/servicePrincipals",
+            "Microsoft.KeyVault/vaults/secrets",
+            "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
+            "Microsoft.SignalRService/webPubSub/hubs",
+            "Microsoft.Storage/storageAccounts/blobServices",
+            "Microsoft.Storage/storageAccounts/blobServices/containers",
+            "Microsoft.Storage/storageAccounts/tableServices",
+            "Microsoft.Storage/storageAccounts/tableServices/tables",
+            "Microsoft.Web/sites/config",
+        }
+
+
+def test_names_begin_with_the_abbreviations_and_all_of_those_are_used(infra: Infra) -> None:
+    abbreviations = infra.json("infra/abbreviations.json")
+    names = {
+        resource.name
+        for deployment in infra.deployments.values()
+        for resource in deployment.resources.values()
+        if "/" not in resource.name
+    }
+    for abbreviation in abbreviations.values():
+        assert any(name.startswith(abbreviation) for name in names), abbreviation
+    for name in names:
+        assert len(name) <= 60
+        if name.startswith("st"):
+            assert re.fullmatch(r"[a-z0-9]{3,24}", name)
+        if name.startswith("kv-"):
+            assert len(name) <= 24
+
+
+def test_two_environments_share_no_name(infra: Infra) -> None:
+    first, second = (
+        {resource.id for resource in infra.deploy(environmentName=name).resources.values()} for name in ("dev", "prod")
+    )
+    assert not first & second
+
+
+def test_an_old_azd_is_refused_as_it_runs_no_python_hooks(infra: Infra) -> None:
+    azure = infra.yaml("azure.yaml")
+    assert azure["requiredVersions"] == {"azd": ">= 1.23.15"}
+    assert azure["infra"] == {"provider": "bicep", "path": "infra"}
+    (hook,) = azure["hooks"].values()
+    assert (ROOT / hook["run"]).is_file()
+
+
+def test_the_hook_finds_what_it_needs_among_the_outputs(infra: Infra) -> None:
+    asked = re.findall(r'env\("(\w+)"\)', (ROOT / "infra" / "hooks" / "postdeploy.py").read_text())
+    assert len(asked) == 4
+    assert set(asked) <= set(infra.main.outputs)
+
+
+@pytest.mark.parametrize("file", ["azure.yaml", "infra/main.bicep", "docs/deploy.md"])
+def test_what_users_look_for_is_there(file: str) -> None:
+    assert (ROOT / file).is_file()
+
+
+def test_the_dev_container_has_the_tools() -> None:
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    features = " ".join(container["features"])
+    for tool in ("azd", "azure-cli", "azure-functions-core-tools", "node"):
+        assert tool in features
+    assert (ROOT / "requirements-dev.txt").name in container["postCreateCommand"]

@@ -1,0 +1,80 @@
+"""What is deployed is what runs, and nothing else."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pathspec
+import pytest
+
+from tests.infra.infra import ROOT
+
+IGNORED = pathspec.PathSpec.from_lines("gitwildmatch", (ROOT / ".funcignore").read_text().splitlines())
+
+SETTINGS = {
+    "WebPubSubConnectionString": "Endpoint=https://x.webpubsub.azure.com;AccessKey=k;",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+}
+
+
+def package(folder: Path = ROOT) -> Iterator[Path]:
+    """Give the files that are packed, as azd finds them: an ignored folder is not looked into."""
+    for path in sorted(folder.iterdir()):
+        name = path.relative_to(ROOT).as_posix()
+        if path.is_dir():
+            if not IGNORED.match_file(f"{name}/"):
+                yield from package(path)
+        elif not IGNORED.match_file(name):
+            yield path.relative_to(ROOT)
+
+
+def test_the_package_is_the_app(tmp_path: Path) -> None:
+    top = {path.parts[0] for path in package()}
+    assert top == {"chat", "demo", "function_app.py", "host.json", "requirements.txt", "webpubsub_handler"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".azure/dev/.env",
+        ".env",
+        ".venv/bin/python",
+        "LICENSE.md",
+        "chat/__pycache__/api.cpython-312.pyc",
+        "local.settings.json",
+        "local/node/node_modules/azurite/package.json",
+        "node_modules/a/b.js",
+        "tests/wire.py",
+    ],
+)
+def test_what_a_developer_has_lying_around_stays_here(path: str) -> None:
+    assert IGNORED.match_file(path)
+
+
+def test_the_app_starts_from_the_package_alone(tmp_path: Path) -> None:
+    for path in package():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / path)
+    code = (
+        "import function_app, sys; print(*sorted(f.get_function_name() for f in function_app.app.get_functions()));"
+        "print({getattr(sys.modules[name], '__file__', '') for name in ('chat', 'webpubsub_handler', 'function_app')})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PATH": ""} | SETTINGS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "demo eventhandler health messages negotiate"
+    assert str(tmp_path) in done.stdout
+    assert str(ROOT) not in done.stdout.splitlines()[1]
+
+
+def test_the_requirements_of_the_package_name_no_other_file() -> None:
+    assert "\n-" not in f"\n{(ROOT / 'requirements.txt').read_text()}"

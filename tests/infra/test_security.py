@@ -1,0 +1,269 @@
+"""Nothing is open that need not be: the webhook in every mode, keys, roles, outputs."""
+
+import asyncio
+import re
+from typing import Any, Final
+
+from chat.authenticators import make_authenticators
+from chat.settings import Settings
+from tests.infra.bicep import text, walk
+from tests.infra.deployment import Deployment
+from tests.infra.infra import CLIENT_AUTHS, EVENT_PROOFS, EXISTING_APPLICATION, Infra
+from tests.infra.test_settings import app_settings
+from tests.wire import event
+from webpubsub_handler import AccessKeyAuthenticator, HttpRequest, HttpResponse, WebPubSubEventHandler
+from webpubsub_handler.entra import EntraAuthenticator
+from webpubsub_handler.protocol.signature import sign
+
+ROLES: Final = {
+    "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "Web PubSub Service Owner": "12cf5a90-567b-43ae-8102-96cf46c7d9b4",
+}
+DEVELOPER: Final = "6a0d3c11-0000-0000-0000-000000000001"
+
+
+def answer(deployment: Deployment, request: HttpRequest) -> HttpResponse:
+    """Ask the handler, with the settings of a deployment."""
+    settings = Settings.from_env(app_settings(deployment))
+    handler = WebPubSubEventHandler(
+        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
+    )
+    return asyncio.run(handler.handle(request))
+
+
+def origin(deployment: Deployment) -> str:
+    return f"{deployment.one('Microsoft.SignalRService/webPubSub').name}.webpubsub.azure.com"
+
+
+def test_an_event_without_a_proof_is_refused_in_every_mode(infra: Infra) -> None:
+    for name, deployment in infra.deployments.items():
+        fields = {"WebHook-Request-Origin": origin(deployment), "ce-signature": None, "Authorization": None}
+        assert answer(deployment, event("user_text", headers=fields)).status == 401, name
+
+
+def test_the_service_may_ask_without_a_proof_in_every_mode(infra: Infra) -> None:
+    for name, deployment in infra.deployments.items():
+        asked = event("quirks/validation", headers={"WebHook-Request-Origin": origin(deployment)})
+        assert answer(deployment, asked).headers["WebHook-Allowed-Origin"] == origin(deployment), name
+
+
+def test_each_mode_has_its_one_proof(infra: Infra) -> None:
+    kinds: dict[str, type] = {"managedIdentity": EntraAuthenticator, "accessKey": AccessKeyAuthenticator}
+    for name, deployment in infra.deployments.items():
+        proofs = make_authenticators(Settings.from_env(app_settings(deployment)))
+        assert [type(proof) for proof in proofs] == [kinds[name.split()[0]]], name
+
+
+def test_both_access_keys_sign(infra: Infra) -> None:
+    deployment = infra.deploy(eventAuthentication="accessKey")
+    for key, status in (("primary-key", 204), ("secondary-key", 204), ("another-key", 401)):
+        fields = {"WebHook-Request-Origin": origin(deployment), "ce-connectionId": "c1", "ce-signature": sign(key, "c1")}
+        assert answer(deployment, event("user_text", headers=fields)).status == status
+
+
+def test_the_token_that_the_service_asks_for_is_the_one_that_the_app_wants(infra: Infra) -> None:
+    for existing in ("", EXISTING_APPLICATION):
+        deployment = infra.deploy(webhookAppClientId=existing)
+        (handler,) = deployment.one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]
+        settings = app_settings(deployment)
+        assert handler["auth"] == {
+            "type": "ManagedIdentity",
+            "managedIdentity": {"resource": settings["WEBHOOK_APP_CLIENT_ID"]},
+        }
+        assert settings["WEBHOOK_CALLER_OBJECT_IDS"] == deployment.outputs["WEB_PUBSUB_PRINCIPAL_ID"]
+
+
+def test_the_service_s_identity_is_its_own(infra: Infra) -> None:
+    service = infra.deploy().one("Microsoft.SignalRService/webPubSub")
+    assert service.body["identity"] == {"type": "SystemAssigned"}
+
+
+def test_access_keys_exist_only_where_they_sign(infra: Infra) -> None:
+    for name, deployment in infra.deployments.items():
+        is_keyless = name.startswith("managedIdentity")
+        properties = deployment.one("Microsoft.SignalRService/webPubSub").body["properties"]
+        (handler,) = deployment.one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]
+        assert properties["disableLocalAuth"] is is_keyless, name
+        assert (handler["auth"] == {"type": "None"}) is not is_keyless, name
+        assert bool(deployment.of_type("Microsoft.KeyVault/vaults")) is not is_keyless, name
+
+
+def test_nothing_else_has_a_key(infra: Infra) -> None:
+    for deployment in infra.deployments.values():
+        storage = deployment.one("Microsoft.Storage/storageAccounts").body["properties"]
+        assert storage["allowSharedKeyAccess"] is False
+        assert storage["allowBlobPublicAccess"] is False
+        assert storage["supportsHttpsTrafficOnly"] is True
+        assert storage["minimumTlsVersion"] == "TLS1_2"
+        assert deployment.one("Microsoft.Insights/components").body["properties"]["DisableLocalAuth"] is True
+        assert deployment.one("Microsoft.OperationalInsights/workspaces").body["properties"]["features"] == {
+            "disableLocalAuth": True
+        }
+        site = deployment.one("Microsoft.Web/sites").body["properties"]
+        assert site["httpsOnly"] is True
+        assert site["siteConfig"] == {"minTlsVersion": "1.2"}
+        for vault in deployment.of_type("Microsoft.KeyVault/vaults"):
+            assert vault.body["properties"]["enableRbacAuthorization"] is True
+
+
+def test_clients_without_a_token_cannot_connect(infra: Infra) -> None:
+    hub = infra.deploy().one("Microsoft.SignalRService/webPubSub/hubs")
+    assert hub.body["properties"]["anonymousConnectPolicy"] == "deny"
+
+
+def test_keys_are_read_into_the_key_vault_alone(infra: Infra) -> None:
+    for path, file in infra.files.items():
+        calls = [node for node in walk(file.root) if node.type == "call_expression" and "list" in text(node)[:40].lower()]
+        assert not calls or path == "infra/app/key-vault.bicep", path
+        for name, node in file.outputs.items():
+            assert not re.search(r"list\w+\(|connectionstring\b", text(node), re.IGNORECASE), (path, name)
+
+
+def test_no_output_and_no_setting_holds_a_key(infra: Infra) -> None:
+    for name, deployment in infra.deployments.items():
+        for shown in (deployment.outputs, deployment.config("appsettings")):
+            assert not re.search(r"AccessKey=|AccountKey=|(primary|secondary)-key", str(shown)), name
+
+
+def test_no_key_is_written_in_any_file(infra: Infra) -> None:
+    for path, source in infra.sources.items():
+        assert not re.search(r"AccessKey=|AccountKey=|SharedAccess|[A-Za-z0-9+/]{40,}={1,2}", source), path
+
+
+def test_app_service_lets_everyone_pass_and_leaves_the_webhook_alone(infra: Infra) -> None:
+    for name, deployment in infra.deployments.items():
+        signs_in = name.split()[1] == "app_service"
+        settings = deployment.config("authsettingsV2")
+        webhook = "/" + deployment.outputs["EVENT_HANDLER_URL"].split("/", 3)[3]
+        assert settings["platform"] == {"enabled": signs_in}, name
+        assert settings["globalValidation"] == {
+            "requireAuthentication": False,
+            "unauthenticatedClientAction": "AllowAnonymous",
+            "excludedPaths": [webhook, f"{webhook}/*"],
+        }
+        assert bool(settings["identityProviders"]) is signs_in, name
+
+
+def test_users_sign_in_with_the_application_and_no_secret(infra: Infra) -> None:
+    deployment = infra.deploy()
+    provider = deployment.config("authsettingsV2")["identityProviders"]["azureActiveDirectory"]
+    settings = deployment.config("appsettings")
+    client_id = provider["registration"]["clientId"]
+    assert client_id == settings["WEBHOOK_APP_CLIENT_ID"]
+    assert provider["registration"]["clientSecretSettingName"] in settings
+    assert provider["validation"] == {
+        "allowedAudiences": [client_id],
+        "defaultAuthorizationPolicy": {"allowedApplications": [client_id]},
+    }
+
+    application = deployment.one("Microsoft.Graph/applications").body
+    assert application["signInAudience"] == "AzureADMyOrg"
+    assert application["web"]["redirectUris"] == [f"{deployment.outputs['SERVICE_API_URI']}/.auth/login/aad/callback"]
+    assert not {"passwordCredentials", "keyCredentials"} & set(application)
+    credential = deployment.one("Microsoft.Graph/applications/federatedIdentityCredentials").body
+    assert credential["subject"] == app_principal(deployment)
+    assert credential["issuer"] == provider["registration"]["openIdIssuer"]
+    assert deployment.one("Microsoft.Graph/servicePrincipals").body["appId"] == client_id
+
+
+def app_principal(deployment: Deployment) -> str:
+    (principal,) = {
+        role.body["properties"]["principalId"]
+        for role in deployment.of_type("Microsoft.Authorization/roleAssignments")
+        if role.module == "infra/app/app-roles.bicep"
+    }
+    assert isinstance(principal, str)
+    return principal
+
+
+def test_the_demo_s_url_signs_in_where_users_must(infra: Infra) -> None:
+    for client_auth in CLIENT_AUTHS:
+        outputs = infra.deploy(clientAuth=client_auth).outputs
+        path = outputs["DEMO_URL"].removeprefix(outputs["SERVICE_API_URI"])
+        sign_in = "/.auth/login/aad?post_login_redirect_uri="
+        assert path == (f"{sign_in}/api/demo/" if client_auth == "app_service" else "/api/demo/")
+
+
+def test_the_roles_are_the_known_ones_by_name_and_id(infra: Infra) -> None:
+    assert infra.json("infra/roles.json") == ROLES
+
+
+def roles(deployment: Deployment, principal: str) -> dict[tuple[str, str], Any]:
+    """Give a principal's roles: by name, and the type that each is scoped to."""
+    names = {role_id: name for name, role_id in ROLES.items()}
+    return {
+        (names[role.body["properties"]["roleDefinitionId"].rpartition("/")[2]], (role.scope or "").split("/")[-2]): role
+        for role in deployment.of_type("Microsoft.Authorization/roleAssignments")
+        if role.body["properties"]["principalId"] == principal
+    }
+
+
+def test_the_app_has_the_least_roles_each_on_one_resource(infra: Infra) -> None:
+    least = {
+        ("Monitoring Metrics Publisher", "components"),
+        ("Storage Blob Data Owner", "storageAccounts"),
+        ("Storage Table Data Contributor", "storageAccounts"),
+        ("Web PubSub Service Owner", "webPubSub"),
+    }
+    for proof in EVENT_PROOFS:
+        deployment = infra.deploy(eventAuthentication=proof)
+        vault = {("Key Vault Secrets User", "vaults")} if proof == "accessKey" else set()
+        found = roles(deployment, app_principal(deployment))
+        assert set(found) == least | vault
+        assert {role.body["properties"]["principalType"] for role in found.values()} == {"ServicePrincipal"}
+        assert len(deployment.of_type("Microsoft.Authorization/roleAssignments")) == len(found)
+
+
+def test_a_developer_gets_what_running_the_app_takes_unless_not_wanted(infra: Infra) -> None:
+    for kind in ("User", "ServicePrincipal"):
+        found = roles(infra.deploy(principalId=DEVELOPER, principalType=kind), DEVELOPER)
+        assert set(found) == {
+            ("Storage Table Data Contributor", "storageAccounts"),
+            ("Web PubSub Service Owner", "webPubSub"),
+        }
+        assert {role.body["properties"]["principalType"] for role in found.values()} == {kind}
+    assert not roles(infra.deploy(principalId=DEVELOPER, developerRoles=False), DEVELOPER)
+
+
+def test_a_role_of_a_new_identity_never_collides_with_that_of_a_deleted_one(infra: Infra) -> None:
+    """Azure refuses to change whom an assignment is for, so its name follows from the principal's id."""
+    found = [set(roles(infra.deploy(principalId=each), each)) for each in (DEVELOPER, DEVELOPER[::-1])]
+    ids = [
+        {role.name for role in infra.deploy(principalId=each).of_type("Microsoft.Authorization/roleAssignments")}
+        for each in (DEVELOPER, DEVELOPER[::-1])
+    ]
+    assert found[0] == found[1]
+    assert len(ids[0] - ids[1]) == len(found[0])
+
+
+def test_a_private_deployment_reaches_its_data_through_private_endpoints_only(infra: Infra) -> None:
+    deployment = infra.deploy(vnetEnabled=True, eventAuthentication="accessKey")
+    storage = deployment.one("Microsoft.Storage/storageAccounts")
+    vault = deployment.one("Microsoft.KeyVault/vaults")
+    for resource in (storage, vault):
+        assert resource.body["properties"]["publicNetworkAccess"] == "Disabled"
+        assert resource.body["properties"]["networkAcls"]["defaultAction"] == "Deny"
+    endpoints = {
+        (connection["privateLinkServiceId"], *connection["groupIds"])
+        for endpoint in deployment.of_type("Microsoft.Network/privateEndpoints")
+        for connection in [endpoint.body["properties"]["privateLinkServiceConnections"][0]["properties"]]
+    }
+    assert endpoints == {(storage.id, "blob"), (storage.id, "table"), (vault.id, "vault")}
+    zones = {zone.name for zone in deployment.of_type("Microsoft.Network/privateDnsZones")}
+    assert zones == {
+        "privatelink.blob.core.windows.net",
+        "privatelink.table.core.windows.net",
+        "privatelink.vaultcore.azure.net",
+    }
+    site = deployment.one("Microsoft.Web/sites").body["properties"]
+    assert site["virtualNetworkSubnetId"].endswith("/subnets/app")
+
+
+def test_there_is_no_network_unless_it_is_asked_for(infra: Infra) -> None:
+    deployment = infra.deploy()
+    assert not [r for r in deployment.resources.values() if r.type.startswith("Microsoft.Network/")]
+    assert deployment.one("Microsoft.Web/sites").body["properties"]["virtualNetworkSubnetId"] is None
+    assert deployment.one("Microsoft.Storage/storageAccounts").body["properties"]["publicNetworkAccess"] == "Enabled"
