@@ -43,9 +43,7 @@ def local_settings(values: Mapping[str, str]) -> dict[str, str]:
 
 def main() -> int:
     """Read the values from the standard input and write the file; the exit status is 1 when that cannot be."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=DEFAULT_FILE, help="default: local.settings.json")
     file: Path = parser.parse_args().file
     if sys.stdin.isatty():

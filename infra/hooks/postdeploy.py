@@ -13,7 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPMessage
+from email.message import Message
+from http.client import HTTPException
 from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -38,7 +39,7 @@ class Answer:
     """What a URL answered: ``status`` is 0 and ``problem`` says why when it did not."""
 
     status: int
-    headers: HTTPMessage = field(default_factory=HTTPMessage)
+    headers: Message = field(default_factory=Message)
     body: bytes = b""
     problem: str = ""
 
@@ -54,7 +55,7 @@ class Answer:
 class KeepRedirects(HTTPRedirectHandler):
     """Shows a redirect as it is: it is the answer of who demands a sign-in."""
 
-    def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str) -> None:
+    def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str) -> None:
         """Follow none."""
 
 
@@ -125,7 +126,7 @@ def check_health(app: str, deadline: Deadline) -> None:
         raise CheckError(f"The app runs, but not what it needs:\n{problems}\n{ROLES}")
     if answer.status == 404:
         raise CheckError(
-            f"No function is loaded: {url} is 404. The package is not there, or function_app.py does not import in Azure.\n"
+            f"No function is loaded: {url} is 404. The package is not there, or function_app.py fails at import.\n"
             "Run `azd deploy` again; then see the app's log stream in the portal."
         )
     raise CheckError(f"The app does not answer at {url}: {answer}.\nRun `azd deploy` again. {ROLES}")
@@ -153,7 +154,7 @@ def check_handshake(webhook: str, service: str, deadline: Deadline) -> None:
             "The app's log says which origins it knows: its WebPubSubConnectionString__serviceUri must name this "
             "service. `azd provision` writes it anew."
         )
-raise CheckError(
+    raise CheckError(
         f"The app does not let the service send events: {origin} asked {webhook} with OPTIONS.\n"
         f"  wanted:    status 2xx and WebHook-Allowed-Origin: {origin}\n"
         f"  came back: {answer} and {', '.join(filter(None, allowed)) or 'no such header'}\n{fix}"
@@ -189,7 +190,9 @@ def main() -> int:
     given = parser.parse_args()
     missing = [f"--{name}" for name in ("app", "webhook", "service", "demo") if not getattr(given, name)]
     if missing:
-        parser.error(f"{', '.join(missing)}: azd sets these from the outputs of `azd provision`; run that, or give them")
+        parser.error(
+            f"{', '.join(missing)}: azd sets these from the outputs of `azd provision`; run that, or give them"
+        )
     deadline = Deadline(given.wait)
     print(f"Looking at {given.app} (a first start takes a minute) …", flush=True)
     try:

@@ -91,10 +91,11 @@ async def test_it_waits_for_an_app_that_comes_up_late() -> None:
     port = free_port()
     process = await start(f"http://127.0.0.1:{port}", wait=60)
     assert process.stdout is not None
-    while b"waiting: no answer" not in await process.stdout.readline():
-        pass
-    async with app_that_answers(port=port):
-        shown, _ = await process.communicate()
+    async with asyncio.timeout(60):
+        while b"waiting: no answer" not in (line := await process.stdout.readline()):
+            assert line
+        async with app_that_answers(port=port):
+            shown, _ = await process.communicate()
     assert process.returncode == 0, shown
     assert b"Ready." in shown
 

@@ -1,51 +1,22 @@
 """What Azure would be asked for: Bicep evaluated without a compiler, as far as these templates need it.
 
-Names, ids and what only Azure knows (host names, principal ids) are invented, the same at each run. A property that is
-not among those is an error, so a misspelt one is found. ``after`` of a resource is what Azure makes before it, by the
-compiler's rules: symbols and outputs that its expressions name, and ``dependsOn``; an ``existing`` resource orders nothing.
+A property that ``azure.py`` does not know is an error, so a misspelt one is found. ``after`` of a resource is what
+Azure makes before it, by the compiler's rules: what its expressions name, and ``dependsOn``; an ``existing`` resource
+orders nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.infra.azure import FUNCTIONS, SUBSCRIPTION, Reference, resource_id
 from tests.infra.bicep import BicepError, Declaration, File, Node, literal, parse, place, properties, string_parts, text
 
-SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000001"
-TENANT: Final = "00000000-0000-0000-0000-00000000007e"
-
 _KINDS: Final[Mapping[str, type]] = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
-
-
-def _guid(*parts: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "|".join(parts)))
-
-
-# What Azure tells of a resource once it is there, by its path.
-_RUNTIME: Final[Mapping[str, Callable[[str, str], str]]] = {
-    "appId": lambda resource_id, name: _guid(resource_id, "appId"),
-    "identity.principalId": lambda resource_id, name: _guid(resource_id, "principalId"),
-    "properties.principalId": lambda resource_id, name: _guid(resource_id, "principalId"),
-    "properties.clientId": lambda resource_id, name: _guid(resource_id, "clientId"),
-    "properties.hostName": lambda resource_id, name: f"{name}.webpubsub.azure.com",
-    "properties.defaultHostName": lambda resource_id, name: f"{name}-x1.westeurope-01.azurewebsites.net",
-    "properties.primaryEndpoints.blob": lambda resource_id, name: f"https://{name}.blob.core.windows.net/",
-    "properties.primaryEndpoints.table": lambda resource_id, name: f"https://{name}.table.core.windows.net/",
-    "properties.vaultUri": lambda resource_id, name: f"https://{name}.vault.azure.net/",
-    "properties.ConnectionString": lambda resource_id, name: "InstrumentationKey=0;IngestionEndpoint=https://in.example/",
-    "listKeys().primaryConnectionString": lambda resource_id, name: _connection_string(name, "primary-key"),
-    "listKeys().secondaryConnectionString": lambda resource_id, name: _connection_string(name, "secondary-key"),
-}
-
-
-def _connection_string(name: str, key: str) -> str:
-    return f"Endpoint=https://{name}.webpubsub.azure.com;AccessKey={key};Version=1.0;"
 
 
 @dataclass
@@ -60,34 +31,6 @@ class Resource:
     module: str
     scope: str | None
     after: set[str]
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """A symbol of a resource or a path into it."""
-
-    resource_id: str
-    name: str
-    body: Mapping[str, Any]
-    path: tuple[str, ...] = ()
-
-    def member(self, name: str) -> Any:
-        path = (*self.path, name)
-        if path == ("id",):
-            return self.resource_id
-        if path == ("name",):
-            return self.name.rpartition("/")[2]
-        found: Any = self.body
-        for part in path:
-            found = found.get(part) if isinstance(found, Mapping) else None
-        if isinstance(found, str):
-            return found
-        known = ".".join(path)
-        if known in _RUNTIME:
-            return _RUNTIME[known](self.resource_id, self.name.rpartition("/")[2])
-        if any(candidate.startswith(f"{known}.") for candidate in _RUNTIME):
-            return _Reference(self.resource_id, self.name, self.body, path)
-        raise BicepError(f"{self.resource_id} has no {known}")
 
 
 @dataclass(frozen=True)
@@ -232,7 +175,7 @@ class _Evaluation:
         self._running[-1] |= self._uses.get(name, frozenset())
         return self._symbols[name]
 
-    def _resource(self, declared: Declaration, uses: set[str]) -> _Reference:
+    def _resource(self, declared: Declaration, uses: set[str]) -> Reference:
         kind, _, version = declared.what.partition("@")
         body = self._value(declared.body)
         parent, scope = body.pop("parent", None), body.pop("scope", None)
@@ -240,16 +183,16 @@ class _Evaluation:
         # What Microsoft Graph makes has no name of this kind.
         own_name = body.get("name", body.get("uniqueName", declared.symbol))
         name = own_name if parent is None else f"{parent.name}/{own_name}"
-        resource_id = _resource_id(scope.resource_id if scope else self._scope, kind, name)
-        reference = _Reference(resource_id, name, {} if declared.is_existing else body)
+        made_id = resource_id(scope.resource_id if scope else self._scope, kind, name)
+        reference = Reference(made_id, name, {} if declared.is_existing else body)
         is_wanted = declared.condition is None or self._value(declared.condition)
         if declared.is_existing:
-            self._deployment.existing.append((resource_id, uses | self._after))
+            self._deployment.existing.append((made_id, uses | self._after))
         elif is_wanted:
-            if resource_id in self._deployment.resources:
-                raise BicepError(f"{self._file.path}: {resource_id} is made twice")
-            self._deployment.resources[resource_id] = Resource(
-                id=resource_id,
+            if made_id in self._deployment.resources:
+                raise BicepError(f"{self._file.path}: {made_id} is made twice")
+            self._deployment.resources[made_id] = Resource(
+                id=made_id,
                 type=kind,
                 version=version,
                 name=name,
@@ -258,8 +201,8 @@ class _Evaluation:
                 scope=scope.resource_id if scope else None,
                 after=uses | self._after,
             )
-            self.made.add(resource_id)
-            self._uses[declared.symbol] = frozenset({resource_id})
+            self.made.add(made_id)
+            self._uses[declared.symbol] = frozenset({made_id})
         return reference
 
     def _module(self, declared: Declaration, uses: set[str]) -> _Module:
@@ -285,38 +228,39 @@ class _Evaluation:
 
     def _value(self, node: Node | None) -> Any:
         assert node is not None
-        match node.type:
-            case "identifier":
-                return self._symbol(text(node))
-            case "string":
-                return "".join(self._text(part) for part in string_parts(node))
-            case "object":
-                return {self._key(key): self._value(value) for key, value in properties(node)}
-            case "array":
-                return [self._value(child) for child in node.named_children if child.type != "comment"]
-            case "number" | "boolean" | "null":
-                return literal(node)
-            case "parenthesized_expression":
-                return self._value(node.named_children[0])
-            case "ternary_expression":
-                wanted = "consequence" if self._value(node.child_by_field_name("condition")) else "alternative"
-                return self._value(node.child_by_field_name(wanted))
-            case "unary_expression":
-                assert text(node).startswith("!"), text(node)
-                return not self._value(node.child_by_field_name("argument"))
-            case "binary_expression":
-                return self._binary(node)
-            case "member_expression":
-                return self._member(node)
-            case "subscript_expression":
-                found = self._value(node.child_by_field_name("object"))
-                key = self._value(node.child_by_field_name("index"))
-                if key not in found:
-                    raise BicepError(f"{place(self._file.path, node)}: there is no {key!r}")
-                return found[key]
-            case "call_expression":
-                return self._call(node)
-        raise BicepError(f"{place(self._file.path, node)}: these checks know no {node.type}")
+        if node.type in {"number", "boolean", "null"}:
+            return literal(node)
+        kinds: Mapping[str, Callable[[Node], Any]] = {
+            "identifier": lambda node: self._symbol(text(node)),
+            "string": lambda node: "".join(self._text(part) for part in string_parts(node)),
+            "object": lambda node: {self._key(key): self._value(value) for key, value in properties(node)},
+            "array": lambda node: [self._value(child) for child in node.named_children if child.type != "comment"],
+            "parenthesized_expression": lambda node: self._value(node.named_children[0]),
+            "ternary_expression": self._ternary,
+            "unary_expression": self._not,
+            "binary_expression": self._binary,
+            "member_expression": self._member,
+            "subscript_expression": self._subscript,
+            "call_expression": self._call,
+        }
+        if node.type not in kinds:
+            raise BicepError(f"{place(self._file.path, node)}: these checks know no {node.type}")
+        return kinds[node.type](node)
+
+    def _ternary(self, node: Node) -> Any:
+        wanted = "consequence" if self._value(node.child_by_field_name("condition")) else "alternative"
+        return self._value(node.child_by_field_name(wanted))
+
+    def _not(self, node: Node) -> bool:
+        assert text(node).startswith("!"), text(node)
+        return not self._value(node.child_by_field_name("argument"))
+
+    def _subscript(self, node: Node) -> Any:
+        found = self._value(node.child_by_field_name("object"))
+        key = self._value(node.child_by_field_name("index"))
+        if key not in found:
+            raise BicepError(f"{place(self._file.path, node)}: there is no {key!r}")
+        return found[key]
 
     def _text(self, part: str | Node) -> str:
         if isinstance(part, str):
@@ -345,7 +289,7 @@ class _Evaluation:
     def _member(self, node: Node) -> Any:
         found = self._value(node.child_by_field_name("object"))
         name = text(node.named_children[-1])
-        if isinstance(found, _Reference | _Module | _Outputs):
+        if isinstance(found, Reference | _Module | _Outputs):
             return found.member(name)
         if not isinstance(found, Mapping) or name not in found:
             raise BicepError(f"{place(self._file.path, node)}: {text(node)} is not there")
@@ -361,37 +305,6 @@ class _Evaluation:
         if name == "loadJsonContent":
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self._file.path), given[0]))
             return json.loads(self._sources[path])
-        if name not in _FUNCTIONS:
+        if name not in FUNCTIONS:
             raise BicepError(f"{place(self._file.path, node)}: these checks know no function {name}")
-        return _FUNCTIONS[name](*given)
-
-
-def _resource_id(scope: str, kind: str, name: str) -> str:
-    if kind == "Microsoft.Resources/resourceGroups":
-        return f"{scope}/resourceGroups/{name}"
-    provider, *kinds = kind.split("/")
-    pairs: Iterator[str] = (f"{part}/{own}" for part, own in zip(kinds, name.split("/"), strict=True))
-    return f"{scope}/providers/{provider}/{'/'.join(pairs)}"
-
-
-def _union(*values: Any) -> Any:
-    merged: dict[str, Any] = {}
-    for value in values:
-        merged |= value
-    return merged
-
-
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "empty": lambda value: not value,
-    "environment": lambda: {
-        "authentication": {"loginEndpoint": "https://login.microsoftonline.com/"},
-        "suffixes": {"storage": "core.windows.net"},
-    },
-    "guid": _guid,
-    "subscription": lambda: {"id": SUBSCRIPTION},
-    "subscriptionResourceId": lambda kind, name: f"{SUBSCRIPTION}/providers/{kind}/{name}",
-    "tenant": lambda: {"tenantId": TENANT},
-    "toLower": str.lower,
-    "union": _union,
-    "uniqueString": lambda *parts: hashlib.sha256("|".join(parts).encode()).hexdigest()[:13],
-}
+        return FUNCTIONS[name](*given)

@@ -62,15 +62,16 @@ class Infra:
     @cached_property
     def deployments(self) -> dict[str, Deployment]:
         """One deployment for each choice that changes which resources there are."""
+        found = {}
         choices = itertools.product(EVENT_PROOFS, CLIENT_AUTHS, ("", EXISTING_APPLICATION), (False, True))
-        return {
-            f"{proof} {client} {'existing' if application else 'new'} {'private' if private else 'public'}": self.deploy(
+        for proof, client, application, is_private in choices:
+            name = f"{proof} {client} {'existing' if application else 'new'} {'private' if is_private else 'public'}"
+            found[name] = self.deploy(
                 eventAuthentication=proof,
                 clientAuth=client,
                 webhookAppClientId=application,
-                vnetEnabled=private,
-                principalId="6a0d3c11-0000-0000-0000-000000000001" if private else "",
+                vnetEnabled=is_private,
+                principalId="6a0d3c11-0000-0000-0000-000000000001" if is_private else "",
                 principalType="ServicePrincipal",
             )
-            for proof, client, application, private in choices
-        }
+        return found

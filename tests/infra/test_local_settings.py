@@ -32,7 +32,9 @@ def test_with_access_keys_it_says_how_to_get_them(infra: Infra, tmp_path: Path) 
     deployment = infra.deploy(eventAuthentication="accessKey")
     done = write(tmp_path / "local.json", json.dumps(deployment.outputs))
     written = json.loads((tmp_path / "local.json").read_text())["Values"]
-    assert f"az webpubsub key show --resource-group rg-dev --name {deployment.outputs['WEB_PUBSUB_NAME']}" in done.stdout
+    assert (
+        f"az webpubsub key show --resource-group rg-dev --name {deployment.outputs['WEB_PUBSUB_NAME']}" in done.stdout
+    )
     key = {"WebPubSubConnectionString": "Endpoint=https://x.y;AccessKey=k;"}
     assert Settings.from_env(written | key).proves_events
 

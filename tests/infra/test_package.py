@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra.infra import ROOT
 
-IGNORED = pathspec.PathSpec.from_lines("gitwildmatch", (ROOT / ".funcignore").read_text().splitlines())
+IGNORED = pathspec.PathSpec.from_lines("gitignore", (ROOT / ".funcignore").read_text().splitlines())
 
 SETTINGS = {
     "WebPubSubConnectionString": "Endpoint=https://x.webpubsub.azure.com;AccessKey=k;",

@@ -60,7 +60,11 @@ def test_each_mode_has_its_one_proof(infra: Infra) -> None:
 def test_both_access_keys_sign(infra: Infra) -> None:
     deployment = infra.deploy(eventAuthentication="accessKey")
     for key, status in (("primary-key", 204), ("secondary-key", 204), ("another-key", 401)):
-        fields = {"WebHook-Request-Origin": origin(deployment), "ce-connectionId": "c1", "ce-signature": sign(key, "c1")}
+        fields = {
+            "WebHook-Request-Origin": origin(deployment),
+            "ce-connectionId": "c1",
+            "ce-signature": sign(key, "c1"),
+        }
         assert answer(deployment, event("user_text", headers=fields)).status == status
 
 
@@ -116,7 +120,9 @@ def test_clients_without_a_token_cannot_connect(infra: Infra) -> None:
 
 def test_keys_are_read_into_the_key_vault_alone(infra: Infra) -> None:
     for path, file in infra.files.items():
-        calls = [node for node in walk(file.root) if node.type == "call_expression" and "list" in text(node)[:40].lower()]
+        calls = [
+            node for node in walk(file.root) if node.type == "call_expression" and "list" in text(node)[:40].lower()
+        ]
         assert not calls or path == "infra/app/key-vault.bicep", path
         for name, node in file.outputs.items():
             assert not re.search(r"list\w+\(|connectionstring\b", text(node), re.IGNORECASE), (path, name)
@@ -195,7 +201,10 @@ def roles(deployment: Deployment, principal: str) -> dict[tuple[str, str], Any]:
     """Give a principal's roles: by name, and the type that each is scoped to."""
     names = {role_id: name for name, role_id in ROLES.items()}
     return {
-        (names[role.body["properties"]["roleDefinitionId"].rpartition("/")[2]], (role.scope or "").split("/")[-2]): role
+        (
+            names[role.body["properties"]["roleDefinitionId"].rpartition("/")[2]],
+            (role.scope or role.id).split("/")[-2],
+        ): role
         for role in deployment.of_type("Microsoft.Authorization/roleAssignments")
         if role.body["properties"]["principalId"] == principal
     }

@@ -6,7 +6,8 @@ import function_app
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
-from tests.infra.deployment import TENANT, Deployment
+from tests.infra.azure import TENANT
+from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EXISTING_APPLICATION, Infra
 
 # What the host, App Service and the Azure SDKs read.
