@@ -4,8 +4,6 @@ import json
 import re
 from typing import Any, Final
 
-import pytest
-
 from tests.infra.bicep import literal
 from tests.infra.infra import ROOT, Infra
 
@@ -161,9 +159,14 @@ def test_the_hook_finds_what_it_needs_among_the_outputs(infra: Infra) -> None:
     assert set(asked) <= set(infra.main.outputs)
 
 
-@pytest.mark.parametrize("file", ["azure.yaml", "infra/main.bicep", "docs/deploy.md"])
-def test_what_users_look_for_is_there(file: str) -> None:
-    assert (ROOT / file).is_file()
+def test_every_choice_is_documented_with_its_default(infra: Infra) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", page, re.MULTILINE))
+    assert documented == {
+        match["name"]: f"`{match['default']}`" if match["default"] else "–"
+        for match in variables(infra).values()
+        if match["name"] not in FROM_AZD
+    }
 
 
 def test_the_dev_container_has_the_tools() -> None:
