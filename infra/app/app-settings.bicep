@@ -114,4 +114,8 @@ resource authentication 'Microsoft.Web/sites/config@2024-11-01' = {
       }
     }
   }
+  // One change of the site at a time.
+  dependsOn: [
+    settings
+  ]
 }

@@ -145,12 +145,23 @@ def test_two_environments_share_no_name(infra: Infra) -> None:
     assert not first & second
 
 
-def test_an_old_azd_is_refused_as_it_runs_no_python_hooks(infra: Infra) -> None:
+def test_an_old_azd_is_refused_as_its_bicep_knows_no_extension(infra: Infra) -> None:
     azure = infra.yaml("azure.yaml")
-    assert azure["requiredVersions"] == {"azd": ">= 1.23.15"}
+    assert azure["requiredVersions"] == {"azd": ">= 1.18.0"}
     assert azure["infra"] == {"provider": "bicep", "path": "infra"}
-    (hook,) = azure["hooks"].values()
-    assert (ROOT / hook["run"]).is_file()
+
+
+def test_the_hook_is_run_in_the_shell_of_each_system(infra: Infra) -> None:
+    (hooks,) = infra.yaml("azure.yaml")["hooks"].values()
+    assert hooks == {
+        "posix": {"shell": "sh", "run": "python3 infra/hooks/postdeploy.py"},
+        "windows": {"shell": "pwsh", "run": "python infra/hooks/postdeploy.py"},
+    }
+    assert (ROOT / "infra" / "hooks" / "postdeploy.py").is_file()
+
+
+def test_the_environments_of_azd_stay_out_of_the_repository() -> None:
+    assert ".azure/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_the_hook_finds_what_it_needs_among_the_outputs(infra: Infra) -> None:
