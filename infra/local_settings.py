@@ -55,7 +55,8 @@ def main() -> int:
         return fail("that is no JSON: use `azd env get-values --output json`")
     except KeyError as missing:
         return fail(f"the environment has no {missing}: run `azd provision` first")
-    document = {"IsEncrypted": False, "Values": settings, "Host": {"LocalHttpPort": 7071, "CORS": "*"}}
+    # No CORS: any page in the developer's browser could read the messages.
+    document = {"IsEncrypted": False, "Values": settings, "Host": {"LocalHttpPort": 7071}}
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(json.dumps(document, indent=2) + "\n")

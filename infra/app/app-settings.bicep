@@ -82,7 +82,6 @@ resource authentication 'Microsoft.Web/sites/config@2024-11-01' = {
       unauthenticatedClientAction: 'AllowAnonymous'
       excludedPaths: [
         webhookPath
-        '${webhookPath}/*'
       ]
     }
     httpSettings: {

@@ -87,6 +87,15 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
+// Deployments sign in with Entra ID, so the publishing password opens nothing.
+resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+  parent: site
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
+
 output name string = site.name
 output hostName string = site.properties.defaultHostName
 output url string = 'https://${site.properties.defaultHostName}'

@@ -116,6 +116,7 @@ def test_everything_that_can_have_tags_has_them(infra: Infra) -> None:
             "Microsoft.Storage/storageAccounts/blobServices/containers",
             "Microsoft.Storage/storageAccounts/tableServices",
             "Microsoft.Storage/storageAccounts/tableServices/tables",
+            "Microsoft.Web/sites/basicPublishingCredentialsPolicies",
             "Microsoft.Web/sites/config",
         }
 

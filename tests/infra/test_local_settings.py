@@ -21,7 +21,9 @@ def test_the_laptop_s_app_uses_the_same_service_table_and_proof(infra: Infra, tm
     deployment = infra.deploy()
     done = write(tmp_path / "local.json", json.dumps(deployment.outputs))
     assert done.returncode == 0, done.stderr
-    written = json.loads((tmp_path / "local.json").read_text())["Values"]
+    document = json.loads((tmp_path / "local.json").read_text())
+    assert "CORS" not in document["Host"]
+    written = document["Values"]
     here, there = Settings.from_env(written), Settings.from_env(app_settings(deployment))
     assert here.client_auth is ClientAuth.ANONYMOUS
     for same in ("hub", "endpoints", "storage", "entra_caller"):

@@ -33,6 +33,7 @@ API_VERSIONS: Final = {
     "Microsoft.Storage/storageAccounts/tableServices/tables": "2025-01-01",
     "Microsoft.Web/serverfarms": "2024-11-01",
     "Microsoft.Web/sites": "2024-11-01",
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "2024-11-01",
     "Microsoft.Web/sites/config": "2024-11-01",
 }
 
