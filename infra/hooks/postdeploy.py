@@ -7,6 +7,7 @@ refuses an event without a proof, and prints where the demo is. It changes nothi
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -193,6 +194,9 @@ def main() -> int:
         parser.error(
             f"{', '.join(missing)}: azd sets these from the outputs of `azd provision`; run that, or give them"
         )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the app tells may have characters that a console of Windows has not.
+        sys.stdout.reconfigure(errors="backslashreplace")
     deadline = Deadline(given.wait)
     print(f"Looking at {given.app} (a first start takes a minute) …", flush=True)
     try:

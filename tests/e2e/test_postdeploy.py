@@ -188,6 +188,13 @@ async def test_an_open_webhook_of_the_real_app_is_told(start_system: StartSystem
     assert "ALLOW_UNAUTHENTICATED_EVENTS" in shown
 
 
+async def test_a_console_without_the_characters_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    async with app_that_answers() as app:
+        status, shown = await look(app)
+    assert status == 0, shown
+
+
 async def test_what_is_missing_is_named() -> None:
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, str(HOOK)], env={"PATH": ""}, stderr=asyncio.subprocess.PIPE
