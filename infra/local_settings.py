@@ -24,7 +24,7 @@ OUTPUTS = {
 # Only where tokens prove events.
 TOKEN_OUTPUTS = {
     "WEBHOOK_TENANT_ID": "AZURE_TENANT_ID",
-    "WEBHOOK_APP_CLIENT_ID": "EVENT_TOKEN_RESOURCE",
+    "WEBHOOK_APP_CLIENT_ID": "APPLICATION_CLIENT_ID",
     "WEBHOOK_CALLER_OBJECT_IDS": "WEB_PUBSUB_PRINCIPAL_ID",
 }
 # A laptop has no App Service authentication, and nobody else reaches it.

@@ -309,6 +309,6 @@ output WEB_PUBSUB_ENDPOINT string = webPubSub.outputs.endpoint
 output WEB_PUBSUB_HUB string = hubName
 output WEB_PUBSUB_PRINCIPAL_ID string = webPubSub.outputs.principalId
 output EVENT_AUTHENTICATION string = eventAuthentication
-output EVENT_TOKEN_RESOURCE string = usesAccessKey ? '' : applicationClientId
+output APPLICATION_CLIENT_ID string = applicationClientId
 output STORAGE_ACCOUNT_NAME string = storage.outputs.name
 output STORAGE_TABLE_ENDPOINT string = storage.outputs.tableEndpoint

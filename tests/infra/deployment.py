@@ -39,7 +39,6 @@ class _Module:
 
     symbol: str
     outputs: Mapping[str, Any] | None
-    made: frozenset[str]
 
     def member(self, name: str) -> Any:
         if name != "outputs":
@@ -210,7 +209,7 @@ class _Evaluation:
         if path not in self._sources:
             raise BicepError(f"{self._file.path}: there is no {declared.what}")
         if declared.condition is not None and not self._value(declared.condition):
-            return _Module(declared.symbol, None, frozenset())
+            return _Module(declared.symbol, None)
         body = self._value(declared.body)
         scope = body["scope"].resource_id if "scope" in body else self._scope
         inner = _Evaluation(
@@ -224,7 +223,7 @@ class _Evaluation:
         inner.run()
         self.made |= inner.made
         self._uses[declared.symbol] = frozenset(inner.made)
-        return _Module(declared.symbol, inner.outputs, frozenset(inner.made))
+        return _Module(declared.symbol, inner.outputs)
 
     def _value(self, node: Node | None) -> Any:
         assert node is not None
