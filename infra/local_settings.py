@@ -49,7 +49,8 @@ def main() -> int:
     if sys.stdin.isatty():
         parser.error("there is nothing on the standard input: azd env get-values --output json | …")
     try:
-        values = json.load(sys.stdin)
+        # PowerShell may put a byte order mark first.
+        values = json.loads(sys.stdin.read().removeprefix("\ufeff"))
         settings = local_settings(values)
     except ValueError:
         return fail("that is no JSON: use `azd env get-values --output json`")

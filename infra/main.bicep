@@ -75,7 +75,7 @@ param maximumInstanceCount int = 40
 
 @description('Instances that always run. One or more spare the first user a cold start; they cost by the hour.')
 @minValue(0)
-@maxValue(20)
+@maxValue(1000)
 param alwaysReadyInstances int = 0
 
 @description('How many requests one instance works on at a time; the handlers wait for storage and service most of it.')

@@ -19,7 +19,7 @@ def write(file: Path, values: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_laptop_s_app_uses_the_same_service_table_and_proof(infra: Infra, tmp_path: Path) -> None:
     deployment = infra.deploy()
-    done = write(tmp_path / "local.json", json.dumps(deployment.outputs))
+    done = write(tmp_path / "local.json", "\ufeff" + json.dumps(deployment.outputs))
     assert done.returncode == 0, done.stderr
     document = json.loads((tmp_path / "local.json").read_text())
     assert "CORS" not in document["Host"]
