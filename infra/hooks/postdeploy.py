@@ -24,6 +24,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 # The service itself waits no longer.
 ANSWER_SECONDS = 10
 AGAIN_SECONDS = 2
+MOST_BYTES = 64 * 1024
 
 ROLES = (
     "Roles take up to ten minutes to be in effect after the first deployment: run `azd hooks run postdeploy` again.\n"
@@ -62,13 +63,13 @@ class KeepRedirects(HTTPRedirectHandler):
 
 def ask(method: str, url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
     """Send one request."""
-    request = Request(url, method=method, headers=headers or {}, data=body)
     try:
+        request = Request(url, method=method, headers=headers or {}, data=body)
         with build_opener(KeepRedirects()).open(request, timeout=ANSWER_SECONDS) as answer:
-            return Answer(answer.status, answer.headers, answer.read())
+            return Answer(answer.status, answer.headers, answer.read(MOST_BYTES))
     except HTTPError as error:
-        return Answer(error.code, error.headers, error.read())
-    except (OSError, HTTPException) as error:
+        return Answer(error.code, error.headers, error.read(MOST_BYTES))
+    except (OSError, HTTPException, ValueError) as error:
         return Answer(0, problem=f"no answer: {getattr(error, 'reason', None) or error}")
 
 

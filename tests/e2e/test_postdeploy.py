@@ -100,10 +100,11 @@ async def test_it_waits_for_an_app_that_comes_up_late() -> None:
     assert b"Ready." in shown
 
 
-async def test_an_app_that_is_down_is_told() -> None:
-    status, shown = await look(f"http://localhost:{free_port()}")
+@pytest.mark.parametrize("app", [f"http://localhost:{free_port()}", "nonsense"])
+async def test_an_app_that_is_not_there_is_told(app: str) -> None:
+    status, shown = await look(app)
     assert status == 1
-    assert "Error: The app does not answer at http://localhost" in shown
+    assert f"Error: The app does not answer at {app}/api/health: no answer: " in shown
     assert "azd deploy" in shown
 
 

@@ -306,7 +306,11 @@ def checks() -> Iterator[tuple[str, Callable[[Infra], None]]]:
     """Give the tests that look at nothing but the infrastructure, with their names."""
     for subject in SUBJECTS:
         for name, check in inspect.getmembers(subject, inspect.isfunction):
-            if name.startswith("test_") and list(inspect.signature(check).parameters) == ["infra"]:
+            if (
+                name.startswith("test_")
+                and not inspect.iscoroutinefunction(check)
+                and list(inspect.signature(check).parameters) == ["infra"]
+            ):
                 yield name, check
 
 

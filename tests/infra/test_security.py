@@ -4,16 +4,27 @@ import asyncio
 import re
 from typing import Any, Final
 
+import pytest
+
 from chat.authenticators import make_authenticators
 from chat.settings import Settings
+from tests.infra.azure import TENANT
 from tests.infra.bicep import text, walk
 from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EVENT_PROOFS, EXISTING_APPLICATION, Infra
 from tests.infra.test_settings import app_settings
+from tests.unit.jwks import Issuer, serving
 from tests.wire import event
-from webpubsub_handler import AccessKeyAuthenticator, HttpRequest, HttpResponse, WebPubSubEventHandler
+from webpubsub_handler import (
+    AccessKeyAuthenticator,
+    AuthenticationError,
+    HttpRequest,
+    HttpResponse,
+    WebPubSubEventHandler,
+)
 from webpubsub_handler.entra import EntraAuthenticator
 from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler.signing_keys import SigningKeys
 
 ROLES: Final = {
     "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
@@ -78,6 +89,32 @@ def test_the_token_that_the_service_asks_for_is_the_one_that_the_app_wants(infra
             "managedIdentity": {"resource": settings["WEBHOOK_APP_CLIENT_ID"]},
         }
         assert settings["WEBHOOK_CALLER_OBJECT_IDS"] == deployment.outputs["WEB_PUBSUB_PRINCIPAL_ID"]
+
+
+async def test_a_token_of_the_service_for_what_the_hub_names_passes_and_no_other(infra: Infra) -> None:
+    deployment = infra.deploy()
+    (handler,) = deployment.one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]
+    caller = Settings.from_env(app_settings(deployment)).entra_caller
+    assert caller is not None
+    good = {
+        "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0",
+        "tid": TENANT,
+        "aud": handler["auth"]["managedIdentity"]["resource"],
+        "oid": deployment.outputs["WEB_PUBSUB_PRINCIPAL_ID"],
+        "exp": 4_102_444_800,
+    }
+    async with serving(Issuer()) as issuer:
+        proof = EntraAuthenticator(
+            tenant_id=caller.tenant_id,
+            audience=caller.audience,
+            object_ids=caller.object_ids,
+            keys=SigningKeys(issuer.url),
+        )
+        await proof.authenticate(event("user_text", headers={"Authorization": f"Bearer {issuer.token(good)}"}))
+        for claim, value in (("oid", app_principal(deployment)), ("aud", DEVELOPER), ("tid", DEVELOPER)):
+            token = issuer.token(good | {claim: value})
+            with pytest.raises(AuthenticationError):
+                await proof.authenticate(event("user_text", headers={"Authorization": f"Bearer {token}"}))
 
 
 def test_the_service_s_identity_is_its_own(infra: Infra) -> None:
