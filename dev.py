@@ -87,7 +87,7 @@ def test(arguments: list[str]) -> int:
     )
     _, wanted = parser.parse_known_args(arguments)
     ensure_environment(ROOT / "requirements-dev.txt")
-    if call("-m", "local.node_tools"):
+    if call("-m", "local.node_tools") or call("-m", "tests.browser"):
         return 1
     report = ROOT / ".local" / "pytest.txt"
     steps = {

@@ -1,12 +1,14 @@
 """What every test may use."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
+from playwright.async_api import Browser, async_playwright
 
 from local.azurite import Azurite
+from tests.browser import running_chromium
 
 pytest_plugins = ["local.webpubsub.pytest_plugin"]
 
@@ -21,3 +23,22 @@ async def azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azu
     """One table service for all tests; each test has its own room in it."""
     async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Chromium for all tests, started for the first that wants it; the URL of its DevTools."""
+    with running_chromium(tmp_path_factory.mktemp("chromium") / "profile") as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """Playwright's hold on that Chromium, in the test's own event loop; each page of it starts without cookies.
+
+    page = await browser.new_page()
+    """
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(chromium)
+        yield browser
+        await browser.close()
