@@ -7,6 +7,17 @@ Four rooms: the client endpoint (`client_endpoint`, `client_session`, the protoc
 
 from local.webpubsub.emulator import Emulator
 from local.webpubsub.event_handlers import EventHandler
+from local.webpubsub.faults import DelayedPart, Fault, FaultError, FaultKind
 from local.webpubsub.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
 
-__all__ = ["DEFAULT_ACCESS_KEY", "Emulator", "EmulatorSettings", "EventHandler", "SettingsError"]
+__all__ = [
+    "DEFAULT_ACCESS_KEY",
+    "DelayedPart",
+    "Emulator",
+    "EmulatorSettings",
+    "EventHandler",
+    "Fault",
+    "FaultError",
+    "FaultKind",
+    "SettingsError",
+]

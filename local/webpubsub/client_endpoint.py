@@ -177,6 +177,8 @@ class ClientEndpoint:
         token = bearer_token(request.headers) or next(
             (values[-1] for name, values in query.items() if name.lower() == "access_token"), None
         )
+        if token is None and self._upstream.allows_anonymous(hub):
+            return {}
         if token is None:
             raise _RefusedError(
                 401, "There is no token: put it in ?access_token= or in an Authorization: Bearer header."

@@ -62,8 +62,9 @@ class ClientSession:
         greeting = connection.protocol.connected(connection.id, connection.user_id)
         if greeting is not None:
             self._outbox.send(greeting)
-        self._hubs.add(connection, groups)
+        # First connected, then the groups that it joins: notifications go in the order of these calls.
         self._upstream.notify(context, cloud_events.connected_event())
+        self._hubs.add(connection, groups)
         try:
             reason = await self._read()
             self._hubs.remove(connection)

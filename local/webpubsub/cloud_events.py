@@ -37,7 +37,7 @@ class AnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event on its way upstream; `family` is `sys` or `user`."""
+    """One event on its way upstream; `family` is `sys`, `user` or `gp`."""
 
     family: str
     name: str
@@ -86,6 +86,11 @@ def connected_event() -> Event:
 def disconnected_event(reason: str | None) -> Event:
     """The notification that a client has gone."""
     return _system_event("disconnected", {"reason": reason})
+
+
+def group_event(change: str, group: str) -> Event:
+    """The notification that a connection has `joined` or `left` a group."""
+    return _system_event(change, {"group": group}, family="gp")
 
 
 def user_event(name: str, payload: Payload) -> Event:
@@ -188,10 +193,10 @@ def connection_state(headers: Mapping[str, str]) -> str | None:
     return state
 
 
-def _system_event(name: str, body: dict[str, Any]) -> Event:
+def _system_event(name: str, body: dict[str, Any], family: str = "sys") -> Event:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     # Header bytes that are no UTF-8 arrive as lone surrogates; they must not break the event.
-    return Event("sys", name, JSON_CONTENT_TYPE, text.encode(errors="replace"), {})
+    return Event(family, name, JSON_CONTENT_TYPE, text.encode(errors="replace"), {})
 
 
 def _multi_map(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -19,6 +19,9 @@ class Outbox(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Close the socket after all frames before; `reason` is what the log and the disconnected event say."""
 
+    def cut(self) -> None:
+        """End the socket at once, as when its line is lost: no frame and no farewell."""
+
 
 @dataclass(slots=True)
 class ConnectionContext:

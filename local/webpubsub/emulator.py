@@ -1,9 +1,10 @@
-"""The emulator itself: the four rooms behind one port."""
+"""The emulator itself: its rooms behind one port."""
 
 import errno
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
@@ -11,14 +12,19 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 
 from local.webpubsub.client_endpoint import ClientEndpoint, new_connection_id
+from local.webpubsub.console import Console
+from local.webpubsub.event_handlers import HubSettings
+from local.webpubsub.event_sender import MAX_HEADER_BYTES, EventSender
+from local.webpubsub.faults import Fault, FaultKind, Faults
 from local.webpubsub.hub import Hubs
 from local.webpubsub.rest import RestApi
 from local.webpubsub.settings import EmulatorSettings
-from local.webpubsub.upstream import MAX_HEADER_BYTES, Upstream
+from local.webpubsub.traffic import Traffic, TrafficLog
+from local.webpubsub.upstream import Upstream
 
 _SHUTDOWN_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
-
+_package_log = logging.getLogger(__package__)
 _http_log = logging.getLogger(f"{__name__}.http")
 
 
@@ -47,12 +53,20 @@ class _Rooms:
         endpoint: str,
         clock: Callable[[], datetime],
         connection_ids: Callable[[], str],
+        *,
+        is_local: bool,
     ) -> None:
-        hubs = Hubs()
+        hubs = Hubs(lambda connection, change, group: self.upstream.notify_group(connection.context, change, group))
         self.endpoint = endpoint
-        self.upstream = Upstream(settings, urlsplit(endpoint).hostname or "localhost", clock)
+        self.traffic = Traffic(clock)
+        self.traffic_log = TrafficLog(self.traffic)
+        self.faults = Faults(hubs)
+        self.hub_settings = HubSettings(settings.event_handlers, settings.anonymous_hubs)
+        self.sender = EventSender(settings, urlsplit(endpoint).hostname or "localhost", self.faults)
+        self.upstream = Upstream(self.hub_settings, self.sender, self.traffic)
         self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
         self.rest = RestApi(settings, endpoint, hubs)
+        self.console = Console(endpoint, hubs, self.faults, self.traffic, is_local=is_local)
 
 
 class Emulator:
@@ -86,6 +100,19 @@ class Emulator:
         """The connection string for the service SDKs; it holds the primary access key."""
         return f"Endpoint={self.url};AccessKey={self._settings.access_key};Version=1.0;"
 
+    @property
+    def traffic(self) -> Traffic:
+        """The last events, with what their handlers answered."""
+        return self._running().traffic
+
+    def inject(self, fault: Fault) -> int:
+        """Let something go wrong on purpose; the result is how many connections it concerns now."""
+        return self._running().faults.inject(fault)
+
+    def clear_faults(self) -> None:
+        """Let all go well again."""
+        self._running().faults.clear()
+
     async def start(self) -> None:
         """Listen and serve.
 
@@ -115,7 +142,12 @@ class Emulator:
         self._runner = runner
         port = runner.addresses[0][1]
         endpoint = (settings.public_endpoint or f"http://localhost:{port}").rstrip("/")
-        self._rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids)
+        is_local = all(ip_address(address[0]).is_loopback for address in runner.addresses)
+        rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids, is_local=is_local)
+        _package_log.addHandler(rooms.traffic_log)
+        self._rooms = rooms
+        for fault in settings.faults:
+            rooms.faults.inject(fault)
 
     async def stop(self) -> None:
         """Close all clients with 1001 and stop, if it is running; takes a few seconds at most."""
@@ -124,8 +156,10 @@ class Emulator:
             return
         self._rooms = self._runner = None
         await rooms.clients.close()
+        await rooms.console.close()
         await runner.cleanup()
         await rooms.upstream.close(_SHUTDOWN_SECONDS)
+        _package_log.removeHandler(rooms.traffic_log)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -158,11 +192,16 @@ class Emulator:
         if rooms is None:
             return web.Response(status=503, text="The service is starting or shutting down.")
         match request.raw_path.partition("?")[0].split("/"):
+            case ["", "api", "hubs", hub, *_, ":send"] if rooms.faults.reigns(FaultKind.UNAVAILABLE, unquote(hub)):
+                _log.warning("FAULT unavailable answers %s %r with 503.", request.method, request.path[:300])
+                return web.Response(status=503, text="On purpose: the fault unavailable is on.")
             case ["", "api", *_]:
                 return await rooms.rest.handle(request)
             case ["", "client", "hubs", hub]:
                 return await rooms.clients.handle(request, unquote(hub))
             case ["", "client"] | ["", "client", ""]:
                 return await rooms.clients.handle(request, None)
+            case ["", "" | "emulator", *_]:
+                return await rooms.console.handle(request)
             case _:
                 return web.Response(status=404, text="Clients connect to /client/hubs/{hub}, REST calls to /api.")

@@ -3,7 +3,7 @@
 Hub names are case-insensitive, all others case-sensitive. A user and a group exist as long as they have a connection.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from local.webpubsub.client_protocol import Frame, OutgoingMessage
@@ -12,14 +12,17 @@ from local.webpubsub.connection import Connection
 _CLOSED_BY_SERVER: Final = "Application server closed the connection."
 _NORMAL_CLOSURE: Final = 1000
 _Members = dict[str, Connection]
+Presence = Callable[[Connection, str, str], None]
+"""Is told a connection, `joined` or `left`, and the group, after each change of a membership."""
 
 
 class Hub:
     """The connections of one hub."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, presence: Presence | None = None) -> None:
         """Start empty."""
         self.name: Final = name
+        self._presence = presence
         self._connections: _Members = {}
         self._users: dict[str, _Members] = {}
         self._groups: dict[str, _Members] = {}
@@ -62,14 +65,19 @@ class Hub:
 
     def join(self, connection: Connection, group: str) -> None:
         """Make `connection` a member of `group`; nothing happens when it is one, or when it has gone."""
-        if connection.id in self._connections:
+        if connection.id in self._connections and group not in connection.groups:
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection.id] = connection
+            if self._presence is not None:
+                self._presence(connection, "joined", group)
 
     def leave(self, connection: Connection, group: str) -> None:
         """End a membership; nothing happens when there is none."""
-        connection.groups.discard(group)
-        _discard(self._groups, group, connection.id)
+        if group in connection.groups:
+            connection.groups.discard(group)
+            _discard(self._groups, group, connection.id)
+            if self._presence is not None:
+                self._presence(connection, "left", group)
 
     def leave_all(self, connection: Connection) -> None:
         """End all memberships of a connection."""
@@ -80,9 +88,10 @@ class Hub:
 class Hubs:
     """All hubs that have a connection; any other is an empty one."""
 
-    def __init__(self) -> None:
+    def __init__(self, presence: Presence | None = None) -> None:
         """Start without hubs."""
         self._hubs: dict[str, Hub] = {}
+        self._presence = presence
 
     def __getitem__(self, name: str) -> Hub:
         """The hub of that name, in any case."""
@@ -96,7 +105,7 @@ class Hubs:
     def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
         """Take a connection into its hub."""
         name = connection.context.hub
-        self._hubs.setdefault(name, Hub(name)).add(connection, groups)
+        self._hubs.setdefault(name, Hub(name, self._presence)).add(connection, groups)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection, and its hub with the last one."""

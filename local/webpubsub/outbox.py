@@ -61,6 +61,10 @@ class SocketOutbox:
                 _log.log(level, "CLOSING %s with %d: %r", self._label, code, reason)
             self._wakeup.set()
 
+    def cut(self) -> None:
+        """Abort the connection below the socket; the session sees a lost line."""
+        self._transport.abort()
+
     async def run(self) -> None:
         """Write until the socket closes."""
         try:

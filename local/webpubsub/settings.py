@@ -1,12 +1,13 @@
 """The emulator's settings, from code or from the environment with the key names of Microsoft's emulator."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from local.webpubsub import names
 from local.webpubsub.event_handlers import EventHandler, EventHandlerError
+from local.webpubsub.faults import Fault
 
 DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
@@ -25,7 +26,8 @@ class EmulatorSettings:
 
     `port` 0 takes a free one. `public_endpoint` is what clients and handlers call the service, for example behind a
     proxy; `http://localhost:{port}` when absent. Tokens made for one of `known_endpoints` are accepted too.
-    `event_handlers` goes by hub, in any case. Times are in seconds.
+    `event_handlers` goes by hub, in any case; clients of `anonymous_hubs` need no token. `faults` are injected at the
+    start. Times are in seconds.
     """
 
     host: str = "127.0.0.1"
@@ -36,6 +38,8 @@ class EmulatorSettings:
     secondary_access_key: str | None = field(default=None, repr=False)
     allow_unvalidated_entra_tokens: bool = False
     event_handlers: Mapping[str, Sequence[EventHandler]] = field(default_factory=dict)
+    anonymous_hubs: Collection[str] = ()
+    faults: Sequence[Fault] = ()
     retry_delays: Sequence[float] = (1, 3, 5)
     upstream_timeout: float = 100
     # Clients of the Python SDK send and only then wait; an ack that comes first is missed and costs them 30 seconds.
@@ -50,12 +54,14 @@ class EmulatorSettings:
         for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
             if not _ENDPOINT.match(endpoint):
                 raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
-        handlers: dict[str, tuple[EventHandler, ...]] = {}
-        for hub, of_hub in self.event_handlers.items():
+        for hub in (*self.event_handlers, *self.anonymous_hubs):
             if not names.is_hub(hub):
                 raise SettingsError(f"{hub!r} cannot name a hub: a letter first, then letters, digits and _ ` , . [ ].")
+        handlers: dict[str, tuple[EventHandler, ...]] = {}
+        for hub, of_hub in self.event_handlers.items():
             handlers[hub.lower()] = handlers.get(hub.lower(), ()) + tuple(of_hub)
         object.__setattr__(self, "event_handlers", handlers)
+        object.__setattr__(self, "anonymous_hubs", frozenset(hub.lower() for hub in self.anonymous_hubs))
 
     @property
     def access_keys(self) -> tuple[str, ...]:

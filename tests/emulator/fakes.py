@@ -107,12 +107,16 @@ class FakeOutbox:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self.closed: tuple[int, str] | None = None
+        self.was_cut = False
 
     def send(self, frame: Frame) -> None:
         self.frames.append(frame)
 
     def close(self, code: int, reason: str) -> None:
         self.closed = self.closed or (code, reason)
+
+    def cut(self) -> None:
+        self.was_cut = True
 
     @property
     def texts(self) -> Sequence[str]:

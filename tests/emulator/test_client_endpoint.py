@@ -120,7 +120,9 @@ async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
         assert response.status == 400
 
 
-@pytest.mark.parametrize("path", ["/", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt/hubs/chat", "/%ff", "//"])
+@pytest.mark.parametrize(
+    "path", ["/emulator", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt/hubs/chat", "/%ff", "//"]
+)
 async def test_an_unknown_route_is_404(service: Service, path: str) -> None:
     assert (await service.refused(path))[0] == 404
 

@@ -126,3 +126,21 @@ def test_the_ack_memory_forgets_the_oldest(ack_id: int, is_known: bool) -> None:
     for number in range(ACK_MEMORY + 1):
         memory.add(number)
     assert (ack_id in memory) is is_known
+
+
+def test_presence_hears_of_changes_only_and_of_every_group_that_a_client_leaves_when_it_goes() -> None:
+    heard: list[tuple[str, str, str]] = []
+    hub = Hub("chat", lambda connection, change, group: heard.append((connection.id, change, group)))
+    client, guest = Client("1"), Client("2")
+    hub.add(client, ["a"])
+    hub.join(client, "a")
+    hub.join(client, "b")
+    hub.leave(client, "a")
+    hub.leave(client, "a")
+    hub.join(guest, "a")
+    hub.leave(guest, "b")
+    hub.join(client, "c")
+    hub.remove(client)
+    assert heard[:3] == [("1", "joined", "a"), ("1", "joined", "b"), ("1", "left", "a")]
+    assert heard[3] == ("1", "joined", "c")
+    assert sorted(heard[4:]) == [("1", "left", "b"), ("1", "left", "c")]

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ from local.webpubsub import Emulator, EventHandler
 from tests.emulator.conftest import Service, Socket, StartService, settings_for
 from tests.emulator.fakes import Answer, RecordingHandler
 
+EVENTS = Path(__file__).parents[1] / "events"
 OWN_HEADERS = ["Host", "Accept", "Accept-Encoding", "User-Agent", "Content-Length", "x-ms-client-request-id"]
 
 
@@ -357,3 +360,86 @@ async def test_no_key_and_no_token_is_logged(service: Service, caplog: pytest.Lo
     assert ours
     assert token not in ours
     assert "primary-key" not in ours
+
+
+def presence_handler(handler: RecordingHandler, **options: Any) -> EventHandler:
+    return EventHandler(f"{handler.url}/presence/{{event}}", **options)
+
+
+async def groups_of(handler: RecordingHandler, last: str) -> list[tuple[str, str]]:
+    """Event and group of each presence event, once the handler has heard `last`."""
+    await handler.wait_for(last)
+    return [
+        (request.headers["ce-eventName"], json.loads(request.body)["group"])
+        for request in handler.received
+        if request.method == "POST" and request.headers["ce-type"].startswith("azure.webpubsub.gp.")
+    ]
+
+
+async def test_group_presence_events_tell_who_joins_and_leaves(
+    handler: RecordingHandler, start_service: StartService
+) -> None:
+    service = await start_service(
+        event_handlers={"chat": [presence_handler(handler, group_events=frozenset({"joined", "left"}))]}
+    )
+    socket = await service.connect(groups="lobby", sub="ana", role=["webpubsub.joinLeaveGroup"])
+    await socket.request(type="joinGroup", group="den", ackId=1)
+    await socket.request(type="joinGroup", group="den", ackId=2)
+    await service.rest("PUT", "/groups/attic/connections/conn-1")
+    await socket.request(type="leaveGroup", group="den", ackId=3)
+    await socket.raw.close()
+    heard = await groups_of(handler, "disconnected")
+    assert heard[:4] == [("joined", "lobby"), ("joined", "den"), ("joined", "attic"), ("left", "den")]
+    assert sorted(heard[4:]) == [("left", "attic"), ("left", "lobby")]
+    order = [request.headers["ce-eventName"] for request in handler.received if request.method == "POST"]
+    assert [order[index] for index in (0, 1, 2, -1)] == ["connect", "connected", "joined", "disconnected"]
+
+
+async def test_a_group_presence_event_has_the_headers_and_the_body_of_its_fixture(
+    handler: RecordingHandler, start_service: StartService
+) -> None:
+    service = await start_service(
+        event_handlers={"chat": [presence_handler(handler, group_events=frozenset({"joined"}))]}
+    )
+    await service.connect(groups="lobby", sub="ana")
+    received = await handler.wait_for("joined")
+    fixture = json.loads((EVENTS / "quirks" / "group_joined.json").read_text())["request"]
+    wanted = dict(fixture["headers"])
+    for name in ("Content-Type", "ce-type", "ce-hub", "ce-eventName", "ce-userId", "ce-specversion", "ce-awpsversion"):
+        assert received.headers[name] == wanted[name], name
+    assert set(json.loads(received.body)) == set(json.loads(fixture["body"]["text"]))
+    assert received.path == "/presence/joined"
+
+
+@pytest.mark.parametrize(
+    ("options", "heard"),
+    [
+        ({"group_events": frozenset({"joined"})}, ["room-1", "room-2", "den"]),
+        ({"group_events": frozenset({"joined"}), "group_filters": ("room-*",)}, ["room-1", "room-2"]),
+        ({"group_events": frozenset({"joined"}), "group_filters": ("x", "*-2", "de")}, ["room-2"]),
+        ({"group_events": frozenset({"joined"}), "group_filters": ("ROOM-*",)}, []),
+        ({"group_events": frozenset({"left"})}, []),
+        ({"group_filters": ("*",)}, []),
+    ],
+)
+async def test_group_filters_choose_the_groups(
+    handler: RecordingHandler, start_service: StartService, options: dict[str, Any], heard: list[str]
+) -> None:
+    service = await start_service(event_handlers={"chat": [presence_handler(handler, **options)]})
+    socket = await service.connect(groups=["room-1", "room-2", "den"])
+    await socket.request(type="event", event="last", data=1, ackId=1)
+    await service.emulator.stop()
+    joined = [json.loads(r.body)["group"] for r in handler.events("joined")]
+    assert sorted(joined) == sorted(heard)
+
+
+async def test_a_hub_may_let_clients_in_without_a_token(handler: RecordingHandler, start_service: StartService) -> None:
+    service = await start_service(anonymous_hubs=["Chat"])
+    socket = Socket(await service.session.ws_connect(f"{service.url}/client/hubs/chat"))
+    await socket.send("hi")
+    received = await handler.wait_for("message")
+    assert "ce-userId" not in received.headers
+    assert json.loads(handler.events("connect")[0].body)["claims"] == {}
+    assert (await service.refused("/client/hubs/other"))[0] == 401
+    assert (await service.refused("/client/hubs/chat?access_token=wrong"))[0] == 401
+    await socket.raw.close()

@@ -1,0 +1,221 @@
+"""The emulator's own endpoints, for the machine it runs on only: the traffic view at `/`, faults at `/emulator/faults`.
+
+What is here can read events and break things, so no web site may: it is served on loopback addresses only, for
+loopback names in Host (else a name could be bound to 127.0.0.1), to loopback origins, and takes JSON only.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from local.webpubsub.faults import Fault, FaultError, Faults
+from local.webpubsub.hub import Hubs
+from local.webpubsub.messages import MessageBodyError, parse_json
+from local.webpubsub.traffic import MAX_ENTRIES, Entry, Traffic
+
+_PAGE: Final = Path(__file__).parent / "traffic_page"
+_FILES: Final = {
+    "index.html": "text/html; charset=utf-8",
+    "style.css": "text/css; charset=utf-8",
+    "main.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_CHUNK: Final = 500
+_STATE_SECONDS: Final = 1.0
+# Many changes within this time make one message, so a busy emulator does not drown its viewer.
+_BATCH_SECONDS: Final = 0.1
+_MAX_CONNECTIONS_SHOWN: Final = 1000
+_log = logging.getLogger(__name__)
+
+
+class Console:
+    """Answers `/` and everything under `/emulator`."""
+
+    def __init__(self, endpoint: str, hubs: Hubs, faults: Faults, traffic: Traffic, *, is_local: bool) -> None:
+        """`is_local` says whether the emulator listens on loopback addresses only."""
+        self._endpoint = endpoint
+        self._hubs = hubs
+        self._faults = faults
+        self._traffic = traffic
+        self._is_local = is_local
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        origin = request.headers.get("Origin")
+        response = self._refusal(request, origin) or await self._answer(request)
+        if not response.prepared:
+            response.headers.update(_HEADERS)
+            if origin is not None and _is_loopback_url(origin):
+                response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+        return response
+
+    async def close(self) -> None:
+        """End the streams to the viewers."""
+        for task in self._streams:
+            task.cancel()
+        await asyncio.gather(*self._streams, return_exceptions=True)
+
+    def _refusal(self, request: web.BaseRequest, origin: str | None) -> web.Response | None:
+        host = request.headers.get("Host", "")
+        if not self._is_local:
+            return _text(404, "The traffic view and the faults are served only on a loopback address: "
+                              "start the emulator with --host 127.0.0.1.")  # fmt: skip
+        if not _is_loopback_url(f"http://{host}"):
+            return _text(403, f"The host {host[:100]!r} is not this machine: use localhost or 127.0.0.1.")
+        if origin is not None and not _is_loopback_url(origin):
+            return _text(403, f"The origin {origin[:100]!r} is not this machine: no web site may call this.")
+        return None
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        match request.method, request.path.split("/")[1:]:
+            case "GET" | "HEAD", [""]:
+                return _file("index.html")
+            case "GET" | "HEAD", ["emulator", "page", name] if name in _FILES:
+                return _file(name)
+            case "GET", ["emulator", "traffic"]:
+                return await self._stream(request)
+            case "DELETE", ["emulator", "traffic"]:
+                self._traffic.clear()
+                return _json(200, {})
+            case "GET", ["emulator", "traffic", number] if number.isdecimal():
+                entry = self._traffic.find(int(number[:20]))
+                return _json(200, entry.details()) if entry else _text(404, "This entry is no longer kept.")
+            case method, ["emulator", "faults"]:
+                return await self._faults_answer(method, request)
+            case _:
+                return _text(404, "There is the traffic view at /, and POST, GET and DELETE at /emulator/faults.")
+
+    async def _faults_answer(self, method: str, request: web.BaseRequest) -> web.Response:
+        match method:
+            case "OPTIONS":
+                headers = {"Access-Control-Allow-Methods": "GET, POST, DELETE"}
+                headers |= {"Access-Control-Allow-Headers": "content-type", "Access-Control-Max-Age": "600"}
+                return web.Response(status=204, headers=headers)
+            case "GET":
+                return _json(200, {"faults": self._faults.armed()})
+            case "DELETE":
+                return _json(200, {"cleared": self._faults.clear()})
+            case "POST" if request.content_type != "application/json":
+                return _text(415, "The Content-Type must be application/json.")
+            case "POST":
+                return await self._inject(request)
+        response = _text(405, "Use POST with a fault, GET for those that wait, DELETE to clear them.")
+        response.headers["Allow"] = "GET, POST, DELETE, OPTIONS"
+        return response
+
+    async def _inject(self, request: web.BaseRequest) -> web.Response:
+        try:
+            fault = Fault.from_json(parse_json(await request.read()))
+        except web.HTTPRequestEntityTooLarge:
+            return _text(413, "A fault is a small JSON object.")
+        except (MessageBodyError, FaultError) as error:
+            return _text(400, str(error))
+        return _json(200, {**fault.to_json(), "affected": self._faults.inject(fault)})
+
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Server-Sent Events: `entries` (new and changed ones) and `state` (hubs, faults) until the viewer goes."""
+        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        task = asyncio.current_task()
+        if task is not None:
+            self._streams.add(task)
+        try:
+            with self._traffic.subscribe() as subscription:
+                state = await self._send_state(response, "")
+                entries = self._traffic.entries()
+                await _send(response, "start", {"limit": MAX_ENTRIES})
+                for first in range(0, len(entries), _CHUNK):
+                    await _send_entries(response, entries[first : first + _CHUNK])
+                while True:
+                    changed = await subscription.changes(_STATE_SECONDS)
+                    await _send_entries(response, changed)
+                    state = await self._send_state(response, state)
+                    await asyncio.sleep(_BATCH_SECONDS)
+        except ConnectionError:
+            pass
+        finally:
+            self._streams.discard(task) if task is not None else None
+        return response
+
+    async def _send_state(self, response: web.StreamResponse, before: str) -> str:
+        """Send the hubs and faults when they are others than before; a comment keeps the line alive otherwise."""
+        state = json.dumps(self._state())
+        if state != before:
+            await response.write(f"event: state\ndata: {state}\n\n".encode())
+        else:
+            await response.write(b":\n\n")
+        return state
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "endpoint": self._endpoint,
+            "faults": self._faults.armed(),
+            "hubs": [
+                {
+                    "name": hub.name,
+                    "count": len(hub),
+                    "connections": [
+                        {
+                            "id": connection.id,
+                            "userId": connection.user_id,
+                            "subprotocol": connection.context.subprotocol,
+                            "groups": sorted(connection.groups),
+                        }
+                        for connection, _ in zip(hub, range(_MAX_CONNECTIONS_SHOWN), strict=False)
+                    ],
+                }
+                for hub in self._hubs
+            ],
+        }
+
+
+async def _send_entries(response: web.StreamResponse, entries: list[Entry]) -> None:
+    if entries:
+        await _send(response, "entries", [entry.summary() for entry in entries])
+
+
+async def _send(response: web.StreamResponse, event: str, data: object) -> None:
+    await response.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
+
+
+def _is_loopback_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return parts.scheme in {"http", "https"} and (host == "localhost" or ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
+def _file(name: str) -> web.Response:
+    return web.Response(body=(_PAGE / name).read_bytes(), headers={"Content-Type": _FILES[name]})
+
+
+def _json(status: int, value: Mapping[str, Any]) -> web.Response:
+    return web.json_response(value, status=status)
+
+
+def _text(status: int, text: str) -> web.Response:
+    if status >= 400:
+        _log.info("CONSOLE answers %d: %s", status, text)
+    return web.Response(status=status, text=text)
