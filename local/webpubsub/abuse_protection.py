@@ -6,7 +6,8 @@ Source: CloudEvents HTTP webhook §4; times and the second try with GET from Mic
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -16,7 +17,61 @@ CONSENT_SECONDS: Final = 60.0
 FIRST_REFUSAL_SECONDS: Final = 1.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _ALLOWED_ORIGIN: Final = "WebHook-Allowed-Origin"
+_FIXES: Final = {
+    400: "let the handler allow the origin {origin}; the host of its connection string's Endpoint must be {origin}",
+    401: "let it answer OPTIONS without a proof, or put its key into the URL (?code=…)",
+    403: "let it allow the origin {origin}, and answer OPTIONS without a proof",
+    404: "its route must take this path too, where {{event}} is validate; is the path right?",
+    405: "let its route take OPTIONS beside POST",
+}
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How a URL answered: its status and the origins that it allows, or why there is no answer."""
+
+    origin: str
+    status: int = 0
+    allowed: Sequence[str] = ()
+    failure: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why this is no consent, as a sentence; `None` when it is one."""
+        if self.failure is not None:
+            return self.failure
+        if not 200 <= self.status < 300:
+            return f"status {self.status}"
+        if not any(allowed.strip().lower() in {"*", self.origin} for allowed in self.allowed):
+            return f"status {self.status} with {_ALLOWED_ORIGIN}: {', '.join(self.allowed) or '(none)'}"
+        return None
+
+    @property
+    def fix(self) -> str:
+        """What to change when this is no consent."""
+        if self.failure is not None:
+            return "start the handler; are host and port of the URL its own?"
+        if 300 <= self.status < 400:
+            return "write the URL that it redirects to; the service follows no redirect"
+        if self.status >= 500:
+            return "look into the handler's log: it failed"
+        if self.status < 300 and not self.allowed:
+            return f"let it answer with the header {_ALLOWED_ORIGIN}: {self.origin} (or *)"
+        if self.status < 300:
+            return f"let it allow {self.origin}, or start the emulator with the --public-endpoint that it allows"
+        return _FIXES.get(self.status, "see what the handler says to this request").format(origin=self.origin)
+
+
+async def shake_hands(session: aiohttp.ClientSession, url: str, origin: str) -> Handshake:
+    """Ask a URL whether it takes events from an origin; `url` is one that was filled in for the event `validate`."""
+    try:
+        handshake = await _ask(session, "OPTIONS", url, origin)
+        return await _ask(session, "GET", url, origin) if handshake.status == 404 else handshake
+    except TimeoutError:
+        return Handshake(origin, failure=f"nothing within {_TIMEOUT.total:g} s")
+    except (aiohttp.ClientError, OSError) as error:
+        return Handshake(origin, failure=f"no answer: {error}")
 
 
 class _Standing:
@@ -53,8 +108,13 @@ class AbuseProtection:
                 await self._renew(url, standing)
         return standing.problem
 
+    def forget(self) -> None:
+        """Ask every URL again, at its next event."""
+        self._standings.clear()
+
     async def _renew(self, url: str, standing: _Standing) -> None:
-        standing.problem = await self._handshake(url)
+        handshake = await shake_hands(self._session, url, self._origin)
+        standing.problem = handshake.problem
         if standing.problem is None:
             _log.info("Event handler %s consented to events from %s.", url.partition("?")[0], self._origin)
             standing.refusal_seconds = FIRST_REFUSAL_SECONDS
@@ -65,31 +125,17 @@ class AbuseProtection:
             "  sent:      OPTIONS with WebHook-Request-Origin: %s and ce-awpsversion: 1.0\n"
             "  wanted:    status 2xx and %s: %s or *\n"
             "  came back: %s\n"
-            "  fix:       start the handler, check this URL, let it allow the origin; next try in %g s",
+            "  fix:       %s; next try in %g s",
             url.partition("?")[0], self._origin, _ALLOWED_ORIGIN, self._origin,
-            standing.problem, standing.refusal_seconds,
+            standing.problem, handshake.fix, standing.refusal_seconds,
         )  # fmt: skip
         standing.valid_until = self._clock() + standing.refusal_seconds
         standing.refusal_seconds = min(standing.refusal_seconds * 2, CONSENT_SECONDS)
 
-    async def _handshake(self, url: str) -> str | None:
-        try:
-            status, origins = await self._ask("OPTIONS", url)
-            if status == 404:
-                status, origins = await self._ask("GET", url)
-        except TimeoutError:
-            return f"nothing within {_TIMEOUT.total:g} s"
-        except (aiohttp.ClientError, OSError) as error:
-            return f"no answer: {error}"
-        if not 200 <= status < 300:
-            return f"status {status}"
-        if not any(origin.strip().lower() in {"*", self._origin} for origin in origins):
-            return f"status {status} with {_ALLOWED_ORIGIN}: {', '.join(origins) or '(none)'}"
-        return None
 
-    async def _ask(self, method: str, url: str) -> tuple[int, list[str]]:
-        headers = {"WebHook-Request-Origin": self._origin, "ce-awpsversion": "1.0"}
-        async with self._session.request(
-            method, URL(url, encoded=True), headers=headers, timeout=_TIMEOUT, allow_redirects=False
-        ) as response:
-            return response.status, response.headers.getall(_ALLOWED_ORIGIN, [])
+async def _ask(session: aiohttp.ClientSession, method: str, url: str, origin: str) -> Handshake:
+    headers = {"WebHook-Request-Origin": origin, "ce-awpsversion": "1.0"}
+    async with session.request(
+        method, URL(url, encoded=True), headers=headers, timeout=_TIMEOUT, allow_redirects=False
+    ) as response:
+        return Handshake(origin, response.status, response.headers.getall(_ALLOWED_ORIGIN, []))

@@ -50,13 +50,13 @@ _log = logging.getLogger(__name__)
 class Console:
     """Answers `/` and everything under `/emulator`."""
 
-    def __init__(self, endpoint: str, hubs: Hubs, faults: Faults, traffic: Traffic, *, is_local: bool) -> None:
-        """`is_local` says whether the emulator listens on loopback addresses only."""
+    def __init__(self, url: str | None, endpoint: str, hubs: Hubs, faults: Faults, traffic: Traffic) -> None:
+        """`url` is where this console is; `None` when the network could reach it: then it serves nothing."""
+        self.url: Final = url
         self._endpoint = endpoint
         self._hubs = hubs
         self._faults = faults
         self._traffic = traffic
-        self._is_local = is_local
         self._streams: set[asyncio.Task[Any]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -77,7 +77,7 @@ class Console:
 
     def _refusal(self, request: web.BaseRequest, origin: str | None) -> web.Response | None:
         host = request.headers.get("Host", "")
-        if not self._is_local:
+        if self.url is None:
             return _text(404, "The traffic view and the faults are served only on a loopback address: "
                               "start the emulator with --host 127.0.0.1.")  # fmt: skip
         if not _is_loopback_url(f"http://{host}"):

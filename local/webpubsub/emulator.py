@@ -53,8 +53,7 @@ class _Rooms:
         endpoint: str,
         clock: Callable[[], datetime],
         connection_ids: Callable[[], str],
-        *,
-        is_local: bool,
+        console_url: str | None,
     ) -> None:
         hubs = Hubs(lambda connection, change, group: self.upstream.notify_group(connection.context, change, group))
         self.endpoint = endpoint
@@ -66,7 +65,7 @@ class _Rooms:
         self.upstream = Upstream(self.hub_settings, self.sender, self.traffic)
         self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
         self.rest = RestApi(settings, endpoint, hubs)
-        self.console = Console(endpoint, hubs, self.faults, self.traffic, is_local=is_local)
+        self.console = Console(console_url, endpoint, hubs, self.faults, self.traffic)
 
 
 class Emulator:
@@ -101,6 +100,11 @@ class Emulator:
         return f"Endpoint={self.url};AccessKey={self._settings.access_key};Version=1.0;"
 
     @property
+    def console_url(self) -> str | None:
+        """Where the traffic view is; `None` when the network could reach it, as then it is not served."""
+        return self._running().console.url
+
+    @property
     def traffic(self) -> Traffic:
         """The last events, with what their handlers answered."""
         return self._running().traffic
@@ -112,6 +116,15 @@ class Emulator:
     def clear_faults(self) -> None:
         """Let all go well again."""
         self._running().faults.clear()
+
+    async def reload(self, settings: EmulatorSettings) -> None:
+        """Take event handlers and anonymous hubs of other settings, and ask each handler for its consent at once.
+
+        What is under way ends with the settings before. All other settings are for the start only.
+        """
+        rooms = self._running()
+        rooms.hub_settings.replace(settings.event_handlers, settings.anonymous_hubs)
+        await rooms.sender.validate_again(settings.event_handlers)
 
     async def start(self) -> None:
         """Listen and serve.
@@ -143,7 +156,8 @@ class Emulator:
         port = runner.addresses[0][1]
         endpoint = (settings.public_endpoint or f"http://localhost:{port}").rstrip("/")
         is_local = all(ip_address(address[0]).is_loopback for address in runner.addresses)
-        rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids, is_local=is_local)
+        console_url = f"http://localhost:{port}/" if is_local else None
+        rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids, console_url)
         _package_log.addHandler(rooms.traffic_log)
         self._rooms = rooms
         for fault in settings.faults:

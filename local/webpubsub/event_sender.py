@@ -6,7 +6,7 @@ Retries, timeout and size limit are those of Microsoft's emulator.
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -74,7 +74,7 @@ class EventSender:
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
-        self.protection: Final = AbuseProtection(self._session, origin)
+        self._protection = AbuseProtection(self._session, origin)
 
     async def send(self, handler: EventHandler, context: ConnectionContext, exchange: Exchange) -> Answer:
         """A successful answer, after as many tries as it takes.
@@ -116,6 +116,12 @@ class EventSender:
             await self._duplicate(url, context, exchange)
         return answer
 
+    async def validate_again(self, event_handlers: Mapping[str, Sequence[EventHandler]]) -> None:
+        """Forget who has consented, and ask all of these; the log has the answers."""
+        self._protection.forget()
+        urls = {handler.url(hub, "validate") for hub, handlers in event_handlers.items() for handler in handlers}
+        await asyncio.gather(*map(self._protection.problem, urls))
+
     async def close(self) -> None:
         """Close the connections to event handlers."""
         await self._session.close()
@@ -123,7 +129,7 @@ class EventSender:
     async def _problem(self, handler: EventHandler, hub: str) -> str | None:
         if self._faults.reigns(FaultKind.REFUSE_VALIDATION, hub):
             return "on purpose: the fault refuse_validation is on"
-        return await self.protection.problem(handler.url(hub, "validate"))
+        return await self._protection.problem(handler.url(hub, "validate"))
 
     def _strikes(
         self, kind: FaultKind, context: ConnectionContext, exchange: Exchange, of: DelayedPart = DelayedPart.EVENT

@@ -7,26 +7,46 @@ In the root `conftest.py`: `pytest_plugins = ["local.webpubsub.pytest_plugin"]`.
         other = await webpubsub_emulator(EmulatorSettings(port=0, ack_delay=0))  # or your own settings
         client = WebPubSubServiceClient.from_connection_string(emulator.connection_string, hub="chat")
 
+    async def test_a_lost_answer_does_no_harm(webpubsub_emulator: StartEmulator) -> None:
+        handlers = {"chat": [EventHandler("http://127.0.0.1:7071/api/eventhandler/{event}")]}
+        emulator = await webpubsub_emulator(
+            EmulatorSettings(port=0, event_handlers=handlers), faults=[Fault(FaultKind.DROP_ANSWER, event="message")]
+        )
+        ...
+        emulator.inject(Fault(FaultKind.CUT_CONNECTIONS))            # or later, when the test is ready for it
+        assert len(emulator.traffic.exchanges("message")[0].attempts) == 2
+
 Every emulator stops with its test.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Protocol
 
 import pytest_asyncio
 
 from local.webpubsub.emulator import Emulator
+from local.webpubsub.faults import Fault
 from local.webpubsub.settings import EmulatorSettings
 
-StartEmulator = Callable[..., Awaitable[Emulator]]
+
+class StartEmulator(Protocol):
+    """Starts an emulator on the settings, by default those of a free port; `faults` come to those of the settings."""
+
+    async def __call__(self, settings: EmulatorSettings | None = None, *, faults: Sequence[Fault] = ()) -> Emulator:
+        """Start one more."""
+        ...
 
 
 @pytest_asyncio.fixture
 async def webpubsub_emulator() -> AsyncIterator[StartEmulator]:
-    """A function that starts an emulator; its argument is the settings, by default those of a free port."""
+    """A function that starts an emulator."""
     async with AsyncExitStack() as stack:
 
-        async def start(settings: EmulatorSettings | None = None) -> Emulator:
-            return await stack.enter_async_context(Emulator(settings or EmulatorSettings(port=0)))
+        async def start(settings: EmulatorSettings | None = None, *, faults: Sequence[Fault] = ()) -> Emulator:
+            settings = settings or EmulatorSettings(port=0)
+            settings = replace(settings, faults=(*settings.faults, *faults))
+            return await stack.enter_async_context(Emulator(settings))
 
         yield start

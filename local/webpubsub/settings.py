@@ -1,4 +1,4 @@
-"""The emulator's settings, from code or from the environment with the key names of Microsoft's emulator."""
+"""The emulator's settings as code gives them; `configuration` reads them from a file and the environment."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from local.webpubsub import names
-from local.webpubsub.event_handlers import EventHandler, EventHandlerError
+from local.webpubsub.event_handlers import EventHandler
 from local.webpubsub.faults import Fault
 
 DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
 
-_PREFIX: Final = "webpubsub__"
 _ENDPOINT: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?$", re.IGNORECASE)
 
 
@@ -49,8 +48,9 @@ class EmulatorSettings:
 
     def __post_init__(self) -> None:
         """Refuse what could never work; bring hub names to lower case."""
-        if not self.access_key or self.secondary_access_key == "":
-            raise SettingsError("An access key is empty: set WebPubSub__AccessKey, or leave it away for the default.")
+        _check_access_key(self.access_key, "AccessKey")
+        if self.secondary_access_key is not None:
+            _check_access_key(self.secondary_access_key, "SecondaryAccessKey")
         for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
             if not _ENDPOINT.match(endpoint):
                 raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
@@ -69,47 +69,11 @@ class EmulatorSettings:
         return (self.access_key, self.secondary_access_key) if self.secondary_access_key else (self.access_key,)
 
 
-def access_keys_from_env(environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """`WebPubSub__AccessKey` and `WebPubSub__SecondaryAccessKey`; the default key when the first is absent."""
-    values = {name.lower(): value for name, value in environ.items()}
-    return values.get(f"{_PREFIX}accesskey", DEFAULT_ACCESS_KEY), values.get(f"{_PREFIX}secondaryaccesskey")
-
-
-def event_handlers_from_env(environ: Mapping[str, str]) -> dict[str, list[EventHandler]]:
-    """The handlers in `WebPubSub__Hubs__{hub}__EventHandlers__{n}__{UrlTemplate|SystemEvents__{n}|EventPattern}`.
-
-    Raises:
-        SettingsError: for a key that is not one of these, and for a handler that cannot work.
-    """
-    found: dict[tuple[str, int], dict[str, str]] = {}
-    for name in environ:
-        if not name.lower().startswith(f"{_PREFIX}hubs__"):
-            continue
-        match name.split("__")[2:]:
-            case [hub, handlers, index, *rest] if handlers.lower() == "eventhandlers" and index.isdecimal() and rest:
-                found.setdefault((hub.lower(), int(index)), {})["__".join(rest).lower()] = environ[name]
-            case _:
-                raise SettingsError(
-                    f"{name} is not supported; only WebPubSub__Hubs__{{hub}}__EventHandlers__{{n}}__… is."
-                )
-    result: dict[str, list[EventHandler]] = {}
-    for (hub_name, number), values in sorted(found.items()):
-        prefix = f"WebPubSub__Hubs__{hub_name}__EventHandlers__{number}"
-        result.setdefault(hub_name, []).append(_event_handler(prefix, values))
-    return result
-
-
-def _event_handler(prefix: str, values: dict[str, str]) -> EventHandler:
-    url_template = values.pop("urltemplate", None)
-    pattern = values.pop("eventpattern", "")
-    if not url_template:
-        raise SettingsError(f"{prefix}__UrlTemplate is missing: set it to the event handler's URL.")
-    system_events: list[str] = []
-    for name, value in values.items():
-        if not name.startswith("systemevents__"):
-            raise SettingsError(f"{prefix}__{name} is unknown; use UrlTemplate, SystemEvents__{{n}} and EventPattern.")
-        system_events.append(value.lower())
-    try:
-        return EventHandler(url_template, frozenset(system_events), pattern)
-    except EventHandlerError as error:
-        raise SettingsError(f"{prefix}: {error}") from None
+def _check_access_key(key: str, name: str) -> None:
+    """Raise `SettingsError` for a key that is none, or that a connection string cannot hold."""
+    if not key:
+        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it away.")
+    if ";" in key or key != key.strip() or not key.isprintable():
+        raise SettingsError(
+            f"The {name} cannot stand in a connection string: no semicolon, control character, or white space around."
+        )

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from local.webpubsub.abuse_protection import AbuseProtection
+from local.webpubsub.abuse_protection import AbuseProtection, Handshake
 from tests.emulator.fakes import RecordingHandler
 
 
@@ -62,3 +62,33 @@ async def test_a_handler_that_gives_way_is_asked_again_with_patience_restored(
         assert await protection.problem(f"{handler.url}/validate") is not None
         clock.now, handler.consent = 101, {"WebHook-Allowed-Origin": "*"}
         assert await protection.problem(f"{handler.url}/validate") is None
+
+
+@pytest.mark.parametrize(
+    ("handshake", "fix"),
+    [
+        (Handshake("localhost", failure="no answer: refused"), "start the handler"),
+        (Handshake("localhost", 301), "follows no redirect"),
+        (Handshake("localhost", 400), "Endpoint must be localhost"),
+        (Handshake("localhost", 401), "?code="),
+        (Handshake("localhost", 403), "allow the origin localhost"),
+        (Handshake("localhost", 404), "{event} is validate"),
+        (Handshake("localhost", 405), "OPTIONS"),
+        (Handshake("localhost", 418), "what the handler says"),
+        (Handshake("localhost", 500), "handler's log"),
+        (Handshake("localhost", 200), "header WebHook-Allowed-Origin: localhost"),
+        (Handshake("localhost", 200, ["elsewhere"]), "--public-endpoint"),
+    ],
+)
+def test_every_refusal_has_its_fix(handshake: Handshake, fix: str) -> None:
+    assert handshake.problem is not None
+    assert fix in handshake.fix
+
+
+async def test_who_was_forgotten_is_asked_again(handler: RecordingHandler, clock: FakeClock) -> None:
+    async with aiohttp.ClientSession() as session:
+        protection = AbuseProtection(session, "localhost", clock=clock)
+        await protection.problem(f"{handler.url}/validate")
+        protection.forget()
+        await protection.problem(f"{handler.url}/validate")
+    assert len(handler.received) == 2

@@ -13,6 +13,7 @@ from local.webpubsub import DelayedPart, Fault, FaultError, FaultKind
 from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.faults import Faults
 from local.webpubsub.hub import Hubs
+from local.webpubsub.pytest_plugin import StartEmulator
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
 from tests.emulator.test_abuse_protection import FakeClock
@@ -210,6 +211,12 @@ async def test_faults_of_the_settings_are_injected_at_the_start(
     service = await start_service(faults=[Fault(FaultKind.DROP_ANSWER, event="connect")])
     await service.connect()
     assert len(handler.events("connect")) == 2
+
+
+async def test_the_fixture_takes_faults(webpubsub_emulator: StartEmulator) -> None:
+    emulator = await webpubsub_emulator(faults=[Fault(FaultKind.UNAVAILABLE, seconds=60)])
+    async with aiohttp.ClientSession() as session, session.post(f"{emulator.url}/api/hubs/chat/:send") as response:
+        assert response.status == 503
 
 
 async def test_every_strike_is_in_the_log(service: Service, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,19 +1,29 @@
 """The emulator as a program."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
+from local.webpubsub import DEFAULT_ACCESS_KEY
+from local.webpubsub.command_line import parser
 from tests.emulator.fakes import PRIMARY_KEY, RecordingHandler, sign
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 StartProgram = Callable[..., Awaitable[Process]]
 
 
@@ -76,9 +86,129 @@ async def test_a_taken_port_is_an_error_that_names_port_and_flag(program: StartP
     assert "--port" in errors.decode()
 
 
-@pytest.mark.parametrize("argument", ["chat", "chat=nonsense", "1x=http://h"])
-async def test_a_handler_that_cannot_work_is_an_error(program: StartProgram, argument: str) -> None:
-    process = await program("--port", "0", "--event-handler", argument)
+async def test_settings_that_cannot_work_are_errors_each_on_its_line(program: StartProgram) -> None:
+    process = await program(
+        "--port", "0", WebPubSub__Hubs__chat__EventHandlers__0__EventPattern="*", WebPubSub__Hubs__x__What="?"
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 1
+    lines = errors.decode().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("error: WebPubSub__Hubs__") for line in lines)
+
+
+class Settings:
+    """A settings file, written as editors do: another file takes its place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, text: str) -> None:
+        draft = self.path.with_suffix(".draft")
+        draft.write_text(text)
+        draft.replace(self.path)
+
+    def handler(self, url: str, **hub: str) -> None:
+        handlers = [{"UrlTemplate": url, "SystemEvents": ["connect"]}]
+        self.write(json.dumps({"WebPubSub": {"Hubs": {"chat": {"EventHandlers": handlers, **hub}}}}))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(tmp_path / "settings.json")
+
+
+async def said(process: Process, text: str) -> str:
+    """Read the log until a line has `text`."""
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while line := (await process.stderr.readline()).decode():
+            if text in line:
+                return line
+    raise AssertionError(f"the program ended without {text!r}")
+
+
+async def test_a_changed_settings_file_is_taken_at_once_and_keeps_the_connections(
+    program: StartProgram, handler: RecordingHandler, settings: Settings
+) -> None:
+    settings.handler(f"{handler.url}/before", AnonymousConnectPolicy="allow")
+    process = await program("--port", "0", "--settings", str(settings.path))
+    url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/client/hubs/chat") as client:
+        settings.handler(f"{handler.url}/after", AnonymousConnectPolicy="deny")
+        await said(process, "SETTINGS are taken again")
+        await said(process, f"{handler.url}/after consented")
+        assert [request.path for request in handler.received] == ["/before", "/before", "/after"]
+        async with session.get(f"{url}/client/hubs/chat", headers=UPGRADE) as response:
+            assert response.status == 401
+        token = sign({"aud": f"{url}/client/hubs/chat"}, DEFAULT_ACCESS_KEY)
+        async with session.ws_connect(f"{url}/client/hubs/chat?access_token={token}"):
+            assert handler.events("connect")[-1].path == "/after"
+        await client.ping()
+        assert not client.closed
+
+
+async def test_a_wrong_settings_file_changes_nothing_and_the_log_says_what_is_wrong(
+    program: StartProgram, handler: RecordingHandler, settings: Settings
+) -> None:
+    settings.handler(f"{handler.url}/good", AnonymousConnectPolicy="allow")
+    process = await program("--port", "0", "--settings", str(settings.path))
+    url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
+    settings.write('{"WebPubSub": {"Hubs": {"chat": {"Colour": "red"}}}}')
+    await said(process, "SETTINGS are wrong, those before stay")
+    await said(process, f"WebPubSub:Hubs:chat:Colour in {settings.path} is not known")
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/client/hubs/chat"):
+        assert handler.events("connect")[0].path == "/good"
+    settings.handler(f"{handler.url}/better")
+    await said(process, f"{handler.url}/better consented")
+
+
+async def test_a_changed_access_key_needs_a_restart_and_the_log_says_so(
+    program: StartProgram, settings: Settings
+) -> None:
+    settings.write('{"WebPubSub": {"AccessKey": "one"}}')
+    process = await program("--port", "0", "--settings", str(settings.path))
+    await first_line(process)
+    settings.write('{"WebPubSub": {"AccessKey": "another"}}')
+    line = await said(process, "need a restart")
+    assert "AccessKey" in line
+
+
+@pytest.mark.parametrize(
+    ("status", "consent", "words", "exit_code", "lines"),
+    [
+        (200, {"WebHook-Allowed-Origin": "*"}, [], 0, ["OK: ", "/api/chat/validate", "from localhost."]),
+        (
+            200,
+            {"WebHook-Allowed-Origin": "x.webpubsub.azure.com"},
+            ["--origin", "X.webpubsub.azure.com", "--hub", "Other"],
+            0,
+            ["OK: ", "/api/other/validate"],
+        ),
+        (200, {"WebHook-Allowed-Origin": "elsewhere"}, [], 1, ["REFUSED: ", "elsewhere", "--public-endpoint"]),
+        (200, {}, [], 1, ["(none)", "header WebHook-Allowed-Origin: localhost"]),
+        (401, {}, [], 1, ["status 401", "?code="]),
+    ],
+)
+async def test_check_tells_whether_a_handler_consents_and_if_not_the_fix(
+    program: StartProgram,
+    handler: RecordingHandler,
+    status: int,
+    consent: dict[str, str],
+    words: list[str],
+    exit_code: int,
+    lines: list[str],
+) -> None:
+    handler.consent_status, handler.consent = {"OPTIONS": status}, consent
+    process = await program("check", f"{handler.url}/api/{{hub}}/{{event}}?code=secret", *words)
+    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == exit_code
+    assert all(line in output.decode() for line in lines), output
+    assert b"secret" not in output + errors
+
+
+async def test_check_of_what_is_no_handler_url_is_an_error(program: StartProgram) -> None:
+    process = await program("check", "tunnel:///api")
     _, errors = await asyncio.wait_for(process.communicate(), 10)
     assert process.returncode == 1
     assert errors.decode().startswith("error: ")
@@ -107,17 +237,14 @@ async def test_it_takes_tokens_for_the_endpoints_that_it_was_told(program: Start
                 assert answer.status == status
 
 
-async def test_help_explains_everything(program: StartProgram) -> None:
-    process = await program("--help")
+@pytest.mark.parametrize("command", [[], ["check"]])
+async def test_help_explains_every_flag(program: StartProgram, command: list[str]) -> None:
+    process = await program(*command, "--help")
     output, _ = await asyncio.wait_for(process.communicate(), 10)
-    for word in (
-        "--event-handler",
-        "--secondary-access-key",
-        "--public-endpoint",
-        "--known-endpoint",
-        "--allow-unvalidated-entra-tokens",
-        "WebPubSub__Hubs__",
-        "--port",
-        "--host",
-    ):
+    assert process.returncode == 0
+    for word in ["--origin", "--hub"] if command else [*flags(), "WebPubSub__Hubs__", "check URL"]:
         assert word in output.decode()
+
+
+def flags() -> list[str]:
+    return [flag for action in parser()._actions for flag in action.option_strings if flag.startswith("--")]

@@ -1,65 +1,74 @@
-"""Settings from the environment, with the key names of Microsoft's emulator."""
+"""Settings that code gives."""
 
 import pytest
 
-from local.webpubsub import DEFAULT_ACCESS_KEY, EmulatorSettings, EventHandler, SettingsError
+from local.webpubsub import EmulatorSettings, EventHandler, SettingsError
 from local.webpubsub.event_handlers import EventHandlerError
-from local.webpubsub.settings import access_keys_from_env, event_handlers_from_env
-
-
-def test_handlers_come_from_the_environment_in_order() -> None:
-    environ = {
-        "WebPubSub__Hubs__Chat__EventHandlers__1__UrlTemplate": "http://h/second",
-        "WebPubSub__Hubs__Chat__EventHandlers__0__UrlTemplate": "http://h/{event}",
-        "WebPubSub__Hubs__Chat__EventHandlers__0__SystemEvents__0": "connect",
-        "WebPubSub__Hubs__Chat__EventHandlers__0__SystemEvents__1": "Connected",
-        "WEBPUBSUB__HUBS__CHAT__EVENTHANDLERS__0__EVENTPATTERN": "*",
-        "PATH": "/bin",
-        "WebPubSubConnectionString__serviceUri": "http://localhost",
-    }
-    assert event_handlers_from_env(environ) == {
-        "chat": [
-            EventHandler("http://h/{event}", frozenset({"connect", "connected"}), "*"),
-            EventHandler("http://h/second", frozenset(), ""),
-        ]
-    }
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("url_template", "said"),
     [
-        ("WebPubSub__Hubs__chat__EventHandlers__0__EventPattern", "*"),
-        ("WebPubSub__Hubs__chat__EventHandlers__0__UrlTemplate", "no url"),
-        ("WebPubSub__Hubs__chat__EventHandlers__x__UrlTemplate", "http://h"),
-        ("WebPubSub__Hubs__chat__EventListeners__0__EventHubName", "h"),
+        ("ftp://h", "http"),
+        ("http://", "host"),
+        ("http://{event}.h/", "{event} in its host"),
+        ("http://h/{name}", "the parameter {name}"),
+        ("tunnel:///api/{event}", "tunnel"),
+        ("{@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/url)}", "Key Vault"),
+        ("http://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/key)}", "Key Vault"),
     ],
 )
-def test_a_key_that_cannot_work_is_an_error_that_names_it(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match="WebPubSub__Hubs__"):
-        event_handlers_from_env({name: value})
+def test_a_url_that_could_never_be_called_is_an_error_that_says_why(url_template: str, said: str) -> None:
+    with pytest.raises(EventHandlerError) as raised:
+        EventHandler(url_template)
+    assert said in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("url_template", "system_event"),
-    [("ftp://h", "connect"), ("http://{event}.h/", "connect"), ("http://h", "message")],
+    ("options", "said"),
+    [
+        ({"system_events": frozenset({"message"})}, "'message' is no system event; use connect, connected, disconn"),
+        ({"group_events": frozenset({"connect"})}, "'connect' is no group presence event; use joined, left"),
+        ({"event_pattern": "room.*"}, "no other wildcards"),
+        ({"event_pattern": "a,b?"}, "no other wildcards"),
+        ({"group_filters": ("a", "")}, "group filter is empty"),
+    ],
 )
-def test_a_handler_that_could_never_be_called_is_an_error(url_template: str, system_event: str) -> None:
-    with pytest.raises(EventHandlerError):
-        EventHandler(url_template, frozenset({system_event}))
+def test_events_that_there_are_not_are_an_error(options: dict[str, frozenset[str]], said: str) -> None:
+    with pytest.raises(EventHandlerError) as raised:
+        EventHandler("http://h", **options)  # type: ignore[arg-type]
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event", "is_taken"),
+    [
+        ("*", "any.thing", True),
+        ("a, B ,c", "b", True),
+        ("a,b", "ab", False),
+        ("a,*", "x", True),
+        ("", "message", False),
+    ],
+)
+def test_a_pattern_is_everything_or_names_in_any_case(pattern: str, event: str, is_taken: bool) -> None:
+    assert EventHandler("http://h", event_pattern=pattern).takes_user_event(event) is is_taken
 
 
 def test_values_in_a_url_are_escaped() -> None:
     assert EventHandler("http://h/{HUB}?e={event}").url("a[b]", "x/y") == "http://h/a%5Bb%5D?e=x%2Fy"
 
 
-def test_access_keys_come_from_the_environment() -> None:
-    assert access_keys_from_env({}) == (DEFAULT_ACCESS_KEY, None)
-    assert access_keys_from_env({"WebPubSub__AccessKey": "a", "WebPubSub__SecondaryAccessKey": "b"}) == ("a", "b")
+@pytest.mark.parametrize("key", ["", " padded-key", "with;semicolon", "with\ncontrol"])
+def test_a_key_that_a_connection_string_cannot_hold_is_an_error_that_names_it(key: str) -> None:
+    with pytest.raises(SettingsError, match="AccessKey"):
+        EmulatorSettings(access_key=key)
+    with pytest.raises(SettingsError, match="SecondaryAccessKey"):
+        EmulatorSettings(secondary_access_key=key)
 
 
-def test_an_empty_key_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="WebPubSub__AccessKey"):
-        EmulatorSettings(access_key="")
+def test_a_hub_that_cannot_be_is_an_error_that_names_it() -> None:
+    with pytest.raises(SettingsError, match="'1x' cannot name a hub"):
+        EmulatorSettings(anonymous_hubs=["1x"])
 
 
 @pytest.mark.parametrize(
