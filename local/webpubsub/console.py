@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +21,14 @@ from local.webpubsub.hub import Hubs
 from local.webpubsub.messages import MessageBodyError, parse_json
 from local.webpubsub.traffic import MAX_ENTRIES, Entry, Traffic
 
-_PAGE: Final = Path(__file__).parent / "traffic_page"
-_FILES: Final = {
-    "index.html": "text/html; charset=utf-8",
-    "style.css": "text/css; charset=utf-8",
-    "main.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+_VIEW: Final = Path(__file__).parent / "traffic_view"
+_CONTENT_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
+_FILES: Final = {file.name: file for file in _VIEW.iterdir() if file.suffix in _CONTENT_TYPES}
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -43,6 +45,8 @@ _CHUNK: Final = 500
 _STATE_SECONDS: Final = 1.0
 # Many changes within this time make one message, so a busy emulator does not drown its viewer.
 _BATCH_SECONDS: Final = 0.1
+# How soon a viewer looks again for an emulator that has gone.
+_RETRY_MILLISECONDS: Final = 1000
 _MAX_CONNECTIONS_SHOWN: Final = 1000
 _log = logging.getLogger(__name__)
 
@@ -57,7 +61,6 @@ class Console:
         self._hubs = hubs
         self._faults = faults
         self._traffic = traffic
-        self._streams: set[asyncio.Task[Any]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -68,12 +71,6 @@ class Console:
             if origin is not None and _is_loopback_url(origin):
                 response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
         return response
-
-    async def close(self) -> None:
-        """End the streams to the viewers."""
-        for task in self._streams:
-            task.cancel()
-        await asyncio.gather(*self._streams, return_exceptions=True)
 
     def _refusal(self, request: web.BaseRequest, origin: str | None) -> web.Response | None:
         host = request.headers.get("Host", "")
@@ -89,9 +86,9 @@ class Console:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         match request.method, request.path.split("/")[1:]:
             case "GET" | "HEAD", [""]:
-                return _file("index.html")
-            case "GET" | "HEAD", ["emulator", "page", name] if name in _FILES:
-                return _file(name)
+                return _file(_FILES["index.html"])
+            case "GET" | "HEAD", ["emulator", "view", name] if name in _FILES:
+                return _file(_FILES[name])
             case "GET", ["emulator", "traffic"]:
                 return await self._stream(request)
             case "DELETE", ["emulator", "traffic"]:
@@ -136,25 +133,17 @@ class Console:
         """Server-Sent Events: `entries` (new and changed ones) and `state` (hubs, faults) until the viewer goes."""
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
-        task = asyncio.current_task()
-        if task is not None:
-            self._streams.add(task)
-        try:
-            with self._traffic.subscribe() as subscription:
-                state = await self._send_state(response, "")
-                entries = self._traffic.entries()
-                await _send(response, "start", {"limit": MAX_ENTRIES})
-                for first in range(0, len(entries), _CHUNK):
-                    await _send_entries(response, entries[first : first + _CHUNK])
-                while True:
-                    changed = await subscription.changes(_STATE_SECONDS)
-                    await _send_entries(response, changed)
-                    state = await self._send_state(response, state)
-                    await asyncio.sleep(_BATCH_SECONDS)
-        except ConnectionError:
-            pass
-        finally:
-            self._streams.discard(task) if task is not None else None
+        with self._traffic.subscribe() as subscription, suppress(ConnectionError):
+            await response.write(f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
+            state = await self._send_state(response, "")
+            await _send(response, "start", {"limit": MAX_ENTRIES})
+            entries = self._traffic.entries()
+            for first in range(0, len(entries), _CHUNK):
+                await _send_entries(response, entries[first : first + _CHUNK])
+            while not subscription.is_over:
+                await _send_entries(response, await subscription.changes(_STATE_SECONDS))
+                state = await self._send_state(response, state)
+                await asyncio.sleep(_BATCH_SECONDS)
         return response
 
     async def _send_state(self, response: web.StreamResponse, before: str) -> str:
@@ -207,8 +196,8 @@ def _is_loopback_url(url: str) -> bool:
         return False
 
 
-def _file(name: str) -> web.Response:
-    return web.Response(body=(_PAGE / name).read_bytes(), headers={"Content-Type": _FILES[name]})
+def _file(file: Path) -> web.Response:
+    return web.Response(body=file.read_bytes(), headers={"Content-Type": _CONTENT_TYPES[file.suffix]})
 
 
 def _json(status: int, value: Mapping[str, Any]) -> web.Response:

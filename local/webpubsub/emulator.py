@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
@@ -113,6 +113,11 @@ class Emulator:
         """Let something go wrong on purpose; the result is how many connections it concerns now."""
         return self._running().faults.inject(fault)
 
+    @property
+    def armed_faults(self) -> list[dict[str, Any]]:
+        """The faults that wait, as JSON objects; `count` and `seconds` are what is left of them."""
+        return self._running().faults.armed()
+
     def clear_faults(self) -> None:
         """Let all go well again."""
         self._running().faults.clear()
@@ -170,7 +175,7 @@ class Emulator:
             return
         self._rooms = self._runner = None
         await rooms.clients.close()
-        await rooms.console.close()
+        rooms.traffic.close()
         await runner.cleanup()
         await rooms.upstream.close(_SHUTDOWN_SECONDS)
         _package_log.removeHandler(rooms.traffic_log)

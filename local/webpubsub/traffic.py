@@ -253,6 +253,11 @@ class Traffic:
         finally:
             self._subscriptions.discard(subscription)
 
+    def close(self) -> None:
+        """Tell the subscribers that it is over."""
+        for subscription in self._subscriptions:
+            subscription.end()
+
     def changed(self, entry_id: int) -> None:
         """Tell the subscribers that an entry is new, or another than before."""
         for subscription in self._subscriptions:
@@ -276,6 +281,12 @@ class Subscription:
         self._traffic = traffic
         self._changed: dict[int, None] = {}
         self._wakeup = asyncio.Event()
+        self.is_over = False
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.is_over = True
+        self._wakeup.set()
 
     def notify(self, entry_id: int) -> None:
         """An entry has changed."""

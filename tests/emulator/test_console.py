@@ -65,7 +65,7 @@ async def test_a_form_of_a_web_site_cannot_inject(service: Service, content_type
     assert status == 415
 
 
-@pytest.mark.parametrize("path", ["/", "/emulator/faults", "/emulator/traffic", "/emulator/page/main.js"])
+@pytest.mark.parametrize("path", ["/", "/emulator/faults", "/emulator/traffic", "/emulator/view/main.js"])
 @pytest.mark.parametrize(
     ("header", "value"),
     [
@@ -115,7 +115,7 @@ async def test_an_emulator_for_the_network_has_no_console(start_service: StartSe
         assert (status, "--host 127.0.0.1" in text) == (404, True)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/emulator"), ("POST", "/"), ("GET", "/emulator/page/x.py")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/emulator"), ("POST", "/"), ("GET", "/emulator/view/x.py")])
 async def test_what_is_not_there_is_404(service: Service, method: str, path: str) -> None:
     assert (await call(service, method, path))[0] == 404
 
