@@ -170,13 +170,14 @@ def _welcome(arguments: argparse.Namespace) -> str:
     app = f"http://localhost:{arguments.functions_port}/api"
     rows = [
         ("demo", f"{app}/demo/"),
+        ("traffic view", f"http://localhost:{arguments.webpubsub_port}/"),
         ("negotiate", f"{app}/negotiate?room=lobby&userId=ana"),
         ("history", f"{app}/messages?room=lobby"),
         ("webhook", f"{app}/eventhandler/{{event}}"),
         ("connection string", _connection_string(arguments.webpubsub_port)),
     ]
     if arguments.host == "none":
-        rows = rows[-2:]
+        rows = [row for row in rows if row[0] in {"traffic view", "webhook", "connection string"}]
     lines = [f"  {name:<18}{value}" for name, value in rows]
     if arguments.host == "none":
         head = "The stand-ins run. Copy local.settings.sample.json to local.settings.json and run `func start`."

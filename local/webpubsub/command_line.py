@@ -7,22 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from local.webpubsub.configuration import read_configuration
+from local.webpubsub.configuration import KEYS, ROOT, read_configuration
 from local.webpubsub.event_handlers import SYSTEM_EVENTS, EventHandler, EventHandlerError
 from local.webpubsub.faults import Fault, FaultError
 from local.webpubsub.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
 
 _MAX_SECONDS: Final = 3600
 _EPILOG: Final = """\
-Environment (as Microsoft's emulator reads it; {n} counts from 0):
-  WebPubSub__AccessKey, WebPubSub__SecondaryAccessKey
-  WebPubSub__AllowUnvalidatedEntraTokens                              true or false
-  WebPubSub__Hubs__{hub}__AnonymousConnectPolicy                      allow or deny
-  WebPubSub__Hubs__{hub}__EventHandlers__{n}__UrlTemplate
-  WebPubSub__Hubs__{hub}__EventHandlers__{n}__SystemEvents__{n}       connect, connected or disconnected
-  WebPubSub__Hubs__{hub}__EventHandlers__{n}__EventPattern            *, one event or events between commas
-  WebPubSub__Hubs__{hub}__EventHandlers__{n}__GroupPresenceEvents__EventNames__{n}    joined or left
-  WebPubSub__Hubs__{hub}__EventHandlers__{n}__GroupPresenceEvents__GroupFilters__{n}  a group; * is any text
+Environment (the names of Microsoft's emulator; {{n}} counts from 0):
+{keys}
 The file of --settings holds the same keys as JSON. The environment goes before the file, key by key. Handlers of the
 command line come before those of both; the first that matches gets an event.
 
@@ -35,7 +28,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m local.webpubsub",
         description="An emulator of Azure Web PubSub for development and tests on one machine.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(
+            keys="\n".join(f"  {ROOT}__{key.replace(':', '__')}\n      {text}" for key, text in KEYS.items())
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument

@@ -15,6 +15,20 @@ from local.webpubsub.event_handlers import EventHandler, EventHandlerError
 from local.webpubsub.settings import SettingsError
 
 ROOT: Final = "WebPubSub"
+_HANDLER: Final = "Hubs:{hub}:EventHandlers:{n}"
+KEYS: Final = {
+    "AccessKey": "the primary key; its default is public",
+    "SecondaryAccessKey": "a second key, as while rotating; events are signed with both",
+    "AllowUnvalidatedEntraTokens": "true or false",
+    "Hubs:{hub}:AnonymousConnectPolicy": "allow or deny: whether clients may connect without a token",
+    f"{_HANDLER}:UrlTemplate": "where events go; {hub} and {event} are filled in",
+    f"{_HANDLER}:SystemEvents:{{n}}": "connect, connected or disconnected",
+    f"{_HANDLER}:EventPattern": "user events: *, one name, or names between commas",
+    f"{_HANDLER}:GroupPresenceEvents:EventNames:{{n}}": "joined or left",
+    f"{_HANDLER}:GroupPresenceEvents:GroupFilters:{{n}}": "a group, in which * is any text; none: all groups",
+    f"{_HANDLER}:Auth:Type": "None, and nothing else",
+}
+"""Every key below `WebPubSub`, as a file nests it, and what it takes."""
 _HANDLER_KEYS: Final = "UrlTemplate, SystemEvents, EventPattern and GroupPresenceEvents"
 _GROUP_KEYS: Final = "EventNames and GroupFilters"
 # How many keys lead to an event handler: root, Hubs, the hub, EventHandlers, its number.
@@ -142,10 +156,8 @@ class _Reader:
                     f"{value.name}: event listeners need Event Hubs, which this emulator does not speak; remove it."
                 )
             case _:
-                self._problems.append(
-                    f"{value.name} is not known; there are AccessKey, SecondaryAccessKey, AllowUnvalidatedEntraTokens, "
-                    "Hubs:{hub}:AnonymousConnectPolicy and Hubs:{hub}:EventHandlers:{n}:…."
-                )
+                known = (key for key in KEYS if not key.startswith(_HANDLER))
+                self._problems.append(f"{value.name} is not known; there are {', '.join(known)} and {_HANDLER}:….")
 
     def _event_handler(self, values: _Values) -> EventHandler | None:
         self._problems += filter(None, (_problem(path, value) for path, value in values.items()))

@@ -44,7 +44,7 @@ class DelayedPart(StrEnum):
 
 
 _ON_EVENTS: Final = frozenset({"hub", "connectionId", "event", "count"})
-_FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
+FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
     FaultKind.DUPLICATE_EVENT: _ON_EVENTS,
     FaultKind.DROP_ANSWER: _ON_EVENTS,
     FaultKind.DELAY: _ON_EVENTS | {"seconds", "of"},
@@ -52,6 +52,7 @@ _FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
     FaultKind.CUT_CONNECTIONS: frozenset({"hub", "connectionId"}),
     FaultKind.REFUSE_VALIDATION: frozenset({"hub", "seconds"}),
 }
+"""The fields that each kind of fault takes in JSON, beside `fault`."""
 
 
 class FaultError(ValueError):
@@ -80,7 +81,7 @@ class Fault:
         """Refuse what could never strike; bring the hub's name to lower case."""
         if not 1 <= self.count <= MAX_COUNT:
             raise FaultError(f"'count' must be 1 to {MAX_COUNT}.")
-        if "seconds" in _FIELDS[self.kind] and not 0 < self.seconds <= MAX_SECONDS:
+        if "seconds" in FIELDS[self.kind] and not 0 < self.seconds <= MAX_SECONDS:
             raise FaultError(f"'seconds' of {self.kind} must be more than 0 and at most {MAX_SECONDS:g}.")
         if self.hub is not None:
             object.__setattr__(self, "hub", self.hub.lower())
@@ -100,8 +101,8 @@ class Fault:
         except ValueError:
             raise FaultError(f"'fault' must be one of {', '.join(FaultKind)}.") from None
         for name, given in fields.items():
-            if name not in _FIELDS[kind]:
-                raise FaultError(f"{name!r} is no field of {kind}; it takes {', '.join(sorted(_FIELDS[kind]))}.")
+            if name not in FIELDS[kind]:
+                raise FaultError(f"{name!r} is no field of {kind}; it takes {', '.join(sorted(FIELDS[kind]))}.")
             _check_type(name, given)
         # A field that is null is one that is left out.
         names = {"connectionId": "connection_id"}
@@ -120,7 +121,7 @@ class Fault:
             "seconds": self.seconds,
             "of": self.of,
         }
-        own = {name: value for name, value in fields.items() if name in _FIELDS[self.kind] and value is not None}
+        own = {name: value for name, value in fields.items() if name in FIELDS[self.kind] and value is not None}
         return {"fault": self.kind, **own}
 
     def concerns(self, context: ConnectionContext, event: str | None = None) -> bool:

@@ -4,25 +4,16 @@ import aiohttp
 import pytest
 
 from local.webpubsub.abuse_protection import AbuseProtection, Handshake
+from tests.clock import Clock
 from tests.emulator.fakes import RecordingHandler
 
 
-class FakeClock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> Clock:
+    return Clock(0)
 
 
-async def asked_after(handler: RecordingHandler, clock: FakeClock, waits: list[float]) -> list[int]:
+async def asked_after(handler: RecordingHandler, clock: Clock, waits: list[float]) -> list[int]:
     """How often the handler was asked in all, after each wait."""
     asked = []
     async with aiohttp.ClientSession() as session:
@@ -34,22 +25,22 @@ async def asked_after(handler: RecordingHandler, clock: FakeClock, waits: list[f
     return asked
 
 
-async def test_a_consent_is_renewed_after_a_minute(handler: RecordingHandler, clock: FakeClock) -> None:
+async def test_a_consent_is_renewed_after_a_minute(handler: RecordingHandler, clock: Clock) -> None:
     assert await asked_after(handler, clock, [0, 59, 1, 59, 1]) == [1, 1, 2, 2, 3]
 
 
-async def test_a_refusal_is_remembered_twice_as_long_each_time(handler: RecordingHandler, clock: FakeClock) -> None:
+async def test_a_refusal_is_remembered_twice_as_long_each_time(handler: RecordingHandler, clock: Clock) -> None:
     handler.consent = {}
     assert await asked_after(handler, clock, [0, 0.9, 0.1, 1.9, 0.1, 3.9, 0.1]) == [1, 1, 2, 2, 3, 3, 4]
 
 
-async def test_a_refusal_is_remembered_a_minute_at_most(handler: RecordingHandler, clock: FakeClock) -> None:
+async def test_a_refusal_is_remembered_a_minute_at_most(handler: RecordingHandler, clock: Clock) -> None:
     handler.consent = {}
     assert (await asked_after(handler, clock, [60] * 9))[-1] == 9
 
 
 async def test_a_handler_that_gives_way_is_asked_again_with_patience_restored(
-    handler: RecordingHandler, clock: FakeClock
+    handler: RecordingHandler, clock: Clock
 ) -> None:
     async with aiohttp.ClientSession() as session:
         protection = AbuseProtection(session, "localhost", clock=clock)
@@ -85,7 +76,7 @@ def test_every_refusal_has_its_fix(handshake: Handshake, fix: str) -> None:
     assert fix in handshake.fix
 
 
-async def test_who_was_forgotten_is_asked_again(handler: RecordingHandler, clock: FakeClock) -> None:
+async def test_who_was_forgotten_is_asked_again(handler: RecordingHandler, clock: Clock) -> None:
     async with aiohttp.ClientSession() as session:
         protection = AbuseProtection(session, "localhost", clock=clock)
         await protection.problem(f"{handler.url}/validate")

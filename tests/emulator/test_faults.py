@@ -14,9 +14,9 @@ from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.faults import Faults
 from local.webpubsub.hub import Hubs
 from local.webpubsub.pytest_plugin import StartEmulator
+from tests.clock import Clock
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
-from tests.emulator.test_abuse_protection import FakeClock
 
 ANA = ConnectionContext("chat", "conn-1")
 
@@ -103,7 +103,7 @@ def test_a_fault_strikes_what_it_names_only(fault: Fault, struck: bool) -> None:
 
 
 def test_a_fault_of_some_seconds_ends_by_itself() -> None:
-    clock = FakeClock()
+    clock = Clock(0)
     faults = Faults(Hubs(), clock)
     faults.inject(Fault(FaultKind.UNAVAILABLE, "chat", seconds=10))
     clock.now = 9

@@ -101,7 +101,13 @@ def all_processes() -> set[int]:
 async def test_it_tells_where_everything_is_and_a_message_goes_through(tmp_path: Path) -> None:
     async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
         await running.until_ready()
-        for shown in ("/api/demo/", "/api/negotiate?", "/api/eventhandler/{event}", "Endpoint=http://localhost:"):
+        for shown in (
+            "traffic view",
+            "/api/demo/",
+            "/api/negotiate?",
+            "/api/eventhandler/{event}",
+            "Endpoint=http://localhost:",
+        ):
             assert shown in running.output
         await send(http, running.app, "through the whole stack")
         assert await history(http, running.app) == ["through the whole stack"]
