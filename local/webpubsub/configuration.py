@@ -188,11 +188,8 @@ class _Reader:
 
 
 def _list(values: _Values, *keys: str) -> list[str]:
-    """The members of a list of an event handler, in the order of their numbers."""
-    members = [
-        (int(path[-1]), value.text) for path, value in values.items() if path[:-1] == keys and path[-1].isdecimal()
-    ]
-    return [text for _, text in sorted(members)]
+    """The members of a list of an event handler."""
+    return [value.text for path, value in values.items() if path[:-1] == keys and path[-1].isdecimal()]
 
 
 def _problem(path: tuple[str, ...], value: _Value) -> str | None:

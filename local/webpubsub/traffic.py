@@ -80,6 +80,26 @@ class Attempt:
 class Exchange:
     """One event on its way to its handler: the request, every attempt, the outcome."""
 
+    # Thousands are kept, and every object of them is one more for the garbage collector to look at.
+    __slots__ = (
+        "_began",
+        "_traffic",
+        "attempts",
+        "connection_id",
+        "event",
+        "event_id",
+        "faults",
+        "headers",
+        "hub",
+        "id",
+        "problem",
+        "seconds",
+        "state",
+        "time",
+        "url",
+        "user_id",
+    )
+
     def __init__(self, traffic: "Traffic", context: ConnectionContext, event: Event, event_id: int) -> None:
         """Begin now, without an attempt."""
         self.id = 0

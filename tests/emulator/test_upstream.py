@@ -267,6 +267,14 @@ async def test_a_handler_is_validated_once_for_many(handler: RecordingHandler, s
     assert (asked.headers["WebHook-Request-Origin"], asked.headers["ce-awpsversion"]) == ("localhost", "1.0")
 
 
+async def test_a_handler_is_validated_again_when_settings_are_taken_again(
+    handler: RecordingHandler, service: Service
+) -> None:
+    await service.connect()
+    await service.emulator.reload(settings_for(handler))
+    assert len(handler.validations()) == 2
+
+
 async def test_a_handler_that_knows_no_options_is_asked_with_get(handler: RecordingHandler, service: Service) -> None:
     handler.consent_status = {"OPTIONS": 404, "GET": 200}
     await service.connect()
