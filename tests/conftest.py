@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from hypothesis import settings
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from local.azurite import Azurite
 from tests.browser import running_chromium
@@ -16,6 +16,8 @@ pytest_plugins = ["local.webpubsub.pytest_plugin"]
 # formats a traceback meanwhile makes CPython 3.11 fail (python/cpython issue 106905).
 settings.register_profile("tests", derandomize=True, database=None, deadline=None, max_examples=200)
 settings.load_profile("tests")
+# How long a page has until it shows what a test expects; a loaded machine needs more than the five seconds.
+expect.set_options(timeout=30_000)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -39,7 +39,10 @@ export class Faults {
     if (!answer.ok) return this.#say(await answer.text(), true);
     const { affected } = await answer.json();
     const whom = affected === 1 ? "1 connection" : `${affected} connections`;
-    return this.#say(button.value === "cut_connections" ? `Cut ${whom}.` : `${button.textContent}: on; it concerns ${whom} now.`);
+    if (button.value === "cut_connections") return this.#say(`Cut ${whom}.`);
+    return this.#say(
+      "count" in fault ? `${button.textContent}: waits; it concerns ${whom} now.` : `${button.textContent}: for ${fault.seconds} s.`,
+    );
   }
 
   async #clear() {

@@ -8,7 +8,7 @@ let connection = null;
 
 const faults = new Faults(() => connection);
 const entries = new Entries((shown, all, waiting) => {
-  byId("shown").textContent = shown === all ? `${all} entries` : `${shown} of ${all} entries`;
+  byId("shown").textContent = `${shown === all ? "" : `${shown} of `}${all} ${all === 1 ? "entry" : "entries"}`;
   byId("pause").textContent = waiting ? `Resume (${waiting} new)` : byId("pause").ariaPressed === "true" ? "Resume" : "Pause";
 }, select);
 
