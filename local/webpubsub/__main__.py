@@ -50,8 +50,8 @@ async def _serve(options: argparse.Namespace, settings: EmulatorSettings) -> Non
         _print_handlers(settings)
         if settings.allow_unvalidated_entra_tokens:
             print("  Any token for https://webpubsub.azure.com is accepted: keep this port to yourself.", flush=True)
-        if emulator.console_url is not None:
-            print(f"  traffic view: {emulator.console_url}", flush=True)
+        view = emulator.console_url or f"none, as the network reaches {settings.host}"
+        print(f"  traffic view: {view}", flush=True)
         watching = asyncio.create_task(_watch(options, settings, version, emulator))
         await stop.wait()
         watching.cancel()

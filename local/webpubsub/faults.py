@@ -16,6 +16,7 @@ from local.webpubsub.hub import Hubs
 
 MAX_COUNT: Final = 1_000_000
 MAX_SECONDS: Final = 3600.0
+_MAX_NAME_LENGTH: Final = 1024
 _log = logging.getLogger(__name__)
 
 
@@ -230,8 +231,8 @@ def _check_type(name: str, value: object) -> None:
             return
         case "of":
             raise FaultError(f"'of' must be one of {', '.join(DelayedPart)}.")
-    if not isinstance(value, str) or not value:
-        raise FaultError(f"{name!r} must be a text that is not empty.")
+    if not isinstance(value, str) or not value.isprintable() or not 1 <= len(value) <= _MAX_NAME_LENGTH:
+        raise FaultError(f"{name!r} must be a text of 1 to {_MAX_NAME_LENGTH} printable characters.")
 
 
 def _described(fault: Fault) -> str:

@@ -59,6 +59,8 @@ def test_a_fault_is_written_in_json(value: dict[str, Any], fault: Fault) -> None
         ({"fault": "drop_answer", "count": 1.5}, "'count' must be a whole number"),
         ({"fault": "drop_answer", "hub": 7}, "'hub' must be a text"),
         ({"fault": "drop_answer", "connectionId": ""}, "'connectionId' must be a text"),
+        ({"fault": "drop_answer", "event": "x" * 1025}, "'event' must be a text"),
+        ({"fault": "drop_answer", "event": "a\nFAULTS are cleared."}, "'event' must be a text"),
         ({"fault": "delay"}, "'seconds' of delay must be more than 0"),
         ({"fault": "delay", "seconds": "2"}, "'seconds' must be a number"),
         ({"fault": "delay", "seconds": True}, "'seconds' must be a number"),

@@ -76,6 +76,13 @@ async def test_it_names_the_public_default_connection_string(program: StartProgr
     assert "AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;" in await first_line(process)
 
 
+@pytest.mark.parametrize(("host", "said"), [("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")])
+async def test_it_says_where_the_traffic_view_is(program: StartProgram, host: str, said: str) -> None:
+    process = await program("--port", "0", "--host", host)
+    await first_line(process)
+    assert f"traffic view: {said}" in await first_line(process)
+
+
 async def test_a_taken_port_is_an_error_that_names_port_and_flag(program: StartProgram) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

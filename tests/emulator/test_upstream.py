@@ -121,6 +121,17 @@ async def test_a_failed_event_is_an_ack_and_no_close_for_json_clients(
     await socket.assert_alive()
 
 
+@pytest.mark.parametrize(("status", "hint"), [(401, "AccessKey"), (404, "this path"), (405, "method POST")])
+async def test_the_log_guesses_what_is_wrong_with_a_handler(
+    handler: RecordingHandler, service: Service, caplog: pytest.LogCaptureFixture, status: int, hint: str
+) -> None:
+    socket = await service.connect()
+    handler.script["message"] = [Answer(status)]
+    await socket.request(type="event", event="message", data=1, ackId=1)
+    assert f"answered status {status}" in caplog.text
+    assert hint in caplog.text
+
+
 async def test_a_failed_ack_id_may_be_used_again(handler: RecordingHandler, service: Service) -> None:
     socket = await service.connect()
     handler.script["message"] = [Answer(400)]

@@ -65,6 +65,12 @@ def test_every_fault_is_documented_with_its_fields_and_no_other() -> None:
     assert set(FIELDS) == set(FaultKind)
 
 
+def test_the_list_of_supported_features_names_every_fault() -> None:
+    features = (ROOT / "local" / "webpubsub" / "SUPPORTED_FEATURES.md").read_text("utf-8")
+    section = features.partition("\n## Faults and traffic\n")[2].partition("\n## ")[0]
+    assert [name for name in FaultKind if f"`{name}`" not in section] == []
+
+
 def test_the_fault_of_the_page_is_one() -> None:
     [text] = re.findall(r"-d '(.*?)'", PAGE)
     assert Fault.from_json(json.loads(text)) == Fault(FaultKind.DROP_ANSWER, event="message", count=3)
