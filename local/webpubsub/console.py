@@ -64,16 +64,13 @@ class Console:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        origin = request.headers.get("Origin")
-        response = self._refusal(request, origin) or await self._answer(request)
+        response = self._refusal(request) or await self._answer(request)
         if not response.prepared:
             response.headers.update(_HEADERS)
-            if origin is not None and _is_loopback_url(origin):
-                response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
         return response
 
-    def _refusal(self, request: web.BaseRequest, origin: str | None) -> web.Response | None:
-        host = request.headers.get("Host", "")
+    def _refusal(self, request: web.BaseRequest) -> web.Response | None:
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
         if self.url is None:
             return _text(404, "The traffic view and the faults are served only on a loopback address: "
                               "start the emulator with --host 127.0.0.1.")  # fmt: skip
@@ -98,7 +95,10 @@ class Console:
                 entry = self._traffic.find(int(number[:20]))
                 return _json(200, entry.details()) if entry else _text(404, "This entry is no longer kept.")
             case method, ["emulator", "faults"]:
-                return await self._faults_answer(method, request)
+                response = await self._faults_answer(method, request)
+                if (origin := request.headers.get("Origin")) is not None:
+                    response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+                return response
             case _:
                 return _text(404, "There is the traffic view at /, and POST, GET and DELETE at /emulator/faults.")
 

@@ -19,9 +19,9 @@ from local.webpubsub import cloud_events
 from local.webpubsub.abuse_protection import AbuseProtection
 from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.event_handlers import EventHandler
+from local.webpubsub.exchange import Exchange
 from local.webpubsub.faults import DelayedPart, FaultKind, Faults
 from local.webpubsub.settings import EmulatorSettings
-from local.webpubsub.traffic import Exchange
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 # A token with many groups and a connection state are both longer than aiohttp's default of 8 KiB allows.

@@ -101,6 +101,12 @@ async def test_pages_of_this_machine_may_inject(service: Service, origin: str) -
     assert (status, headers["access-control-allow-origin"], headers["vary"]) == (200, origin, "Origin")
 
 
+async def test_pages_of_this_machine_may_not_read_the_traffic(service: Service) -> None:
+    for path in ("/", "/emulator/traffic/1"):
+        _, headers, _ = await call(service, "GET", path, headers={"Origin": "http://localhost:7071"})
+        assert "access-control-allow-origin" not in headers
+
+
 async def test_a_preflight_of_another_site_is_refused(service: Service) -> None:
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     status, headers, _ = await call(service, "OPTIONS", "/emulator/faults", headers=asked)

@@ -16,8 +16,9 @@ from local.webpubsub import Fault, FaultKind, traffic
 from local.webpubsub.cloud_events import Event, user_event
 from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.curl import curl_command
+from local.webpubsub.exchange import State
 from local.webpubsub.messages import DataType, Payload
-from local.webpubsub.traffic import LogLine, State, Traffic, TrafficLog
+from local.webpubsub.traffic import LogLine, Traffic, TrafficLog
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
 
