@@ -1,7 +1,7 @@
 """One event on its way to its handler, as people want to see it: the request, every attempt, every answer. No I/O."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ from local.webpubsub.curl import curl_command
 PREVIEW_BYTES: Final = 4096
 _SNIPPET_BYTES: Final = 160
 _HEX_BYTES: Final = 256
-# What an exchange holds beside its body, as a round figure: headers, answers, objects.
+# What an exchange holds beside bodies and headers, as a round figure.
 _EXCHANGE_BYTES: Final = 2048
 Clock = Callable[[], datetime]
-Pairs = Sequence[tuple[str, str]]
+Pairs = Collection[tuple[str, str]]
 
 
 class State(StrEnum):
@@ -41,6 +41,7 @@ class Attempt:
     body: bytes = b""
     body_size: int = 0
     problem: str | None = None
+    size: int = 0
     _began: float = field(default_factory=time.monotonic)
 
     def answered(self, status: int, headers: Pairs, body: bytes) -> None:
@@ -48,6 +49,7 @@ class Attempt:
         self.seconds = time.monotonic() - self._began
         self.status, self.headers = status, tuple(headers)
         self.body, self.body_size = body[:PREVIEW_BYTES], len(body)
+        self.size = len(self.body) + _length(headers)
 
     def failed(self, problem: str) -> None:
         """Keep why this attempt does not count."""
@@ -75,9 +77,11 @@ class Exchange:
     __slots__ = (
         "_began",
         "_changed",
+        "_header_bytes",
         "_now",
         "attempts",
         "connection_id",
+        "counted",
         "event",
         "event_id",
         "faults",
@@ -110,18 +114,23 @@ class Exchange:
         self.attempts: list[Attempt] = []
         self.url = ""
         self.headers: Mapping[str, str] = {}
+        self.counted = 0
+        self._header_bytes = 0
         self._now = now
         self._changed = changed
         self._began = time.monotonic()
 
     @property
     def size(self) -> int:
-        """About how many bytes it holds."""
-        return len(self.event.body) + _EXCHANGE_BYTES
+        """About how many bytes it holds, with the answers so far."""
+        return (
+            _EXCHANGE_BYTES + len(self.event.body) + self._header_bytes + sum(answer.size for answer in self.attempts)
+        )
 
     def request(self, url: str, headers: Mapping[str, str]) -> None:
         """What is sent, in every attempt."""
         self.url, self.headers = url, headers
+        self._header_bytes = _length(headers.items())
 
     def struck(self, fault: str) -> None:
         """A fault on purpose has struck it."""
@@ -191,6 +200,10 @@ class Exchange:
 def iso(time_: datetime) -> str:
     """ISO 8601 in UTC, with milliseconds."""
     return time_.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _length(headers: Pairs) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

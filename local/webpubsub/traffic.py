@@ -27,7 +27,7 @@ class LogLine:
 
     def __init__(self, at: datetime, level: str, text: str) -> None:
         """`level` is a name such as WARNING."""
-        self.id = 0
+        self.id = self.counted = 0
         self.time = at
         self.level = level
         self.text = text
@@ -107,19 +107,23 @@ class Traffic:
         for subscription in self._subscriptions:
             subscription.end()
 
-    def _changed(self, entry_id: int) -> None:
-        """Tell the subscribers that an entry is new, or another than before."""
-        for subscription in self._subscriptions:
-            subscription.notify(entry_id)
-
     def _add(self, entry: Entry) -> None:
         entry.id = self._next_id
         self._next_id += 1
         self._entries.append(entry)
-        self._bytes += entry.size
-        while len(self._entries) > MAX_ENTRIES or (self._bytes > MAX_BYTES and len(self._entries) > 1):
-            self._bytes -= self._entries.popleft().size
         self._changed(entry.id)
+
+    def _changed(self, entry_id: int) -> None:
+        """Count an entry that is new or has grown, let go of the oldest beyond the bounds, and tell the subscribers."""
+        entry = self.find(entry_id)
+        if entry is None:
+            return
+        self._bytes += entry.size - entry.counted
+        entry.counted = entry.size
+        while len(self._entries) > MAX_ENTRIES or (self._bytes > MAX_BYTES and len(self._entries) > 1):
+            self._bytes -= self._entries.popleft().counted
+        for subscription in self._subscriptions:
+            subscription.notify(entry_id)
 
 
 class Subscription:

@@ -53,6 +53,17 @@ def test_large_bodies_push_older_entries_out(monkeypatch: pytest.MonkeyPatch) ->
         assert len(kept.entries()) == 1
 
 
+def test_large_headers_and_answers_push_older_entries_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "MAX_BYTES", 100_000)
+    kept = new_traffic()
+    for _ in range(5):
+        with kept.exchange(CONTEXT, message(b""), 1) as exchange:
+            exchange.request("http://h", {"ce-connectionState": "x" * 20_000})
+            with exchange.attempt(is_duplicate=False) as attempt:
+                attempt.answered(200, [("X-Own", "x" * 20_000)], b"x" * 1_000_000)
+    assert len(kept.entries()) == 2
+
+
 def test_an_exchange_ends_well_or_with_its_problem() -> None:
     kept = new_traffic()
     with kept.exchange(CONTEXT, message(b""), 1) as good:
