@@ -20,7 +20,7 @@ from local.webpubsub.abuse_protection import AbuseProtection
 from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.event_handlers import EventHandler
 from local.webpubsub.exchange import Exchange
-from local.webpubsub.faults import DelayedPart, FaultKind, Faults
+from local.webpubsub.faults import DelayedPart, Fault, FaultKind, Faults
 from local.webpubsub.settings import EmulatorSettings
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
@@ -82,7 +82,7 @@ class EventSender:
         Raises:
             EventFailedError: when there is none.
         """
-        problem = await self._problem(handler, context.hub)
+        problem = await self._problem(handler, context.hub, exchange)
         if problem is not None:
             raise EventFailedError(f"the event handler failed validation ({problem})")
         event = exchange.event
@@ -112,7 +112,7 @@ class EventSender:
                 break
         else:
             answer = await self._attempt(url, context, exchange)
-        if self._strikes(FaultKind.DUPLICATE_EVENT, context, exchange):
+        if self._strike(FaultKind.DUPLICATE_EVENT, context, exchange):
             await self._duplicate(url, context, exchange)
         return answer
 
@@ -126,23 +126,23 @@ class EventSender:
         """Close the connections to event handlers."""
         await self._session.close()
 
-    async def _problem(self, handler: EventHandler, hub: str) -> str | None:
+    async def _problem(self, handler: EventHandler, hub: str, exchange: Exchange) -> str | None:
         if self._faults.reigns(FaultKind.REFUSE_VALIDATION, hub):
+            exchange.struck(FaultKind.REFUSE_VALIDATION)
             return "on purpose: the fault refuse_validation is on"
         return await self._protection.problem(handler.url(hub, "validate"))
 
-    def _strikes(
+    def _strike(
         self, kind: FaultKind, context: ConnectionContext, exchange: Exchange, of: DelayedPart = DelayedPart.EVENT
-    ) -> bool:
+    ) -> Fault | None:
         fault = self._faults.strike(kind, context, exchange.event.name, of)
         if fault is not None:
-            exchange.struck(kind)
-        return fault is not None
+            exchange.struck(kind if of is DelayedPart.EVENT else f"{kind} of {of}")
+        return fault
 
     async def _delay(self, of: DelayedPart, context: ConnectionContext, exchange: Exchange) -> None:
-        fault = self._faults.strike(FaultKind.DELAY, context, exchange.event.name, of)
+        fault = self._strike(FaultKind.DELAY, context, exchange, of)
         if fault is not None:
-            exchange.struck(f"{fault.kind} of {of}")
             await asyncio.sleep(fault.seconds)
 
     async def _attempt(
@@ -163,7 +163,7 @@ class EventSender:
                 raise EventFailedError(f"{shown} answered more than {MAX_ANSWER_BYTES} bytes")
             attempt.answered(answer.status, tuple(answer.headers.items()), answer.body)
             await self._delay(DelayedPart.ANSWER, context, exchange)
-            if self._strikes(FaultKind.DROP_ANSWER, context, exchange):
+            if self._strike(FaultKind.DROP_ANSWER, context, exchange):
                 raise EventFailedError(
                     f"{shown} answered status {answer.status}, which the fault drop_answer has dropped",
                     is_temporary=True,

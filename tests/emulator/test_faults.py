@@ -203,6 +203,7 @@ async def test_a_refused_validation_keeps_events_back(handler: RecordingHandler,
     assert (await socket.request(type="event", event="a", data=1, ackId=1))["success"] is False
     assert (await service.refused(f"/client/hubs/chat?access_token={service.token()}"))[0] == 500
     assert handler.events("a") == []
+    assert service.emulator.traffic.exchanges("a")[0].faults == ["refuse_validation"]
     service.emulator.clear_faults()
     assert (await socket.request(type="event", event="a", data=1, ackId=1))["success"] is True
 
