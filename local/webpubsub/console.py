@@ -10,12 +10,14 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from local.webpubsub.event_handlers import HubSettings
 from local.webpubsub.faults import Fault, FaultError, Faults
 from local.webpubsub.hub import Hubs
 from local.webpubsub.messages import MessageBodyError, parse_json
@@ -54,11 +56,20 @@ _log = logging.getLogger(__name__)
 class Console:
     """Answers `/` and everything under `/emulator`."""
 
-    def __init__(self, url: str | None, endpoint: str, hubs: Hubs, faults: Faults, traffic: Traffic) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        endpoint: str,
+        hubs: Hubs,
+        hub_settings: HubSettings,
+        faults: Faults,
+        traffic: Traffic,
+    ) -> None:
         """`url` is where this console is; `None` when the network could reach it: then it serves nothing."""
         self.url: Final = url
         self._endpoint = endpoint
         self._hubs = hubs
+        self._hub_settings = hub_settings
         self._faults = faults
         self._traffic = traffic
 
@@ -156,24 +167,27 @@ class Console:
         return state
 
     def _state(self) -> dict[str, Any]:
+        names = dict.fromkeys([*self._hub_settings.event_handlers, *(hub.name for hub in self._hubs)])
         return {
             "endpoint": self._endpoint,
             "faults": self._faults.armed(),
-            "hubs": [
+            "hubs": [self._hub(name) for name in names],
+        }
+
+    def _hub(self, name: str) -> dict[str, Any]:
+        hub = self._hubs[name]
+        return {
+            "name": name,
+            "count": len(hub),
+            "handlers": [handler.shown for handler in self._hub_settings.event_handlers.get(name, ())],
+            "connections": [
                 {
-                    "name": hub.name,
-                    "count": len(hub),
-                    "connections": [
-                        {
-                            "id": connection.id,
-                            "userId": connection.user_id,
-                            "subprotocol": connection.context.subprotocol,
-                            "groups": sorted(connection.groups),
-                        }
-                        for connection, _ in zip(hub, range(_MAX_CONNECTIONS_SHOWN), strict=False)
-                    ],
+                    "id": connection.id,
+                    "userId": connection.user_id,
+                    "subprotocol": connection.context.subprotocol,
+                    "groups": sorted(connection.groups),
                 }
-                for hub in self._hubs
+                for connection in islice(hub, _MAX_CONNECTIONS_SHOWN)
             ],
         }
 

@@ -65,7 +65,7 @@ class _Rooms:
         self.upstream = Upstream(self.hub_settings, self.sender, self.traffic)
         self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
         self.rest = RestApi(settings, endpoint, hubs)
-        self.console = Console(console_url, endpoint, hubs, self.faults, self.traffic)
+        self.console = Console(console_url, endpoint, hubs, self.hub_settings, self.faults, self.traffic)
 
 
 class Emulator:

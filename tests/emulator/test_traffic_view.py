@@ -125,6 +125,16 @@ async def test_a_command_that_cannot_be_copied_is_selected(service: Service, vie
     assert (await view.page.evaluate("getSelection().toString()")).startswith("curl ")
 
 
+async def test_hubs_are_shown_with_their_event_handlers(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    await service.connect("other")
+    hubs = view.page.locator(".hub")
+    await expect(hubs).to_have_count(2)
+    await expect(hubs.first).to_contain_text(f"{handler.url}/api/eventhandler/{{event}}")
+    await expect(hubs.last).to_contain_text("no event handler")
+
+
 async def test_a_connection_that_is_chosen_hides_all_others(service: Service, view: View) -> None:
     ana = await service.connect(sub="ana", groups=["lobby"])
     await service.connect(sub="ben")
@@ -265,7 +275,7 @@ async def test_the_view_fits_a_narrow_screen_and_works_with_the_keyboard(service
     page = await browser.new_page(viewport={"width": 360, "height": 700})
     await page.goto(service.url)
     await expect(View(page).event("connect")).to_have_count(1)
-    await page.get_by_text("Connections", exact=False).first.click()
+    await page.get_by_text("Hubs and connections", exact=False).first.click()
     await expect(page.get_by_role("button", name="ana")).to_be_visible()
     row = View(page).event("connect").locator("summary").first
     await row.focus()

@@ -1,6 +1,6 @@
 import { byId, element } from "./elements.js";
 
-/** Shows hubs, their connections and groups; `selected` is the id of a connection or null. */
+/** Shows hubs, where their events go, their connections and groups; `selected` is the id of a connection or null. */
 export function showHubs(hubs, selected, onConnection) {
   const total = hubs.reduce((sum, hub) => sum + hub.count, 0);
   byId("connection-count").textContent = String(total);
@@ -9,6 +9,7 @@ export function showHubs(hubs, selected, onConnection) {
       "section",
       { className: "hub" },
       element("h3", {}, hub.name, element("span", {}, hub.count === 1 ? "1 connection" : `${hub.count} connections`)),
+      ...(hub.handlers.length ? hub.handlers : ["no event handler"]).map((url) => element("p", { className: "handler", title: url }, url)),
       element("ul", {}, ...hub.connections.map((connection) => element("li", {}, row(connection, selected, onConnection)))),
       hub.connections.length < hub.count ? element("p", { className: "hint" }, `… and ${hub.count - hub.connections.length} more`) : null,
     ),
