@@ -49,6 +49,10 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     async def messages(req: func.HttpRequest) -> func.HttpResponse:
         return to_func_response(await api.messages(req.headers, req.params))
 
+    @app.route("presence", methods=["GET"], auth_level=client_level)
+    async def presence(req: func.HttpRequest) -> func.HttpResponse:
+        return to_func_response(await api.presence(req.headers, req.params))
+
     @app.route("health", methods=["GET"])
     async def health(req: func.HttpRequest) -> func.HttpResponse:
         return to_func_response(await api.health())

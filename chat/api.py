@@ -12,6 +12,7 @@ from chat.events import may_join
 from chat.keys import InvalidCursorError
 from chat.messages import encode_page, format_time
 from chat.negotiate import RequestRefusedError, identify, requested_room
+from chat.presence import Presence
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import Settings
 from chat.table_store import StoreUnavailableError, TableStore
@@ -26,12 +27,16 @@ _MAX_LIMIT: Final = 200
 
 
 class ChatApi:
-    """Answers ``negotiate``, ``messages`` and ``health``; an error is ``{"type":"error","code":…,"message":…}``."""
+    """Answers ``negotiate``, ``messages``, ``presence`` and ``health``.
+
+    An error is ``{"type":"error","code":…,"message":…}``.
+    """
 
     def __init__(self, settings: Settings, store: TableStore, service: Service) -> None:
         self._settings = settings
         self._store = store
         self._service = service
+        self._presence = Presence(service)
 
     async def negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
         """Answer ``{"url": …, "userId": …, "room": …, "expires": …}``: where and as whom to connect."""
@@ -60,6 +65,20 @@ class ChatApi:
         except StoreUnavailableError as error:
             return _unavailable(error)
         return _json(200, encode_page(page))
+
+    async def presence(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        """Answer ``{"room": …, "time": …, "connections": [{"connectionId": …, "userId": …}]}``: who is in a room."""
+        try:
+            _, room = self._admit(headers, query)
+            if room is None:
+                raise RequestRefusedError(400, "invalid_room", "Name the room whose presence you want.")
+            present = await self._presence.of(room)
+        except RequestRefusedError as error:
+            return _refusal(error)
+        except ServiceUnavailableError as error:
+            return _unavailable(error)
+        connections = [{"connectionId": one.connection_id, "userId": one.user_id} for one in present.connections]
+        return json_response(200, {"room": room, "time": format_time(present.time), "connections": connections})
 
     async def health(self) -> HttpResponse:
         """Answer 200 when both back ends do, else 503 with the one that does not."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from chat.incoming import Incoming, InvalidMessageError, idempotency_key, read_incoming
 from chat.keys import message_id, partition_key
-from chat.messages import Message, encode_envelope, encode_presence
-from chat.rooms import is_room_name, joined_room
+from chat.messages import Message, encode_envelope, encode_presence, encode_typing
+from chat.rooms import is_room_name
 from chat.service import MAX_BROADCAST_BYTES, Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, TableStore
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
@@ -21,12 +23,13 @@ _CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-st
 _UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
 
 
-def sender_error(code: str, message: str) -> UserEventResponse:
-    """Tell the sender of an event what was wrong with it.
+def sender_error(code: str, message: str, key: str | None = None) -> UserEventResponse:
+    """Tell the sender of an event what was wrong with it; ``key`` says which message is meant.
 
     It is a reply, not an error status: that would close a plain WebSocket client.
     """
-    return UserEventResponse({"type": "error", "code": code, "message": message})
+    error = {"type": "error", "code": code, "message": message}
+    return UserEventResponse(error if key is None else {**error, "key": key})
 
 
 class Delivery:
@@ -44,23 +47,30 @@ class Delivery:
         self._max_message_bytes = max_message_bytes
 
     async def publish(
-        self, request: UserEventRequest, room: str | None
+        self, request: UserEventRequest, room: str | None, may_send: Callable[[Message], bool]
     ) -> UserEventResponse | EventErrorResponse | None:
         """Store a message and broadcast it to the room, or to the whole hub without one.
 
-        None means stored and broadcast. The user's mistakes are sender errors; 503 asks the service to deliver again,
-        which stores nothing twice.
+        None means stored and broadcast. The user's mistakes, and what may not pass, are sender errors; 503 asks the
+        service to deliver again, which stores nothing twice.
         """
+        key = idempotency_key(request)
         if room is not None and not is_room_name(room):
-            return sender_error("not_a_member", "You are not a member of this room.")
-        received = _received(request, room)
-        if received.content_type not in _CONTENT_TYPES:
-            return sender_error("unsupported_type", "A message is text, JSON or binary.")
-        if not received.body:
-            return sender_error("empty", "The message is empty.")
+            return sender_error("not_a_member", "You are not a member of this room.", key)
+        try:
+            incoming = read_incoming(request)
+        except InvalidMessageError as error:
+            return sender_error("invalid_message", str(error), key)
+        if incoming.content_type not in _CONTENT_TYPES:
+            return sender_error("unsupported_type", "A message is text, JSON or binary.", key)
+        if not incoming.body:
+            return sender_error("empty", "The message is empty.", key)
+        received = _received(request.context, incoming, room)
         envelope = encode_envelope(received)
         if len(received.body) > self._max_message_bytes or len(envelope) > MAX_BROADCAST_BYTES:
-            return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.")
+            return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.", key)
+        if not may_send(received):
+            return sender_error("refused", "This message may not be sent here.", key)
         try:
             # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
             stored = await self._store.append(received)
@@ -69,21 +79,27 @@ class Delivery:
             return _unavailable(error, request.context)
         return None
 
-    async def announce(self, context: ConnectionContext) -> EventErrorResponse | None:
-        """Tell a connection's room that it came or went."""
-        room = joined_room(context)
-        if not room:
+    async def announce(self, context: ConnectionContext, room: str | None) -> EventErrorResponse | None:
+        """Tell a room that a connection came or went."""
+        if not room or not is_room_name(room):
             return None
         try:
-            presence = encode_presence(context.event_name, context.user_id, room, datetime.now(UTC))
-            await self._service.broadcast(room, presence)
+            await self._service.broadcast(room, encode_presence(context, room, datetime.now(UTC)))
         except ServiceUnavailableError as error:
             return _unavailable(error, context)
         return None
 
+    async def tell_typing(self, context: ConnectionContext, room: str | None) -> None:
+        """Tell a room that a user is writing; nothing is stored, and what is not told now is not told later."""
+        if not room or not is_room_name(room):
+            return
+        try:
+            await self._service.broadcast(room, encode_typing(context.user_id, room))
+        except ServiceUnavailableError as error:
+            logger.warning("%s (typing): %r", error, error.__cause__)
 
-def _received(request: UserEventRequest, room: str | None) -> Message:
-    context = request.context
+
+def _received(context: ConnectionContext, incoming: Incoming, room: str | None) -> Message:
     return Message(
         id=message_id(partition_key(context.hub, room), context.time, context.connection_id, context.event_id),
         time=datetime.now(UTC),
@@ -92,9 +108,10 @@ def _received(request: UserEventRequest, room: str | None) -> Message:
         connection_id=context.connection_id,
         event_id=context.event_id,
         event_name=context.event_name,
-        data_type=request.data_type,
-        content_type=request.content_type.partition(";")[0].strip().lower(),
-        body=request.body,
+        data_type=incoming.data_type,
+        content_type=incoming.content_type,
+        body=incoming.body,
+        key=incoming.key,
     )
 
 

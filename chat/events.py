@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from chat.delivery import Delivery, sender_error
+from chat.incoming import idempotency_key
+from chat.messages import Message
 from chat.rooms import is_room_name, joined_room
 from webpubsub_handler import (
     ConnectedEventRequest,
@@ -10,16 +12,23 @@ from webpubsub_handler import (
     ConnectEventResponse,
     DisconnectedEventRequest,
     EventErrorResponse,
+    GroupJoinedEventRequest,
+    GroupLeftEventRequest,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
 )
 
-__all__ = ["may_join", "register"]
+__all__ = ["may_join", "may_send", "register"]
 
 
 def may_join(user_id: str | None, room: str) -> bool:
     """Say whether this user may be in this room: asked at negotiate, at connect and for each message."""
+    return True
+
+
+def may_send(message: Message) -> bool:
+    """Say whether this message may pass: asked before it is stored, of what is small enough and not empty."""
     return True
 
 
@@ -38,15 +47,29 @@ def register(handler: WebPubSubEventHandler, delivery: Delivery) -> None:
 
     @handler.on_connected
     async def connected(request: ConnectedEventRequest) -> EventErrorResponse | None:
-        return await delivery.announce(request.context)
+        return await delivery.announce(request.context, joined_room(request.context))
 
     @handler.on_disconnected
     async def disconnected(request: DisconnectedEventRequest) -> EventErrorResponse | None:
-        return await delivery.announce(request.context)
+        return await delivery.announce(request.context, joined_room(request.context))
 
-    @handler.on_user_event("message")
+    @handler.on_group_joined
+    async def joined(request: GroupJoinedEventRequest) -> EventErrorResponse | None:
+        return await delivery.announce(request.context, request.group)
+
+    @handler.on_group_left
+    async def left(request: GroupLeftEventRequest) -> EventErrorResponse | None:
+        return await delivery.announce(request.context, request.group)
+
+    @handler.on_user_event("message", "send")
     async def message(request: UserEventRequest) -> UserEventResponse | EventErrorResponse | None:
         room = joined_room(request.context)
         if room is not None and not may_join(request.context.user_id, room):
-            return sender_error("not_a_member", "You are not a member of this room.")
-        return await delivery.publish(request, room)
+            return sender_error("not_a_member", "You are not a member of this room.", idempotency_key(request))
+        return await delivery.publish(request, room, may_send)
+
+    @handler.on_user_event("typing")
+    async def typing(request: UserEventRequest) -> None:
+        room = joined_room(request.context)
+        if room and may_join(request.context.user_id, room):
+            await delivery.tell_typing(request.context, room)

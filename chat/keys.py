@@ -3,6 +3,8 @@
 A message id is the hex text of *ce-time second · digest of the connection id · ce-id · check*, so ids of one room
 sort oldest first. The row key is the same text with every hex digit complemented, so rows sort newest first. The
 check ties the id to its partition: a cursor of another room is recognised without a look-up.
+
+Behind all messages of a room lie the rows that say which message an idempotency key belongs to.
 """
 
 from __future__ import annotations
@@ -13,7 +15,19 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["InvalidCursorError", "check_cursor", "message_id", "oldest_row_key", "partition_key", "row_key"]
+__all__ = [
+    "BEHIND_MESSAGES",
+    "InvalidCursorError",
+    "check_cursor",
+    "idempotency_row_key",
+    "message_id",
+    "oldest_row_key",
+    "partition_key",
+    "row_key",
+]
+
+# Messages have row keys of hex digits.
+BEHIND_MESSAGES: Final = "g"
 
 _SECONDS_DIGITS: Final = 10
 _EVENT_DIGITS: Final = 16
@@ -54,6 +68,11 @@ def oldest_row_key(cursor: str, reach_back_seconds: int) -> str:
     seconds = max(0, int(cursor[:_SECONDS_DIGITS], 16) - reach_back_seconds)
     # A shorter key sorts before the longer ones it begins, so the bound lies one second further on.
     return row_key(f"{seconds:0{_SECONDS_DIGITS}x}") + "g"
+
+
+def idempotency_row_key(user_id: str | None, key: str) -> str:
+    """Give the row key of an idempotency key, which is its user's own: another user's same key is another row."""
+    return "sent-" + _digest(f"{user_id or ''}\n{key}", 32)
 
 
 def check_cursor(partition: str, cursor: str) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from webpubsub_handler import DataType
+from webpubsub_handler import ConnectionContext, DataType
 
-__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "format_time"]
+__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "encode_typing", "format_time"]
 
 
 # json.dumps would make one for each message.
@@ -20,7 +20,10 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as stored: ``time`` is when it was first received (UTC); ``body`` is what the client sent."""
+    """A message as stored: ``time`` is when it was first received (UTC); ``body`` is what the client sent.
+
+    ``key`` is the idempotency key that its sender gave it, None without one.
+    """
 
     id: str
     time: datetime
@@ -32,6 +35,7 @@ class Message:
     data_type: DataType
     content_type: str
     body: bytes
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,20 @@ def encode_envelope(message: Message) -> bytes:
         "event": message.event_name,
         "dataType": message.data_type,
     }
+    if message.key is not None:
+        head["key"] = message.key
     return b'%s,"data":%s}' % (_json(head)[:-1], _data(message))
 
 
-def encode_presence(event: str, user_id: str | None, room: str | None, time: datetime) -> bytes:
-    """Write the JSON that tells a room who came or went."""
-    return _json({"type": "presence", "event": event, "userId": user_id, "room": room, "time": format_time(time)})
+def encode_presence(context: ConnectionContext, room: str, time: datetime) -> bytes:
+    """Write the JSON that tells a room which connection came or went; a user may have several."""
+    who = {"userId": context.user_id, "connectionId": context.connection_id}
+    return _json({"type": "presence", "event": context.event_name, **who, "room": room, "time": format_time(time)})
+
+
+def encode_typing(user_id: str | None, room: str) -> bytes:
+    """Write the JSON that tells a room who is writing."""
+    return _json({"type": "typing", "userId": user_id, "room": room})
 
 
 def encode_page(page: Page) -> bytes:

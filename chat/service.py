@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,16 +16,33 @@ from chat.azure_options import HTTP_OPTIONS, make_credential
 from chat.per_loop import PerLoop
 from chat.settings import WebPubSubEndpoint
 
-__all__ = ["MAX_BROADCAST_BYTES", "ClientAccess", "Service", "ServiceUnavailableError", "make_client"]
+__all__ = [
+    "MAX_BROADCAST_BYTES",
+    "MAX_LISTED_CONNECTIONS",
+    "ClientAccess",
+    "RoomConnection",
+    "Service",
+    "ServiceUnavailableError",
+    "make_client",
+]
 
 # The service refuses a body over 1 MiB.
 MAX_BROADCAST_BYTES: Final = 1024 * 1024
+MAX_LISTED_CONNECTIONS: Final = 1000
 _TOKEN_LIFETIME: Final = timedelta(minutes=60)
 _API_VERSION: Final = "2024-12-01"
 
 
 class ServiceUnavailableError(Exception):
     """Raised when the Web PubSub service did not do what it was asked; ``__cause__`` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomConnection:
+    """A connection in a room; a user can have several."""
+
+    connection_id: str
+    user_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +89,18 @@ class Service:
             raise ServiceUnavailableError("no client access token was made") from error
         url: str = token["url"]
         return ClientAccess(url if room is None else f"{url}&room={quote(room, safe='')}", expires)
+
+    async def connections(self, room: str) -> Sequence[RoomConnection]:
+        """Read who is connected to a room: at most ``MAX_LISTED_CONNECTIONS``.
+
+        Raises:
+            ServiceUnavailableError: The service did not answer.
+        """
+        members = self._clients.get().list_connections(group=room, top=MAX_LISTED_CONNECTIONS)
+        try:
+            return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
+        except AzureError as error:
+            raise ServiceUnavailableError("the connections were not listed") from error
 
     async def check(self) -> None:
         """Ask the service whether it is there.

@@ -12,7 +12,14 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.data.tables.aio import TableClient
 
 from chat.azure_options import HTTP_OPTIONS, make_credential
-from chat.keys import check_cursor, oldest_row_key, partition_key, row_key
+from chat.keys import (
+    BEHIND_MESSAGES,
+    check_cursor,
+    idempotency_row_key,
+    oldest_row_key,
+    partition_key,
+    row_key,
+)
 from chat.messages import Message, Page, format_time
 from chat.per_loop import PerLoop
 from chat.settings import StorageAccount
@@ -50,7 +57,10 @@ class TableStore:
         self._clients = PerLoop(lambda: make_client(account))
 
     async def append(self, message: Message) -> Message:
-        """Store a message once and give what is stored: for a redelivered one, the first with its time.
+        """Store a message once and give what is stored: for a repeated one, the first with its id and time.
+
+        A redelivered event has the row key of the first. A message that its sender sends again is another event; its
+        idempotency key has a row, made in one transaction with the message's.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -59,13 +69,15 @@ class TableStore:
         client = self._clients.get()
         try:
             try:
-                await client.create_entity(entity)
-            except ResourceNotFoundError:
+                await _create(client, entity, message)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
                 await self._create_table(client)
-                await client.create_entity(entity)
-        except ResourceExistsError:
-            return await self._stored(client, entity, message.room)
+                await _create(client, entity, message)
         except AzureError as error:
+            if _is_conflict(error):
+                return await self._stored(client, entity, message)
             raise StoreUnavailableError("the message was not stored") from error
         return message
 
@@ -79,15 +91,14 @@ class TableStore:
             StoreUnavailableError: Table Storage did not answer.
         """
         partition = partition_key(self._hub, room)
-        clauses = ["PartitionKey eq @partition"]
-        parameters: dict[str, Any] = {"partition": partition}
+        clauses = ["PartitionKey eq @partition", "RowKey lt @oldest"]
+        parameters: dict[str, Any] = {"partition": partition, "oldest": BEHIND_MESSAGES}
         if before is not None:
             check_cursor(partition, before)
             clauses.append("RowKey gt @newest")
             parameters["newest"] = row_key(before)
         if after is not None:
             check_cursor(partition, after)
-            clauses.append("RowKey lt @oldest")
             parameters["oldest"] = oldest_row_key(after, REDELIVERY_WINDOW_SECONDS)
         try:
             return await self._page(" and ".join(clauses), parameters, room, limit)
@@ -130,9 +141,14 @@ class TableStore:
         return Page(messages, None)
 
     @staticmethod
-    async def _stored(client: TableClient, entity: Mapping[str, Any], room: str | None) -> Message:
+    async def _stored(client: TableClient, entity: Mapping[str, Any], message: Message) -> Message:
+        partition = entity["PartitionKey"]
         try:
-            return _to_message(await client.get_entity(entity["PartitionKey"], entity["RowKey"]), room)
+            stored_key = entity["RowKey"]
+            if message.key is not None:
+                sent = await client.get_entity(partition, idempotency_row_key(message.user_id, message.key))
+                stored_key = row_key(sent["messageId"])
+            return _to_message(await client.get_entity(partition, stored_key), message.room)
         except AzureError as error:
             raise StoreUnavailableError("the stored message was not read") from error
 
@@ -154,6 +170,22 @@ def make_client(account: StorageAccount) -> TableClient:
     return TableClient(account.table_url or "", TABLE_NAME, credential=make_credential(), **HTTP_OPTIONS)
 
 
+async def _create(client: TableClient, entity: dict[str, Any], message: Message) -> None:
+    if message.key is None:
+        await client.create_entity(entity)
+        return
+    sent = {
+        "PartitionKey": entity["PartitionKey"],
+        "RowKey": idempotency_row_key(message.user_id, message.key),
+        "messageId": message.id,
+    }
+    await client.submit_transaction([("create", entity), ("create", sent)])
+
+
+def _is_conflict(error: AzureError) -> bool:
+    return isinstance(error, HttpResponseError) and error.status_code == 409
+
+
 def _is_table_missing(error: HttpResponseError) -> bool:
     return getattr(error, "error_code", None) == "TableNotFound"
 
@@ -171,6 +203,8 @@ def _to_entity(partition: str, message: Message) -> dict[str, Any]:
     }
     if message.user_id is not None:
         entity["userId"] = message.user_id
+    if message.key is not None:
+        entity["key"] = message.key
     return entity | _body_properties(message)
 
 
@@ -200,6 +234,7 @@ def _to_message(entity: Mapping[str, Any], room: str | None) -> Message:
         data_type=DataType(entity["dataType"]),
         content_type=entity["contentType"],
         body=b"".join(_chunks(entity)) if text is None else text.encode(),
+        key=entity.get("key"),
     )
 
 

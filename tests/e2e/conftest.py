@@ -69,6 +69,10 @@ class Client:
                 replies.append(received["data"])
         return received, replies
 
+    async def event(self, name: str, data: Any) -> None:
+        """Send an event that wants no ack."""
+        await self._socket.send_json({"type": "event", "event": name, "dataType": "json", "data": data})
+
     async def close(self) -> None:
         await self._socket.close()
 

@@ -43,9 +43,10 @@ async def test_a_forged_principal_is_refused_where_app_service_does_not_watch(
     assert "WEBSITE_AUTH_ENABLED" in caplog.text
 
 
-async def test_history_is_guarded_as_negotiate_is(start_system: Any) -> None:
+@pytest.mark.parametrize("route", ["messages", "presence"])
+async def test_history_and_presence_are_guarded_as_negotiate_is(start_system: Any, route: str) -> None:
     system = await start_system(CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="True")
-    status, _ = await system.get("messages", room="lobby", userId="root")
+    status, _ = await system.get(route, room="lobby", userId="root")
     assert status == 401
 
 
@@ -62,7 +63,8 @@ def test_function_key_mode_asks_the_platform_for_a_key() -> None:
     for function in app.get_functions():
         trigger = function.get_dict_repr()["bindings"][0]
         levels[function.get_function_name()] = getattr(trigger["authLevel"], "value", trigger["authLevel"])
-    assert {name for name, level in levels.items() if level.upper() == "FUNCTION"} == {"negotiate", "messages"}
+    guarded = {name for name, level in levels.items() if level.upper() == "FUNCTION"}
+    assert guarded == {"negotiate", "messages", "presence"}
 
 
 async def test_the_demo_page_can_be_switched_off(start_system: Any) -> None:

@@ -1,4 +1,4 @@
-"""``may_join`` is asked at negotiate, at connect and for each message."""
+"""``may_join`` is asked at negotiate, at connect and for each event; ``may_send`` for each message."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 import chat.api
 import chat.events
+from chat.messages import Message
 
 
 @pytest.fixture
@@ -24,8 +25,10 @@ def banned(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("route", ["negotiate", "messages"])
-async def test_who_may_not_join_gets_neither_url_nor_history(system: Any, banned: set[str], route: str) -> None:
+@pytest.mark.parametrize("route", ["negotiate", "messages", "presence"])
+async def test_who_may_not_join_gets_neither_url_nor_history_nor_presence(
+    system: Any, banned: set[str], route: str
+) -> None:
     banned.add("mallory")
     status, body = await system.get(route, room="y1", userId="mallory")
     assert (status, body["code"]) == (403, "not_a_member")
@@ -60,3 +63,28 @@ async def test_an_event_of_a_room_that_the_user_may_not_join_is_not_stored(syste
     status, body = await system.post_event(room="y4")
     assert (status, json.loads(body)["code"]) == (200, "not_a_member")
     assert (await system.get("messages", room="y4", userId="ben"))[1]["messages"] == []
+
+
+async def test_a_banned_member_is_not_told_to_be_typing(system: Any, banned: set[str]) -> None:
+    mallory, ben = await system.connect("y5", "mallory"), await system.connect("y5", "ben")
+    banned.add("mallory")
+    await mallory.event("typing", {})
+    await mallory.send("too late")  # events of one connection are handled in their order
+    await ben.event("message", "end")
+    frame = await ben.until(lambda frame: isinstance(frame.get("data"), dict) and frame["data"]["type"] != "presence")
+    assert frame["data"]["data"] == "end"
+
+
+async def test_a_message_that_may_not_pass_is_told_to_its_sender_and_not_stored(
+    system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def may_send(message: Message) -> bool:
+        return message.room != "y6" or b"spam" not in message.body
+
+    monkeypatch.setattr(chat.events, "may_send", may_send)
+    ana = await system.connect("y6", "ana")
+    ack, replies = await ana.send("spam")
+    assert ack["success"]
+    assert [reply["code"] for reply in replies] == ["refused"]
+    await ana.send("ham")
+    assert [message["data"] for message in await system.history("y6")] == ["ham"]

@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chat.keys import InvalidCursorError, check_cursor, message_id, oldest_row_key, partition_key, row_key
+from chat.keys import (
+    BEHIND_MESSAGES,
+    InvalidCursorError,
+    check_cursor,
+    idempotency_row_key,
+    message_id,
+    oldest_row_key,
+    partition_key,
+    row_key,
+)
 
 TIME = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 LOBBY = partition_key("chat", "lobby")
@@ -42,6 +51,16 @@ def test_row_keys_sort_newest_first() -> None:
 def test_a_row_key_gives_its_message_id_back() -> None:
     cursor = message_id(LOBBY, TIME, "conn-42", "7")
     assert row_key(row_key(cursor)) == cursor
+
+
+def test_an_idempotency_key_is_its_user_s_own() -> None:
+    assert len({idempotency_row_key(user, key) for user in ("ana", "ben", None) for key in ("k", "l")}) == 6
+    assert idempotency_row_key("ana", "k") == idempotency_row_key("ana", "k")
+
+
+def test_idempotency_keys_lie_behind_all_messages() -> None:
+    oldest = row_key(message_id(LOBBY, datetime(1970, 1, 1, tzinfo=UTC), "conn-42", "0"))
+    assert oldest < BEHIND_MESSAGES < idempotency_row_key("ana", "k")
 
 
 @pytest.mark.parametrize("event_id", ["", "abc", "-1", "1.5", "٣", "9" * 40, "a/b"])

@@ -1,12 +1,14 @@
 """What clients get is what was sent."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from chat.messages import Message, Page, encode_envelope, encode_page, encode_presence, format_time
-from webpubsub_handler import DataType
+from webpubsub_handler import ConnectionContext, DataType, Headers
+from webpubsub_handler.protocol.connection_state import ConnectionState
 
 TIME = datetime(2026, 11, 24, 9, 30, 0, 5999, tzinfo=UTC)
 
@@ -42,6 +44,12 @@ def test_json_numbers_keep_every_digit() -> None:
     assert b'"data":3.14159265358979323846e99}' in encode_envelope(message(DataType.JSON, b"3.14159265358979323846e99"))
 
 
+def test_the_envelope_names_the_sender_s_key_when_there_is_one() -> None:
+    plain = message(DataType.TEXT, b"hello")
+    assert "key" not in json.loads(encode_envelope(plain))
+    assert json.loads(encode_envelope(replace(plain, key="k-1")))["key"] == "k-1"
+
+
 def test_a_page_is_its_envelopes_and_the_next_cursor() -> None:
     page = json.loads(encode_page(Page([message(DataType.TEXT, b"a"), message(DataType.TEXT, b"b")], "cursor")))
     assert [entry["data"] for entry in page["messages"]] == ["a", "b"]
@@ -52,11 +60,13 @@ def test_an_empty_page_is_valid_json() -> None:
     assert json.loads(encode_page(Page((), None))) == {"messages": [], "next": None}
 
 
-def test_presence_tells_who_came_where() -> None:
-    assert json.loads(encode_presence("connected", None, "lobby", TIME)) == {
+def test_presence_tells_which_connection_came_where() -> None:
+    context = ConnectionContext("chat", "conn-42", None, "connected", "1", TIME, None, ConnectionState(), Headers({}))
+    assert json.loads(encode_presence(context, "lobby", TIME)) == {
         "type": "presence",
         "event": "connected",
         "userId": None,
+        "connectionId": "conn-42",
         "room": "lobby",
         "time": "2026-11-24T09:30:00.005Z",
     }

@@ -1,0 +1,82 @@
+"""What a client sent, read as a message.
+
+A ``message`` event is the message itself: any client can send one. A ``send`` event is JSON around it::
+
+    {"key": "3f0c…", "dataType": "text|json|binary", "data": "…"}
+
+``key`` is an idempotency key that the client chose: however often it sends the message, over whatever connection, it is
+stored once. ``data`` is always a string: the text, the text of the JSON, or base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webpubsub_handler import DataType, UserEventRequest
+from webpubsub_handler.protocol import strict_json
+
+__all__ = ["Incoming", "InvalidMessageError", "idempotency_key", "read_incoming"]
+
+_SEND: Final = "send"
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CONTENT_TYPES: Final = {
+    DataType.TEXT: "text/plain",
+    DataType.JSON: "application/json",
+    DataType.BINARY: "application/octet-stream",
+}
+
+
+class InvalidMessageError(ValueError):
+    """Raised when a ``send`` event is not what it has to be; the text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The content of a message; ``content_type`` is a MIME type without parameters, in lower case."""
+
+    data_type: DataType
+    content_type: str
+    body: bytes
+    key: str | None
+
+
+def read_incoming(request: UserEventRequest) -> Incoming:
+    """Read what a client sent.
+
+    Raises:
+        InvalidMessageError: It is no message.
+    """
+    if request.context.event_name.lower() != _SEND:
+        content_type = request.content_type.partition(";")[0].strip().lower()
+        return Incoming(request.data_type, content_type, request.body, None)
+    key = idempotency_key(request)
+    if key is None:
+        raise InvalidMessageError("A send event is JSON with a key of 1 to 64 letters, digits, _ or -.")
+    kind, data = request.data.get("dataType"), request.data.get("data")
+    if kind not in tuple(_CONTENT_TYPES) or not isinstance(data, str):
+        raise InvalidMessageError("dataType is text, json or binary, and data a string: text, JSON or base64.")
+    data_type = DataType(kind)
+    return Incoming(data_type, _CONTENT_TYPES[data_type], _body(data_type, data), key)
+
+
+def idempotency_key(request: UserEventRequest) -> str | None:
+    """Give the key of a ``send`` event, None without one."""
+    fields: Any = request.data
+    key = fields.get("key") if isinstance(fields, dict) else None
+    return key if isinstance(key, str) and _KEY.fullmatch(key) else None
+
+
+def _body(data_type: DataType, data: str) -> bytes:
+    try:
+        if data_type is DataType.BINARY:
+            return base64.b64decode(data, validate=True)
+        body = data.encode()
+        if data_type is DataType.JSON and body:
+            strict_json.parse(body)
+    except (ValueError, binascii.Error):
+        raise InvalidMessageError(f"The data is not what its dataType {data_type} says.") from None
+    return body

@@ -1,0 +1,104 @@
+"""Who is in a room, as the service lists it, and what the room is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chat.presence import Presence
+
+
+async def users(system: Any, room: str) -> list[str]:
+    status, body = await system.get("presence", room=room)
+    assert status == 200, body
+    return sorted(connection["userId"] for connection in body["connections"])
+
+
+@pytest.mark.parametrize("room", ["n1", "n1 a/b", "n1 世界", "n1 'quoted' %2F"])
+async def test_everybody_in_a_room_is_listed_and_nobody_else(system: Any, room: str) -> None:
+    await system.connect(room, "ana")
+    await system.connect(room, "ben")
+    await system.connect("n1 other", "cleo")
+    assert await users(system, room) == ["ana", "ben"]
+
+
+async def test_an_empty_room_has_nobody(system: Any) -> None:
+    assert await users(system, "n3") == []
+
+
+async def test_presence_of_no_room_is_400(system: Any) -> None:
+    status, body = await system.get("presence")
+    assert (status, body["code"]) == (400, "invalid_room")
+
+
+async def test_presence_is_503_while_the_service_is_down(system: Any) -> None:
+    await system.emulator.stop()
+    status, body = await system.get("presence", room="n4")
+    assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again."})
+
+
+async def test_who_comes_and_goes_is_told_with_the_connection(system: Any) -> None:
+    ana = await system.connect("n5", "ana")
+    ben = await system.connect("n5", "ben")
+    came = await ana.until(lambda frame: presence_of(frame, "ben"))
+    await ben.close()
+    left = await ana.until(lambda frame: presence_of(frame, "ben"))
+    assert [frame["data"]["event"] for frame in (came, left)] == ["connected", "disconnected"]
+    assert came["data"]["connectionId"] == left["data"]["connectionId"]
+    assert came["data"]["time"] <= left["data"]["time"]
+
+
+def presence_of(frame: Any, user: str) -> bool:
+    data = frame.get("data")
+    return isinstance(data, dict) and data.get("type") == "presence" and data["userId"] == user
+
+
+@pytest.mark.parametrize("name", ["joined", "left"])
+async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: Any, name: str) -> None:
+    ana = await system.connect(f"n6-{name}", "ana")
+    status, _ = await system.post_event(
+        f'{{"group":"n6-{name}"}}'.encode(),
+        room=None,
+        ce_type=f"azure.webpubsub.gp.{name}",
+        ce_eventName=name,
+        ce_userId="ben",
+        Content_Type="application/json",
+    )
+    assert status == 204
+    told = await ana.until(lambda frame: presence_of(frame, "ben"))
+    assert (told["data"]["event"], told["data"]["connectionId"]) == (name, "conn-42")
+
+
+async def test_typing_is_told_and_not_stored(system: Any) -> None:
+    ana, ben = await system.connect("n7", "ana"), await system.connect("n7", "ben")
+    await ana.event("typing", {})
+    told = await ben.until(lambda frame: isinstance(frame.get("data"), dict) and frame["data"]["type"] == "typing")
+    assert told["data"] == {"type": "typing", "userId": "ana", "room": "n7"}
+    assert await system.history("n7") == []
+
+
+async def test_typing_while_the_service_refuses_is_no_failure(system: Any) -> None:
+    await system.emulator.stop()
+    event = {"ce_type": "azure.webpubsub.user.typing", "ce_eventName": "typing", "Content_Type": "application/json"}
+    assert await system.post_event(b"{}", room="n8", **event) == (204, b"")
+
+
+class CountingService:
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def connections(self, _: str) -> list[Any]:
+        self.asked += 1
+        return []
+
+
+async def test_the_service_is_asked_once_by_callers_who_come_together() -> None:
+    service = CountingService()
+    presence = Presence(service)  # type: ignore[arg-type]
+    first = await presence.of("a")
+    assert await presence.of("a") is first
+    await presence.of("b")
+    assert service.asked == 2
