@@ -62,7 +62,7 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
 
         @app.route("demo/{*file}", methods=["GET"])
         async def demo(req: func.HttpRequest) -> func.HttpResponse:
-            return to_func_response(files.get(req.route_params.get("file", "")))
+            return to_func_response(files.get(req.url, req.route_params.get("file", "")))
 
     return app
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from chat.settings import WebPubSubEndpoint
 from webpubsub_handler import HttpResponse
@@ -27,19 +28,28 @@ class DemoFiles:
 
     def __init__(self, folder: Path, endpoints: Sequence[WebPubSubEndpoint]) -> None:
         self._files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in _TYPES}
-        sockets = " ".join("ws" + endpoint.url.removeprefix("http") for endpoint in endpoints)
         self._headers = {
             "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            f"connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            f"connect-src 'self' {' '.join(_connectable(endpoints))}; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-cache",
         }
 
-    def get(self, name: str) -> HttpResponse:
-        """Answer with a file, or 404."""
-        body = self._files.get(name or "index.html")
+    def get(self, url: str, name: str) -> HttpResponse:
+        """Answer a request for ``url`` with the file of this name, or 404."""
+        if not name and not urlsplit(url).path.endswith("/"):
+            # The page's links are relative to its folder.
+            return HttpResponse(308, {"Location": f"{urlsplit(url).path.rpartition('/')[2]}/"})
+        name = name or "index.html"
+        body = self._files.get(name)
         if body is None:
             return HttpResponse.text(404, "There is no such file.")
-        suffix = Path(name or "index.html").suffix
-        return HttpResponse(200, {"Content-Type": _TYPES[suffix], **self._headers}, body)
+        return HttpResponse(200, {"Content-Type": _TYPES[Path(name).suffix], **self._headers}, body)
+
+
+def _connectable(endpoints: Sequence[WebPubSubEndpoint]) -> list[str]:
+    sockets = ["ws" + endpoint.url.removeprefix("http") for endpoint in endpoints]
+    # The local Web PubSub, and only that, is plain HTTP; it also takes faults.
+    return sockets + [endpoint.url for endpoint in endpoints if endpoint.url.startswith("http://")]

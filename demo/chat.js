@@ -1,114 +1,240 @@
-// A chat in one file: negotiate, connect, read the history, merge it with what arrives meanwhile.
+// @ts-check
+/** The page: what is on it, and what a person does with it. */
+import { ChatClient } from "./client.js";
+import { shrink } from "./images.js";
+import { inject, localOrigin } from "./local.js";
+import { nameOfTab } from "./names.js";
+import { Scroll } from "./scroll.js";
+import { Timeline, avatar, element } from "./timeline.js";
+
+const TYPING_MS = 4_000;
 const query = new URLSearchParams(location.search);
 const room = query.get("room") || "lobby";
-const user = query.get("user") || (sessionStorage.user ??= `guest-${Math.random().toString(36).slice(2, 6)}`);
-const $ = (id) => document.getElementById(id);
-const shown = new Map(); // message id -> element, so that nothing is shown twice
-const waiting = new Map(); // ack id -> element of a message on its way
-let socket;
-let ackId = 0;
-let newest = null;
+const userId = query.get("user") || (await nameOfTab());
 
-$("room").textContent = room;
-$("user").textContent = user;
-document.title = `${room} – chat`;
-
-async function getJson(route, parameters) {
-  const given = Object.fromEntries(Object.entries(parameters).filter(([, value]) => value));
-  const response = await fetch(`../${route}?${new URLSearchParams(given)}`);
-  const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.message || `${route} answered ${response.status}`);
-  return body;
+/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
+function get(id, kind) {
+  const found = document.getElementById(id);
+  if (found instanceof kind) return found;
+  throw new Error(`There is no ${kind.name} #${id}`);
 }
 
-function line(className, ...parts) {
-  const item = document.createElement("li");
-  item.className = className;
-  item.append(...parts);
-  return item;
+const status = get("status", HTMLElement);
+const trouble = get("trouble", HTMLElement);
+const reason = get("reason", HTMLElement);
+const text = get("text", HTMLTextAreaElement);
+const asJson = get("json", HTMLButtonElement);
+const latest = get("latest", HTMLButtonElement);
+const messages = get("messages", HTMLElement);
+const announcer = get("announcer", HTMLElement);
+const localNote = get("local-note", HTMLElement);
+const switcher = get("switcher", HTMLDialogElement);
+const file = get("file", HTMLInputElement);
+
+const STATES = { connecting: "Connecting", connected: "Connected", waiting: "Offline", refused: "Not connected", stopped: "Stopped" };
+let countdown = 0;
+let isReadingOlder = false;
+/** @type {{ note: HTMLElement, since: number, missed: number } | null} */ let outage = null;
+/** @type {Map<string, number>} */ const writers = new Map();
+
+const chat = new ChatClient("../", { room, userId }, {
+  status: showStatus,
+  outgoing: (outgoing) => timeline.update(outgoing),
+  repeat: (message) => timeline.markRepeat(message.id),
+  people: showPeople,
+  typing: showTyping,
+  message(message, source) {
+    scroll.beforeChange();
+    timeline.add(message, source);
+    if (source === "history") return;
+    if (outage && source === "missed") outage.missed += 1;
+    if (!scroll.isFollowing) latest.hidden = false;
+    if (message.from !== chat.userId) announce(message);
+  },
+});
+const timeline = new Timeline(messages, { self: () => chat.userId, retry: (key) => chat.retry(key) });
+const scroll = new Scroll(messages, readOlder);
+
+/** @param {import("./client.js").Status} now */
+function showStatus({ state, reason: why, retryAt }) {
+  status.dataset.state = state;
+  status.textContent = STATES[state];
+  clearInterval(countdown);
+  if (state === "connected") return connected();
+  if (state === "connecting") return;
+  if (!outage && chat.service) {
+    scroll.beforeChange();
+    outage = { note: timeline.note("The line dropped."), since: Date.now(), missed: 0 };
+  }
+  trouble.hidden = false;
+  reason.textContent = why ?? "";
+  const tell = () => {
+    const seconds = Math.ceil(((retryAt ?? 0) - Date.now()) / 1000);
+    get("countdown", HTMLElement).textContent = !retryAt ? "" : seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again.";
+  };
+  tell();
+  countdown = setInterval(tell, 1000);
 }
 
-function messageLine(message) {
-  const time = document.createElement("time");
-  time.dateTime = message.time;
-  time.textContent = new Date(message.time).toLocaleTimeString();
-  const name = document.createElement("strong");
-  name.textContent = message.from ?? "somebody";
-  const data = message.dataType === "text" ? message.data : JSON.stringify(message.data);
-  const item = line("message", time, name, `: ${data}`);
-  item.dataset.id = message.id;
-  return item;
+function connected() {
+  trouble.hidden = true;
+  get("me", HTMLElement).textContent = chat.userId ? `as ${chat.userId}` : "";
+  if (outage) {
+    const seconds = Math.max(1, Math.round((Date.now() - outage.since) / 1000));
+    const missed = outage.missed === 1 ? "1 missed message" : `${outage.missed || "no"} missed messages`;
+    outage.note.textContent = announcer.textContent = `The line was down for ${seconds} s; ${missed} read from the history.`;
+    outage = null;
+  }
+  const origin = localOrigin(chat.service);
+  get("local", HTMLElement).hidden = origin === null;
+  if (origin) get("traffic", HTMLAnchorElement).href = `${origin}/`;
 }
 
-function show(message) {
-  if (shown.has(message.id)) return;
-  const item = messageLine(message);
-  shown.set(message.id, item);
-  // Ids sort oldest first; a message that was delivered again can belong further up.
-  const later = [...$("messages").children].find((other) => other.dataset.id > message.id);
-  $("messages").insertBefore(item, later ?? null);
-  if (!newest || message.id > newest) newest = message.id;
-  item.scrollIntoView({ block: "nearest" });
+/** @param {import("./presence.js").Person[]} people */
+function showPeople(people) {
+  get("people", HTMLElement).replaceChildren(
+    ...people.map((person) => {
+      const name = element("span", "name", person.userId ?? "Somebody");
+      const line = element("li", "", avatar(person.userId), name);
+      if (person.userId === chat.userId) line.append(element("span", "hint", "you"));
+      if (person.connections > 1) line.append(element("span", "hint", `${person.connections} tabs`));
+      return line;
+    }),
+  );
 }
 
-function onFrame(frame) {
-  if (frame.type === "ack") {
-    const item = waiting.get(frame.ackId);
-    waiting.delete(frame.ackId);
-    if (frame.success) item?.remove();
-    else if (item) fail(item, frame.error?.message);
-  } else if (frame.type === "message") {
-    const data = frame.data;
-    if (data?.type === "message") show(data);
-    else if (data?.type === "presence") $("messages").append(line("presence", `${data.userId ?? "somebody"} ${data.event}`));
-    else if (data?.type === "error") $("messages").append(line("failed", data.message));
+/** @param {string | null} writer */
+function showTyping(writer) {
+  const name = writer ?? "Somebody";
+  writers.set(name, Date.now() + TYPING_MS);
+  tellTyping();
+  setTimeout(tellTyping, TYPING_MS + 100);
+}
+
+function tellTyping() {
+  for (const [name, until] of writers) if (until < Date.now()) writers.delete(name);
+  const names = [...writers.keys()];
+  const verb = names.length > 1 ? "are writing" : "is writing";
+  get("typing", HTMLElement).textContent = names.length ? `${names.slice(0, 3).join(", ")} ${verb} …` : "";
+}
+
+/** @param {import("./client.js").Message} message */
+function announce({ from, dataType, data }) {
+  writers.delete(from ?? "Somebody");
+  const what = dataType === "text" ? data : dataType === "json" ? "JSON" : "an image";
+  announcer.textContent = `${from ?? "Somebody"}: ${String(what).slice(0, 200)}`;
+  tellTyping();
+}
+
+/** @param {import("./client.js").DataType} dataType @param {string} data */
+function send(dataType, data) {
+  timeline.addOutgoing(chat.send(dataType, data));
+  scroll.toEnd();
+}
+
+function submit() {
+  const value = text.value;
+  if (!value.trim()) return;
+  const isJson = asJson.ariaPressed === "true";
+  try {
+    if (isJson) JSON.parse(value);
+  } catch {
+    text.setCustomValidity("This is not JSON.");
+    return void text.reportValidity();
+  }
+  send(isJson ? "json" : "text", value);
+  text.value = "";
+  text.focus();
+}
+
+/** @param {Blob | null | undefined} image */
+async function sendImage(image) {
+  if (!image) return;
+  try {
+    send("binary", await shrink(image));
+  } catch (error) {
+    announcer.textContent = /** @type {Error} */ (error).message;
+    scroll.beforeChange();
+    timeline.note(/** @type {Error} */ (error).message);
   }
 }
 
-function fail(item, reason) {
-  item.className = "failed";
-  item.append(` — not sent: ${reason ?? "the connection was lost"}`);
+async function readOlder() {
+  if (isReadingOlder || !chat.hasOlder) return;
+  isReadingOlder = true;
+  messages.ariaBusy = "true";
+  // What fails is tried again with the next scrolling.
+  await chat.readOlder().catch(() => {});
+  messages.ariaBusy = null;
+  isReadingOlder = false;
 }
 
-async function connect() {
-  const { url } = await getJson("negotiate", { room, userId: user });
-  socket = new WebSocket(url, "json.webpubsub.azure.v1");
-  const early = [];
-  let merge = (frame) => early.push(frame);
-  socket.onmessage = (event) => merge(JSON.parse(event.data));
-  socket.onclose = () => {
-    $("status").textContent = "offline, connecting again…";
-    for (const item of waiting.values()) fail(item);
-    waiting.clear();
-    setTimeout(start, 1000 + Math.random() * 2000);
-  };
-  await new Promise((resolve) => (socket.onopen = resolve));
-  // Listen first, then read: between the two nothing can be missed.
-  const page = await getJson("messages", { room, userId: user, after: newest });
-  page.messages.forEach(show);
-  early.forEach(onFrame);
-  merge = onFrame;
-  $("status").textContent = "connected";
+/** @param {object} fault @param {string} done */
+async function breakIt(fault, done) {
+  try {
+    await inject(localOrigin(chat.service) ?? "", fault);
+    localNote.textContent = done;
+  } catch (error) {
+    localNote.textContent = /** @type {Error} */ (error).message;
+  }
 }
 
-function start() {
-  connect().catch((error) => {
-    $("status").textContent = `${error.message} – trying again…`;
-    if (!socket || socket.readyState > WebSocket.OPEN) setTimeout(start, 3000);
-    else socket.close();
-  });
-}
+document.title = `${room} – chat`;
+get("room", HTMLElement).textContent = room;
+get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room })}`;
 
-$("form").onsubmit = (event) => {
+get("composer", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = $("text").value;
-  const item = line("sending", text);
-  $("messages").append(item);
-  item.scrollIntoView({ block: "nearest" });
-  if (socket?.readyState !== WebSocket.OPEN) return fail(item, "you are offline");
-  waiting.set(++ackId, item);
-  socket.send(JSON.stringify({ type: "event", event: "message", ackId, dataType: "text", data: text }));
-  $("form").reset();
-};
+  submit();
+});
+text.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  submit();
+});
+text.addEventListener("input", () => {
+  text.setCustomValidity("");
+  if (text.value) chat.typing();
+});
+text.addEventListener("paste", (event) => sendImage([...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"))));
+asJson.addEventListener("click", () => {
+  const isJson = asJson.ariaPressed !== "true";
+  asJson.ariaPressed = String(isJson);
+  text.placeholder = isJson ? '{"any": "JSON"}' : "Write a message";
+  text.setCustomValidity("");
+  text.focus();
+});
+get("image", HTMLButtonElement).addEventListener("click", () => file.click());
+file.addEventListener("change", () => {
+  sendImage(file.files?.[0]);
+  file.value = "";
+});
+messages.addEventListener("scroll", () => {
+  if (scroll.isFollowing) latest.hidden = true;
+});
+latest.addEventListener("click", () => scroll.toEnd());
+get("again", HTMLButtonElement).addEventListener("click", () => chat.start());
+addEventListener("online", () => status.dataset.state === "waiting" && chat.start());
+addEventListener("beforeunload", (event) => {
+  if (chat.unsent.length) event.preventDefault();
+});
+get("cut", HTMLButtonElement).addEventListener("click", () =>
+  breakIt({ fault: "cut_connections", connectionId: chat.connectionId }, "The line was cut."),
+);
+get("duplicate", HTMLButtonElement).addEventListener("click", () => {
+  const hub = chat.service?.pathname.split("/").at(-1);
+  const fault = { fault: "duplicate_event", hub, connectionId: chat.connectionId, event: "send", count: 1 };
+  return breakIt(fault, "Your next message will be delivered twice.");
+});
+get("switch", HTMLButtonElement).addEventListener("click", () => {
+  get("new-room", HTMLInputElement).value = room;
+  get("new-user", HTMLInputElement).value = chat.userId ?? "";
+  switcher.showModal();
+});
+switcher.addEventListener("close", () => {
+  if (switcher.returnValue !== "go") return;
+  const [newRoom, user] = [get("new-room", HTMLInputElement).value, get("new-user", HTMLInputElement).value];
+  location.search = String(new URLSearchParams({ room: newRoom.trim(), user: user.trim() }));
+});
 
-start();
+chat.start();

@@ -1,0 +1,41 @@
+// @ts-check
+/**
+ * Who is in a room: the service's own list, and what was told since. The list corrects what events left wrong, such as a
+ * ghost whose end was never told; an event newer than the list corrects the list.
+ */
+
+/** @typedef {{ userId: string | null, connections: number }} Person a user with two tabs is one person */
+/** @typedef {{ connectionId: string, userId: string | null }} Connection */
+/** @typedef {Connection & { event: "connected" | "disconnected" | "joined" | "left", time: string }} PresenceEvent */
+
+export class Presence {
+  /** @type {Map<string, string | null>} connection id -> user id */ #connections = new Map();
+  /** @type {PresenceEvent[]} */ #events = [];
+
+  /** @param {{ time: string, connections: Connection[] }} list @param {Connection} self surely here, whatever the list says */
+  correct({ time, connections }, self) {
+    this.#connections = new Map([...connections, self].map((one) => [one.connectionId, one.userId]));
+    this.#events = this.#events.filter((event) => event.time >= time);
+    for (const event of this.#events) this.#apply(event);
+  }
+
+  /** @param {PresenceEvent} event */
+  heed(event) {
+    this.#events.push(event);
+    this.#apply(event);
+  }
+
+  /** @returns {Person[]} sorted by name */
+  get people() {
+    /** @type {Map<string | null, number>} */ const counts = new Map();
+    for (const userId of this.#connections.values()) counts.set(userId, (counts.get(userId) ?? 0) + 1);
+    const people = Array.from(counts, ([userId, connections]) => ({ userId, connections }));
+    return people.sort((one, other) => (one.userId ?? "").localeCompare(other.userId ?? ""));
+  }
+
+  /** @param {PresenceEvent} event */
+  #apply({ event, connectionId, userId }) {
+    if (event === "connected" || event === "joined") this.#connections.set(connectionId, userId);
+    else this.#connections.delete(connectionId);
+  }
+}
