@@ -85,6 +85,7 @@ function connected() {
     outage.note.textContent = announcer.textContent = `The line was down for ${seconds} s; ${missed} read from the history.`;
     outage = null;
   }
+  localNote.textContent = ""; // a fault was for the connection before
   const origin = localOrigin(chat.service);
   get("local", HTMLElement).hidden = origin === null;
   if (origin) get("traffic", HTMLAnchorElement).href = `${origin}/`;
@@ -200,7 +201,7 @@ text.addEventListener("paste", (event) => sendImage([...(event.clipboardData?.fi
 asJson.addEventListener("click", () => {
   const isJson = asJson.ariaPressed !== "true";
   asJson.ariaPressed = String(isJson);
-  text.placeholder = isJson ? '{"any": "JSON"}' : "Write a message";
+  text.placeholder = isJson ? '{"any": "JSON"}' : "Message";
   text.setCustomValidity("");
   text.focus();
 });
@@ -215,6 +216,9 @@ messages.addEventListener("scroll", () => {
 latest.addEventListener("click", () => scroll.toEnd());
 get("again", HTMLButtonElement).addEventListener("click", () => chat.start());
 addEventListener("online", () => status.dataset.state === "waiting" && chat.start());
+// A page that the browser keeps for the way back must not look present meanwhile.
+addEventListener("pagehide", () => chat.stop());
+addEventListener("pageshow", (event) => event.persisted && chat.start());
 addEventListener("beforeunload", (event) => {
   if (chat.unsent.length) event.preventDefault();
 });
@@ -227,10 +231,12 @@ get("duplicate", HTMLButtonElement).addEventListener("click", () => {
   return breakIt(fault, "Your next message will be delivered twice.");
 });
 get("switch", HTMLButtonElement).addEventListener("click", () => {
+  switcher.returnValue = "";
   get("new-room", HTMLInputElement).value = room;
   get("new-user", HTMLInputElement).value = chat.userId ?? "";
   switcher.showModal();
 });
+get("cancel", HTMLButtonElement).addEventListener("click", () => switcher.close());
 switcher.addEventListener("close", () => {
   if (switcher.returnValue !== "go") return;
   const [newRoom, user] = [get("new-room", HTMLInputElement).value, get("new-user", HTMLInputElement).value];

@@ -86,6 +86,7 @@ export class ChatClient {
   /** @type {string | null | undefined} newest id of the last reading; undefined before the first */ #cursor;
   /** @type {string | null} */ #older = null;
   #presence = new Presence();
+  /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
 
   /** @type {string | null} of the current connection */ connectionId = null;
   /** @type {URL | null} of the service, without the token */ service = null;
@@ -224,6 +225,7 @@ export class ChatClient {
   #disconnect() {
     clearTimeout(this.#retry);
     this.#run.abort();
+    if (this.connectionId) this.#gone.add(this.connectionId);
     this.#socket = this.connectionId = null;
     this.#isReady = false;
     this.#unacknowledged.clear();
@@ -314,9 +316,11 @@ export class ChatClient {
   }
 
   async #readPresence() {
-    const list = await this.#get("presence", {});
+    const { time, connections } = await this.#get("presence", {});
     if (!this.connectionId) return;
-    this.#presence.correct(list, { connectionId: this.connectionId, userId: this.userId });
+    // The service hears of a lost line later than its client.
+    const alive = connections.filter((/** @type {any} */ one) => !this.#gone.has(one.connectionId));
+    this.#presence.correct({ time, connections: alive }, { connectionId: this.connectionId, userId: this.userId });
     this.listener.people?.(this.#presence.people);
   }
 

@@ -40,8 +40,9 @@ export class Scroll {
     });
   }
 
+  /** The topmost line that does not change itself when others come before it, as the first one of a day does. */
   #firstSeen() {
     const { top } = this.list.getBoundingClientRect();
-    return [...this.list.children].find((line) => line.getBoundingClientRect().bottom > top);
+    return [...this.list.children].find((line, index) => index > 0 && line.getBoundingClientRect().top >= top);
   }
 }

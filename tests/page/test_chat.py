@@ -1,0 +1,207 @@
+"""Two people and a room, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+import chat.api
+import chat.events
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+async def test_two_people_chat_in_one_room_and_not_across_rooms(join: Any) -> None:
+    ana, ben, cleo = await join("c1", "ana"), await join("c1", "ben"), await join("c1-other", "cleo")
+    await ana.say("hello ben")
+    await ben.see("hello ben")
+    await ben.say("hello ana")
+    await ana.see("hello ana")
+    await cleo.say("anybody?")
+    assert await cleo.texts() == ["anybody?"]
+    assert await ana.texts() == await ben.texts() == ["hello ben", "hello ana"]
+
+
+async def test_two_tabs_have_two_names_and_keep_them_over_a_reload(join: Any) -> None:
+    one, other = await join("c2"), await join("c2")
+    names = [await tab.page.locator("#me").inner_text() for tab in (one, other)]
+    assert len(set(names)) == 2
+    assert all(name.startswith("as ") for name in names)
+    await one.page.reload()
+    await one.until_connected()
+    assert await one.page.locator("#me").inner_text() == names[0]
+
+
+async def test_a_duplicated_tab_gets_a_name_of_its_own(join: Any) -> None:
+    one = await join("c3")
+    async with one.page.expect_popup() as popup:
+        await one.page.evaluate("open(location.href)")  # takes a copy of the session along
+    other = await popup.value
+    await expect(other.locator("#status")).to_have_text("Connected")
+    assert await other.locator("#me").inner_text() != await one.page.locator("#me").inner_text()
+
+
+async def test_a_reload_shows_the_history(join: Any) -> None:
+    ana = await join("c4", "ana")
+    for number in range(5):
+        await ana.say(f"number {number}")
+    await ana.page.reload()
+    await ana.see("number 4")
+    assert await ana.texts() == [f"number {number}" for number in range(5)]
+
+
+async def test_what_another_client_sends_is_text_never_html(join: Any) -> None:
+    room, name = "c5", "<b>ben</b>"
+    ana, ben = await join(room, "ana"), await join(room, name)
+    attack = "<script>window.broken = 1</script><img src=x onerror='window.broken = 1'>"
+    await ben.say(attack)
+    await ana.see(attack)
+    await ben.page.click("#json")
+    await ben.write(json.dumps({"<u>": attack}))
+    await expect(ana.page.locator("pre.json")).to_contain_text(attack)
+    await expect(ana.page.locator(".message strong").first).to_have_text(name)
+    await expect(ana.page.locator("#people .name")).to_have_text([name, "ana"])
+    assert await ana.page.evaluate("window.broken") is None
+    assert await ana.page.locator("#messages :is(script, b, u, img)").count() == 0
+
+
+async def test_json_is_shown_as_json_and_what_is_none_is_not_sent(join: Any) -> None:
+    ana, ben = await join("c6", "ana"), await join("c6", "ben")
+    await ana.page.click("#json")
+    await ana.write("{not json")
+    assert await ana.page.evaluate("document.getElementById('text').validationMessage") == "This is not JSON."
+    await ana.write('{"order":4711,"items":["tea"]}')
+    shown = ben.page.locator("pre.json")
+    await expect(shown).to_have_count(1)
+    assert json.loads(await shown.inner_text()) == {"order": 4711, "items": ["tea"]}
+
+
+async def test_a_small_image_is_sent_as_binary_and_shown(join: Any, system: Any) -> None:
+    ana, ben = await join("c7", "ana"), await join("c7", "ben")
+    file = {"name": "dot.png", "mimeType": "image/png", "buffer": PNG}
+    await ana.page.set_input_files("#file", [file])
+    image = ben.page.locator(".bubble img")
+    await expect(image).to_have_attribute("alt", "Image from ana")
+    await expect(image).to_have_js_property("naturalWidth", 1)
+    assert [message["dataType"] for message in await system.history("c7")] == ["binary"]
+
+
+async def test_a_large_image_is_made_small_enough(join: Any, system: Any) -> None:
+    ana = await join("c8", "ana")
+    noise = """() => new Promise((resolve) => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 1600, height: 1200 });
+      const context = canvas.getContext("2d");
+      const pixels = context.createImageData(1600, 1200);
+      for (let i = 0; i < pixels.data.length; i += 65536) crypto.getRandomValues(pixels.data.subarray(i, i + 65536));
+      context.putImageData(pixels, 0, 0);
+      canvas.toBlob((blob) => {
+        const files = new DataTransfer();
+        files.items.add(new File([blob], "noise.png", { type: "image/png" }));
+        const paste = new ClipboardEvent("paste", { clipboardData: files, bubbles: true });
+        document.getElementById("text").dispatchEvent(paste);
+        resolve(blob.size);
+      });
+    })"""
+    assert await ana.page.evaluate(noise) > 1024 * 1024
+    await expect(ana.page.locator(".own .badge.stored")).to_be_attached()
+    (stored,) = await system.history("c8")
+    assert len(base64.b64decode(stored["data"])) <= 48 * 1024
+
+
+async def test_who_is_writing_is_told_and_forgotten(join: Any) -> None:
+    ana, ben = await join("c9", "ana"), await join("c9", "ben")
+    await ben.page.locator("#text").press_sequentially("so")
+    await expect(ana.page.locator("#typing")).to_have_text("ben is writing …")
+    await ben.say("done")
+    await ana.see("done")
+    await expect(ana.page.locator("#typing")).to_have_text("")
+
+
+async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: Any) -> None:
+    ana, ben, other = await join("c10", "ana"), await join("c10", "ben"), await join("c10", "ben")
+    people = ana.page.locator("#people li")
+    await expect(people).to_have_text(["Aanayou", "Bben2 tabs"])
+    await other.page.goto("about:blank")
+    await expect(people).to_have_text(["Aanayou", "Bben"])
+    await ben.page.goto("about:blank")
+    await expect(people).to_have_text(["Aanayou"])
+
+
+async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system: Any) -> None:
+    ana = await join("c11", "ana")
+    told = {"type": "presence", "event": "connected", "userId": "ghost", "connectionId": "gone", "room": "c11"}
+    await announce(system, "c11", {**told, "time": "2026-11-24T09:30:00.000Z"})
+    await expect(ana.page.locator("#people .name")).to_have_text(["ana", "ghost"])
+    await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
+
+
+async def announce(system: Any, room: str, envelope: Any) -> None:
+    from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
+
+    async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
+        await service.send_to_group(room, envelope, content_type="application/json")
+
+
+async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: Any, system: Any) -> None:
+    ana = await join("c12", "ana")
+    await ana.write("x" * 70_000)
+    await expect(ana.page.locator(".badge.failed")).to_contain_text("A message has at most 65536 bytes.")
+    await ana.write("y" * 1_100_000)
+    await expect(ana.page.locator(".badge.failed").nth(1)).to_contain_text("larger than the service takes")
+    await ana.say("small")
+    assert [message["data"] for message in await system.history("c12")] == ["small"]
+
+
+async def test_a_message_that_may_not_pass_says_so(join: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat.events, "may_send", lambda message: b"spam" not in message.body)
+    ana = await join("c13", "ana")
+    await ana.write("spam")
+    await expect(ana.page.locator(".badge.failed")).to_contain_text("This message may not be sent here.")
+
+
+async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
+    system: Any, open_tab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.api, "may_join", lambda user_id, room: user_id != "mallory")
+    tab = await open_tab(system.url, "c14", "mallory", may_log=("403",))
+    await tab.until_state("Not connected")
+    await expect(tab.page.locator("#reason")).to_have_text("You may not join this room.")
+    await expect(tab.page.locator("#countdown")).to_have_text("")
+
+
+async def test_keys_alone_are_enough(join: Any) -> None:
+    ana = await join("c15", "ana")
+    order = ["switch", "messages", "text", "json", "image", "send", "other", "cut", "duplicate", "traffic"]
+    seen = []
+    for _ in order:
+        await ana.page.keyboard.press("Tab")
+        seen.append(await ana.page.evaluate("document.activeElement.id"))
+    assert seen == order
+    await ana.page.locator("#text").focus()
+    await ana.page.keyboard.type("one")
+    await ana.page.keyboard.press("Shift+Enter")
+    await ana.page.keyboard.type("two")
+    await ana.page.keyboard.press("Enter")
+    await ana.see("one\ntwo")
+    await ana.page.locator("#switch").press("Enter")
+    await ana.page.locator("#new-room").fill("c15 new")
+    await ana.page.locator("#new-room").press("Enter")
+    await expect(ana.page.locator("#room")).to_have_text("c15 new")
+    await ana.until_connected()
+    assert await ana.texts() == []
+
+
+async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Any) -> None:
+    ana = await join("c16", "ana")
+    await ana.say("before")
+    ben = await join("c16", "ben")
+    await ben.see("before")
+    await expect(ben.page.locator("#announcer")).to_have_text("")
+    await ana.say("now")
+    await expect(ben.page.locator("#announcer")).to_have_text("ana: now")

@@ -1,0 +1,124 @@
+"""What happens when something breaks: nothing is lost, nothing is shown twice, and the page says what is going on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from playwright.async_api import expect
+
+REFUSED = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
+
+
+async def inject(emulator: Any, **fault: Any) -> None:
+    async with aiohttp.ClientSession() as http, http.post(f"{emulator.url}/emulator/faults", json=fault) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def test_what_was_written_while_the_line_was_down_is_there_once_and_in_order(join: Any) -> None:
+    ana, ben = await join("g1", "ana"), await join("g1", "ben")
+    await ana.say("before")
+    await ben.see("before")
+    await ben.page.click("#cut")
+    for number in range(5):
+        await ana.say(f"number {number}")
+    await ben.until_connected()
+    await ben.see("number 4")
+    await ana.say("after")
+    await ben.see("after")
+    assert await ben.texts() == ["before", *(f"number {number}" for number in range(5)), "after"]
+    await expect(ben.page.locator(".note")).to_contain_text("The line was down for")
+
+
+async def test_what_one_writes_while_the_own_line_is_down_is_sent_once_and_in_order(join: Any, system: Any) -> None:
+    ana, ben = await join("g2", "ana"), await join("g2", "ben")
+    await ben.page.evaluate("document.getElementById('cut').click()")
+    await ben.until_state("Offline")
+    for number in range(5):
+        await ben.write(f"number {number}")
+    await ben.until_connected()
+    expected = [f"number {number}" for number in range(5)]
+    await ana.see("number 4")
+    assert await ana.texts() == await ben.texts() == expected
+    await expect(ben.page.locator(".badge.sending")).to_have_count(0)
+    assert sorted(message["data"] for message in await system.history("g2")) == expected
+
+
+async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_stored_once(join: Any, system: Any) -> None:
+    ana, ben = await join("g3", "ana"), await join("g3", "ben")
+    await inject(system.emulator, fault="delay", of="answer", event="send", seconds=30, count=1)
+    await ben.write("stored, but nobody said so")
+    await ana.see("stored, but nobody said so")
+    await ben.page.click("#cut")
+    await ben.until_connected()
+    await ben.say("next")
+    await ana.see("next")
+    assert await ana.texts() == await ben.texts() == ["stored, but nobody said so", "next"]
+    assert len(await system.history("g3")) == 2
+
+
+async def test_an_event_that_is_delivered_twice_is_stored_and_shown_once(join: Any, system: Any) -> None:
+    ana, ben = await join("g4", "ana"), await join("g4", "ben")
+    await ana.page.click("#duplicate")
+    await expect(ana.page.locator("#local-note")).to_have_text("Your next message will be delivered twice.")
+    await ana.say("twice")
+    for tab in (ana, ben):
+        await expect(tab.page.locator(".badge.repeat")).to_have_text("Delivered twice, shown once")
+        assert await tab.texts() == ["twice"]
+    assert len(await system.history("g4")) == 1
+
+
+async def test_killing_the_app_while_sending_loses_nothing_silently(mortal_app: Any, open_tab: Any) -> None:
+    ana = await open_tab(mortal_app.url, "g5", "ana", may_log=REFUSED)
+    await ana.until_connected()
+    await ana.say("before")
+    texts = [f"number {number}" for number in range(5)]
+    killing = asyncio.create_task(mortal_app.kill())
+    for text in texts:
+        await ana.write(text)
+    await killing
+    await expect(ana.page.locator(".badge.sending")).to_have_count(0)
+    await mortal_app.start()
+    stored = await mortal_app.history("g5")
+    failed = await ana.page.locator(".message:has(.badge.failed) .bubble").all_inner_texts()
+    assert len(stored) == len(set(stored))
+    assert set(texts) <= set(stored) | set(failed)
+    # Each is retried under its key: a failed one that was stored after all is not stored twice.
+    while await (buttons := ana.page.locator(".badge.failed button")).count():
+        await buttons.first.click()
+        await expect(ana.page.locator(".badge.sending")).to_have_count(0)
+    assert sorted(await mortal_app.history("g5")) == sorted(["before", *texts])
+    await ana.page.reload()
+    await ana.until_connected()
+    assert sorted(await ana.texts()) == sorted(["before", *texts])
+
+
+async def test_an_app_that_is_down_is_named_and_waited_for(mortal_app: Any, open_tab: Any) -> None:
+    ana = await open_tab(mortal_app.url, "g6", "ana", may_log=REFUSED)
+    await ana.until_connected()
+    await mortal_app.kill()
+    await ana.page.click("#cut")
+    await expect(ana.page.locator("#reason")).to_have_text("The app does not answer. Is it running?")
+    await expect(ana.page.locator("#countdown")).to_contain_text("Trying again")
+    await mortal_app.start()
+    await ana.page.click("#again")
+    await ana.until_connected()
+    await expect(ana.page.locator("#trouble")).to_be_hidden()
+
+
+async def test_a_service_that_is_down_is_named(start_system: Any, open_tab: Any) -> None:
+    system = await start_system()
+    await system.emulator.stop()
+    ana = await open_tab(system.url, "g7", "ana", may_log=REFUSED)
+    await expect(ana.page.locator("#reason")).to_contain_text("Web PubSub did not let this page in.")
+    await system.emulator.start()
+    await ana.until_connected()
+
+
+async def test_a_line_on_which_nothing_arrives_any_more_is_given_up(system: Any, open_tab: Any) -> None:
+    tab = await open_tab(system.url, "g8", "ana")
+    await tab.until_connected()
+    # The clock of the page goes on by a minute in which no frame came, not even a pong.
+    await tab.page.evaluate("const now = Date.now; Date.now = () => now() + 60_000")
+    await expect(tab.page.locator("#reason")).to_have_text("The line went silent.")

@@ -1,0 +1,167 @@
+"""What the page looks like: to people, to axe-core, and after a thousand messages."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from chat.keys import message_id, partition_key
+from chat.messages import Message
+from chat.settings import StorageAccount
+from chat.table_store import TableStore
+from local.azurite import Azurite
+from local.node_tools import ensure_packages
+from tests.page.conftest import NARROW, WIDE, Tab
+from webpubsub_handler import DataType
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / ".local" / "screenshots"
+
+FINDINGS = """async () => {
+  const { violations } = await axe.run();
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
+}"""
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return (ensure_packages() / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+async def findings(page: Page, axe: str) -> list[str]:
+    """Give what axe-core has against the page as it is now."""
+    await page.evaluate(axe)
+    found: list[str] = await page.evaluate(FINDINGS)
+    return found
+
+
+async def tell_a_story(ana: Tab, ben: Tab) -> None:
+    """Fill the page with all that it can show."""
+    await ana.say("Morning! The new menu is ready.")
+    await ben.see("Morning! The new menu is ready.")
+    await ben.say("Lovely. Which teas are in?")
+    await ana.see("Lovely. Which teas are in?")
+    await ana.page.click("#json")
+    await ana.write('{"teas":["assam","sencha"],"cake":true}')
+    await expect(ana.page.locator(".own:has(pre) .badge.stored")).to_be_attached()
+    await ana.page.click("#json")
+    await ana.page.click("#duplicate")
+    await expect(ana.page.locator("#local-note")).not_to_be_empty()
+    await ana.say("The service delivers this one twice.")
+    await ben.see("The service delivers this one twice.")
+    await expect(ana.page.locator(".badge.repeat")).to_be_visible()
+    await ana.page.evaluate("document.getElementById('cut').click()")
+    await ana.until_state("Offline")
+    await ben.say("Did you lose your line?")
+    await ana.until_connected()
+    await ana.see("Did you lose your line?")
+    await ana.say("Yes, and I missed nothing.")
+    await ben.see("Yes, and I missed nothing.")
+    await ben.page.locator("#text").press_sequentially("Wow")
+    await expect(ana.page.locator("#typing")).not_to_be_empty()
+
+
+async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken(join: Any, axe: str) -> None:
+    ana, ben = await join("lobby", "Ana"), await join("lobby", "Ben")
+    await tell_a_story(ana, ben)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page = ana.page
+    for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
+        await page.set_viewport_size(viewport)
+        for theme in ("light", "dark"):
+            await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            assert await findings(page, axe) == []
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            await page.screenshot(path=SCREENSHOTS / f"page-{size}-{theme}.png")
+
+
+async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(join: Any, axe: str, system: Any) -> None:
+    ana = await join("l2", "Ana", may_log=("ERR_CONNECTION_REFUSED", "WebSocket connection to"))
+    await ana.write("x" * 70_000)
+    await expect(ana.page.locator(".badge.failed")).to_be_attached()
+    await system.emulator.stop()
+    await ana.until_state("Offline")
+    await ana.write("waiting for a line")
+    for theme in ("light", "dark"):
+        await ana.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        assert await findings(ana.page, axe) == []
+    await ana.page.click("#switch")
+    assert await findings(ana.page, axe) == []
+
+
+async def test_a_long_name_and_a_long_word_break_nothing(join: Any) -> None:
+    ana = await join("l3-" + "r" * 90, "n" * 100, viewport=NARROW)
+    await ana.say("w" * 2000)
+    assert await ana.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await ana.page.locator("#send").is_visible()
+
+
+async def fill(azurite: Azurite, room: str, count: int) -> None:
+    store = TableStore("chat", StorageAccount(azurite.connection_string))
+    start = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    partition = partition_key("chat", room)
+    waiting = iter(range(count))
+
+    async def worker() -> None:
+        for number in waiting:
+            time = start + timedelta(seconds=number)
+            text = f"number {number} {'words ' * (number % 40)}"
+            name = "Ana" if number // 3 % 2 else "Ben"
+            key = message_id(partition, time, name, str(number))
+            await store.append(
+                Message(key, time, room, name, name, str(number), "message", DataType.TEXT, "text/plain", text.encode())
+            )
+
+    await asyncio.gather(*(worker() for _ in range(16)))
+    await store.close()
+
+
+SCROLL = """async (steps) => {
+  const list = document.getElementById("messages");
+  const frames = [];
+  let last = performance.now();
+  for (let step = 0; step < steps && (list.scrollTop > 0 || list.ariaBusy || step < 60); step += 1) {
+    list.scrollTop -= 300;
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    frames.push(now - last);
+    last = now;
+  }
+  return frames;
+}"""
+
+
+async def test_a_thousand_messages_scroll_as_smoothly_as_fifty(azurite: Azurite, join: Any) -> None:
+    await fill(azurite, "l4-short", 50)
+    await fill(azurite, "l4", 1000)
+    short = await join("l4-short", "Ana")
+    few = await short.page.evaluate(SCROLL, 60)
+    await short.page.close()
+    tab = await join("l4", "Ana")
+    many = await tab.page.evaluate(SCROLL, 3000)
+    numbers = [int(text.split()[1]) for text in await tab.texts()]
+    assert numbers == list(range(1000))
+    print(f"median frame: {statistics.median(few):.1f} ms of 50, {statistics.median(many):.1f} ms of 1000 messages")
+    assert statistics.median(many) < 3 * statistics.median(few)
+
+
+async def test_older_messages_come_in_above_without_moving_what_is_seen(azurite: Azurite, join: Any) -> None:
+    await fill(azurite, "l5", 120)
+    tab = await join("l5", "Ana")
+    await tab.see("number 70 " + "words " * 30)
+    moved = await tab.page.evaluate("""async () => {
+      const list = document.getElementById("messages");
+      const count = list.childElementCount;
+      list.scrollTop = 200;
+      const seen = [...list.children].find((line) => line.getBoundingClientRect().top > list.getBoundingClientRect().top);
+      const before = seen.getBoundingClientRect().top;
+      while (list.childElementCount === count) await new Promise(requestAnimationFrame);
+      return Math.abs(seen.getBoundingClientRect().top - before);
+    }""")
+    assert moved < 2
