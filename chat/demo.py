@@ -39,9 +39,11 @@ class DemoFiles:
 
     def get(self, url: str, name: str) -> HttpResponse:
         """Answer a request for ``url`` with the file of this name, or 404."""
-        if not name and not urlsplit(url).path.endswith("/"):
+        address = urlsplit(url)
+        if not name and not address.path.endswith("/"):
             # The page's links are relative to its folder.
-            return HttpResponse(308, {"Location": f"{urlsplit(url).path.rpartition('/')[2]}/"})
+            folder = address.path.rpartition("/")[2]
+            return HttpResponse(308, {"Location": f"{folder}/{address.query and f'?{address.query}'}"})
         name = name or "index.html"
         body = self._files.get(name)
         if body is None:

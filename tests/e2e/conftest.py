@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -151,40 +151,47 @@ class System:
 StartSystem = Callable[..., Awaitable[System]]
 
 
+@asynccontextmanager
+async def running_system(
+    storage: Azurite, retry_delays: Sequence[float] = (0.05, 0.1, 0.2), **changes: str
+) -> AsyncIterator[System]:
+    """Run the system on a storage; ``changes`` are settings."""
+    app_port, port = free_port(), free_port()
+    template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
+    settings = Settings.from_env(
+        {
+            "AzureWebJobsStorage": storage.connection_string,
+            "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey={ACCESS_KEY};Version=1.0;",
+            "CLIENT_AUTH": "anonymous",
+        }
+        | changes
+    )
+    emulator = Emulator(
+        EmulatorSettings(
+            port=port,
+            access_key=ACCESS_KEY,
+            event_handlers={"chat": [EventHandler(template)]},
+            retry_delays=retry_delays,
+        )
+    )
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        stack.push_async_callback(service.close)
+        app = function_app.build(settings, store, service)
+        host = await stack.enter_async_context(FunctionsHost(app, port=app_port))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        await stack.enter_async_context(emulator)
+        yield System(host.url, emulator, http)
+
+
 @pytest_asyncio.fixture
 async def start_system(azurite: Azurite) -> AsyncIterator[StartSystem]:
-    """A function that starts the system; its arguments are settings, ``azurite`` takes another storage."""
+    """A function that starts the system; its arguments are settings, ``storage`` takes another one."""
     async with AsyncExitStack() as stack:
 
-        async def start(
-            storage: Azurite = azurite, retry_delays: Sequence[float] = (0.05, 0.1, 0.2), **changes: str
-        ) -> System:
-            app_port, port = free_port(), free_port()
-            template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
-            settings = Settings.from_env(
-                {
-                    "AzureWebJobsStorage": storage.connection_string,
-                    "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey={ACCESS_KEY};Version=1.0;",
-                    "CLIENT_AUTH": "anonymous",
-                }
-                | changes
-            )
-            emulator = Emulator(
-                EmulatorSettings(
-                    port=port,
-                    access_key=ACCESS_KEY,
-                    event_handlers={"chat": [EventHandler(template)]},
-                    retry_delays=retry_delays,
-                )
-            )
-            store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
-            stack.push_async_callback(store.close)
-            stack.push_async_callback(service.close)
-            app = function_app.build(settings, store, service)
-            host = await stack.enter_async_context(FunctionsHost(app, port=app_port))
-            http = await stack.enter_async_context(aiohttp.ClientSession())
-            await stack.enter_async_context(emulator)
-            return System(host.url, emulator, http)
+        async def start(storage: Azurite = azurite, **changes: Any) -> System:
+            return await stack.enter_async_context(running_system(storage, **changes))
 
         yield start
 

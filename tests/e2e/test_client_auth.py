@@ -73,14 +73,6 @@ async def test_the_demo_page_can_be_switched_off(start_system: Any) -> None:
         assert answer.status == 404
 
 
-async def test_the_demo_page_may_load_nothing_from_elsewhere(system: Any) -> None:
-    async with system.http.get(f"{system.url}/api/demo/") as answer:
-        assert answer.status == 200
-        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-
-
 async def test_what_a_client_url_holds_ends_when_it_says(system: Any) -> None:
     _, access = await system.get("negotiate", room="lobby", userId="ana")
     token = access["url"].partition("access_token=")[2].partition("&")[0]

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import ACCESS_KEY
+from webpubsub_handler.protocol.signature import sign
+
 
 async def fill(system: Any, room: str, seconds: range) -> None:
     for number in seconds:
@@ -68,3 +71,32 @@ async def test_large_messages_make_shorter_pages_and_lose_nothing(start_system: 
         query = {"before": page["next"]}
     assert sum(sizes) == 9
     assert len(sizes) > 1
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 12, 13])
+async def test_page_borders_within_one_second_are_exact_in_both_directions(system: Any, limit: int) -> None:
+    room = f"h6-{limit}"
+    for number in range(12):
+        connection = f"c{number % 5}"
+        status, _ = await system.post_event(
+            b"%d" % number,
+            room=room,
+            event_id=str(number),
+            connection_id=connection,
+            ce_signature=sign(ACCESS_KEY, connection),
+            ce_time="2026-11-24T09:30:00Z",
+        )
+        assert status == 204
+    everything = [message["id"] for message in await system.history(room, limit=200)]
+    assert len(everything) == 12
+    seen: list[str] = []
+    query: dict[str, object] = {"limit": limit, "after": everything[-1]}
+    while True:
+        _, page = await system.get("messages", room=room, **query)
+        seen += [message["id"] for message in page["messages"]]
+        if page["next"] is None:
+            break
+        query["before"] = page["next"]
+    assert seen == everything
+    for index, cursor in enumerate(everything):
+        assert [message["id"] for message in await system.history(room, before=cursor)] == everything[index + 1 :]

@@ -14,14 +14,12 @@ from typing import Any
 
 import aiohttp
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
 from local.webpubsub import Emulator, EmulatorSettings
 from local.webpubsub.event_handlers import EventHandler
-from tests.e2e.conftest import SECONDS, StartSystem, System, start_system, system
-
-__all__ = ["start_system", "system"]
+from tests.e2e.conftest import SECONDS, System, running_system
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=740)
@@ -74,7 +72,27 @@ class Tab:
 OpenTab = Callable[..., Awaitable[Tab]]
 
 
-@pytest_asyncio.fixture
+# All tests of the page share one loop, one hold on the browser, and one system; each has its own room.
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.connect_over_cdp(chromium)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def system(azurite: Azurite) -> AsyncIterator[System]:
+    async with running_system(azurite) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fragile_system(azurite: Azurite) -> AsyncIterator[System]:
+    """A system for one test, which may break it."""
+    async with running_system(azurite) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_tab(browser: Browser) -> AsyncIterator[OpenTab]:
     """A function that opens the page; afterwards no tab may have had an error that it was not to have."""
     tabs: list[tuple[Tab, tuple[str, ...]]] = []
@@ -101,7 +119,7 @@ async def open_tab(browser: Browser) -> AsyncIterator[OpenTab]:
         assert errors == []
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def join(system: System, open_tab: OpenTab) -> OpenTab:
     """A function that opens the page in a room of one running system and waits until it is connected."""
 
@@ -147,11 +165,14 @@ class MortalApp:
 
     async def history(self, room: str) -> list[str]:
         """Give the data of a room's messages, oldest first."""
-        async with aiohttp.ClientSession() as http, http.get(f"{self.url}/api/messages?room={room}&limit=200") as answer:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.url}/api/messages?room={room}&limit=200") as answer,
+        ):
             return [message["data"] for message in reversed((await answer.json())["messages"])]
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def mortal_app(azurite: Azurite) -> AsyncIterator[MortalApp]:
     app_port, port = free_port(), free_port()
     handler = EventHandler(f"http://localhost:{app_port}/api/eventhandler/{{event}}")

@@ -7,10 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import expect
 
 import chat.api
 import chat.events
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -142,8 +145,7 @@ async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system:
 
 
 async def announce(system: Any, room: str, envelope: Any) -> None:
-    from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
-
+    """Send what the app would send to a room."""
     async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
         await service.send_to_group(room, envelope, content_type="application/json")
 
@@ -168,7 +170,7 @@ async def test_a_message_that_may_not_pass_says_so(join: Any, monkeypatch: pytes
 async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
     system: Any, open_tab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.api, "may_join", lambda user_id, room: user_id != "mallory")
+    monkeypatch.setattr(chat.api, "may_join", lambda user_id, _: user_id != "mallory")
     tab = await open_tab(system.url, "c14", "mallory", may_log=("403",))
     await tab.until_state("Not connected")
     await expect(tab.page.locator("#reason")).to_have_text("You may not join this room.")

@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import pytest
 from playwright.async_api import expect
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSED = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
 
@@ -107,12 +110,11 @@ async def test_an_app_that_is_down_is_named_and_waited_for(mortal_app: Any, open
     await expect(ana.page.locator("#trouble")).to_be_hidden()
 
 
-async def test_a_service_that_is_down_is_named(start_system: Any, open_tab: Any) -> None:
-    system = await start_system()
-    await system.emulator.stop()
-    ana = await open_tab(system.url, "g7", "ana", may_log=REFUSED)
+async def test_a_service_that_is_down_is_named(fragile_system: Any, open_tab: Any) -> None:
+    await fragile_system.emulator.stop()
+    ana = await open_tab(fragile_system.url, "g7", "ana", may_log=REFUSED)
     await expect(ana.page.locator("#reason")).to_contain_text("Web PubSub did not let this page in.")
-    await system.emulator.start()
+    await fragile_system.emulator.start()
     await ana.until_connected()
 
 

@@ -1,0 +1,70 @@
+"""The page's files over HTTP: what is served, as what, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yarl import URL
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "demo"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+async def test_every_file_of_the_page_is_served_as_what_it_is_and_may_load_nothing_from_elsewhere(system: Any) -> None:
+    files = [path for path in FOLDER.iterdir() if path.name != "tsconfig.json"]
+    for path in files:
+        async with system.http.get(f"{system.url}/api/demo/{path.name}") as answer:
+            assert (answer.status, await answer.read()) == (200, path.read_bytes())
+            assert answer.headers["Content-Type"] == TYPES[path.suffix]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+            assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
+            assert "unsafe" not in policy
+
+
+async def test_the_page_may_connect_to_its_services_only(start_system: Any) -> None:
+    local = await start_system()
+    keyed = "Endpoint=https://contoso.webpubsub.azure.com;AccessKey=secret;"
+    azure = await start_system(WebPubSubConnectionString=keyed)
+    for system, allowed in (
+        (local, f"'self' {local.emulator.url.replace('http', 'ws')} {local.emulator.url}"),
+        (azure, "'self' wss://contoso.webpubsub.azure.com"),
+    ):
+        async with system.http.get(f"{system.url}/api/demo/") as answer:
+            assert f"connect-src {allowed};" in answer.headers["Content-Security-Policy"]
+
+
+async def test_the_folder_s_address_without_a_slash_leads_to_the_one_with(system: Any) -> None:
+    async with system.http.get(f"{system.url}/api/demo?room=a") as answer:
+        assert str(answer.url) == f"{system.url}/api/demo/?room=a"
+        assert "<title>" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../function_app.py",
+        "..%2Ffunction_app.py",
+        "..%5Cfunction_app.py",
+        "%2e%2e/function_app.py",
+        "demo/index.html",
+        "/etc/passwd",
+        "index.html/",
+        "index.html%00.js",
+        "tsconfig.json",
+        "nothing.js",
+    ],
+)
+async def test_no_path_leads_elsewhere(system: Any, path: str) -> None:
+    async with system.http.get(URL(f"{system.url}/api/demo/{path}", encoded=True)) as answer:
+        assert answer.status == 404
+        assert b"import" not in await answer.read()
