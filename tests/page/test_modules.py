@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,14 @@ async def test_events_and_the_list_of_the_service_correct_each_other(join: Any) 
         "ana 1, cleo 1",  # a newer list: ben's end was never told
         "ana 1",
     ]
+
+
+async def test_the_readme_s_page_shows_what_it_sends(join: Any, system: Any) -> None:
+    found = re.search(r"^```js page\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert found
+    code = found[1].replace("http://localhost:7071", system.url).replace('room: "lobby"', 'room: "m3"')
+    code = re.sub(r"^import (.*) from (.*);$", r"const \1 = await import(\2);", code, flags=re.MULTILINE)
+    tab = await join("m4", "ana")
+    async with tab.page.expect_console_message(lambda message: message.text == "ana hello from a page"):
+        await tab.page.evaluate(f"async () => {{ {code} }}")
+    assert [message["data"] for message in await system.history("m3")] == ["hello from a page"]

@@ -25,6 +25,7 @@ BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", 
 EXECUTED_ELSEWHERE = {
     "python e2e",
     "js",
+    "js page",
     "python quickstart",
     "python client-access-url",
     "js quickstart",
