@@ -215,7 +215,8 @@ messages.addEventListener("scroll", () => {
 });
 latest.addEventListener("click", () => scroll.toEnd());
 get("again", HTMLButtonElement).addEventListener("click", () => chat.start());
-addEventListener("online", () => status.dataset.state === "waiting" && chat.start());
+// Either way the old line is dead; offline, the attempt says so.
+for (const change of ["online", "offline"]) addEventListener(change, () => chat.start());
 // A page that the browser keeps for the way back must not look present meanwhile.
 addEventListener("pagehide", () => chat.stop());
 addEventListener("pageshow", (event) => event.persisted && chat.start());

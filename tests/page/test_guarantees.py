@@ -118,6 +118,17 @@ async def test_a_service_that_is_down_is_named(fragile_system: Any, open_tab: An
     await ana.until_connected()
 
 
+async def test_a_browser_that_goes_offline_says_so_at_once_and_comes_back(join: Any) -> None:
+    ana = await join("g9", "ana", may_log=("ERR_INTERNET_DISCONNECTED",))
+    await ana.page.context.set_offline(True)
+    await ana.until_state("Offline")
+    await ana.write("written in a tunnel")
+    await expect(ana.page.locator(".badge.sending")).to_be_visible()
+    await ana.page.context.set_offline(False)
+    await ana.until_connected()
+    await expect(ana.page.locator(".own .badge.stored")).to_be_visible()
+
+
 async def test_a_line_on_which_nothing_arrives_any_more_is_given_up(system: Any, open_tab: Any) -> None:
     tab = await open_tab(system.url, "g8", "ana")
     await tab.until_connected()
