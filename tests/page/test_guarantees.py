@@ -7,7 +7,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
+
+from tests.e2e.conftest import SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -59,6 +61,49 @@ async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_store
     await ana.see("next")
     assert await ana.texts() == await ben.texts() == ["stored, but nobody said so", "next"]
     assert len(await system.history("g3")) == 2
+
+
+async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_again_is_stored_once(
+    join: Any, system: Any
+) -> None:
+    ana, ben = await join("g10", "ana"), await join("g10", "ben")
+    await inject(system.emulator, fault="delay", of="event", event="send", seconds=2, count=1)
+    await ben.write("on its way twice")
+    await until_struck(system.emulator)
+    await ben.page.click("#cut")
+    await ben.until_connected()
+    await ana.see("on its way twice")
+    for tab in (ana, ben):
+        await expect(tab.page.locator(".badge.repeat")).to_be_visible()
+        assert await tab.texts() == ["on its way twice"]
+    assert len(await system.history("g10")) == 1
+
+
+async def until_struck(emulator: Any) -> None:
+    async with asyncio.timeout(SECONDS), aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(f"{emulator.url}/emulator/faults") as answer:
+                if not (await answer.json())["faults"]:
+                    return
+
+
+async def test_what_arrives_while_the_history_is_read_is_shown_too(join: Any) -> None:
+    ana, ben = await join("g11", "ana"), await join("g11", "ben")
+    read, said = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        page = await route.fetch()
+        read.set()
+        await said.wait()
+        await route.fulfill(response=page)
+
+    await ben.page.route("**/api/messages?**", hold)
+    await ben.page.click("#cut")
+    await read.wait()
+    await ana.say("in between")
+    said.set()
+    await ben.until_connected()
+    await ben.see("in between")
 
 
 async def test_an_event_that_is_delivered_twice_is_stored_and_shown_once(join: Any, system: Any) -> None:
