@@ -50,7 +50,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
     Raises:
         InvalidMessageError: It is no message.
     """
-    if request.context.event_name.lower() != _SEND:
+    if not _is_send(request):
         content_type = request.content_type.partition(";")[0].strip().lower()
         return Incoming(request.data_type, content_type, request.body, None)
     key = idempotency_key(request)
@@ -66,8 +66,12 @@ def read_incoming(request: UserEventRequest) -> Incoming:
 def idempotency_key(request: UserEventRequest) -> str | None:
     """Give the key of a ``send`` event, None without one."""
     fields: Any = request.data
-    key = fields.get("key") if isinstance(fields, dict) else None
+    key = fields.get("key") if _is_send(request) and isinstance(fields, dict) else None
     return key if isinstance(key, str) and _KEY.fullmatch(key) else None
+
+
+def _is_send(request: UserEventRequest) -> bool:
+    return request.context.event_name.lower() == _SEND
 
 
 def _body(data_type: DataType, data: str) -> bytes:

@@ -39,7 +39,10 @@ let isReadingOlder = false;
 
 const chat = new ChatClient("../", { room, userId }, {
   status: showStatus,
-  outgoing: (outgoing) => timeline.update(outgoing),
+  outgoing(outgoing) {
+    timeline.update(outgoing);
+    if (outgoing.state === "failed") announcer.textContent = `Not sent: ${outgoing.reason}`;
+  },
   repeat: (message) => timeline.markRepeat(message.id),
   people: showPeople,
   typing: showTyping,

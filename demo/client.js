@@ -55,7 +55,6 @@ const MAX_FRAME_BYTES = 1024 * 1024; // the service closes a connection that sen
 const OPEN_MS = 20_000;
 const BEAT_MS = 20_000;
 const SETTLE_MS = 4_000;
-const SILENCE_MS = 45_000; // no frame for so long, not even a pong: the line is dead
 const LONGEST_WAIT_MS = 30_000;
 const TYPING_MS = 2_500;
 
@@ -78,10 +77,11 @@ export class ChatClient {
   /** @type {WebSocket | null} */ #socket = null;
   #isReady = false;
   #lastFrame = 0;
+  #lastPing = 0;
   #lastTyping = 0;
   #ackId = 0;
   /** @type {Map<number, string>} ack id -> key, of this connection */ #unacknowledged = new Map();
-  /** @type {Map<string, Outgoing>} by key: all that is not stored */ #outbox = new Map();
+  /** @type {Map<string, Outgoing>} by key: all that was not shown yet */ #outbox = new Map();
   /** @type {Map<string, boolean>} message id -> whether it came live */ #shown = new Map();
   /** @type {string | null | undefined} newest id of the last reading; undefined before the first */ #cursor;
   /** @type {string | null} */ #older = null;
@@ -119,7 +119,7 @@ export class ChatClient {
 
   /** @returns {Outgoing[]} what is not stored */
   get unsent() {
-    return [...this.#outbox.values()];
+    return [...this.#outbox.values()].filter(({ state }) => state !== "stored");
   }
 
   /** @returns {boolean} whether `readOlder` has something to read */
@@ -196,7 +196,7 @@ export class ChatClient {
       run.addEventListener("abort", () => (socket.close(), reject(run.reason)));
       socket.onclose = () => this.#lose(run, new Error(why));
       socket.onmessage = (event) => {
-        this.#lastFrame = Date.now();
+        this.#lastFrame = performance.now();
         const frame = JSON.parse(event.data);
         if (run.aborted) return;
         if (frame.type !== "system") return receive(frame);
@@ -211,8 +211,10 @@ export class ChatClient {
   #keepAlive(run) {
     let beats = 0;
     const beat = () => {
-      if (Date.now() - this.#lastFrame > SILENCE_MS) return this.#lose(run, new Error("The line went silent."));
+      // Not by the time that passed: browsers hold back the timers of a tab that nobody looks at.
+      if (this.#lastFrame < this.#lastPing) return this.#lose(run, new Error("The line went silent."));
       this.#write({ type: "ping" });
+      this.#lastPing = performance.now();
       // What fails here is tried again with the next beat.
       this.#readPresence().catch(() => {});
       if (++beats % 3 === 0) this.#readNewer().catch(() => {});
@@ -259,7 +261,7 @@ export class ChatClient {
   #acknowledge({ ackId, success, error }) {
     const outgoing = this.#outbox.get(this.#unacknowledged.get(ackId) ?? "");
     this.#unacknowledged.delete(ackId);
-    // A message that the server refused is acknowledged too, after its error.
+    // A message that the server refused is acknowledged, too.
     if (outgoing?.state !== "sending") return;
     if (success || error?.name === "Duplicate") return this.#settle(outgoing, "stored");
     const isUnknown = error?.name === "InternalServerError";
@@ -269,7 +271,6 @@ export class ChatClient {
   /** @param {Outgoing} outgoing @param {Outgoing["state"]} state @param {string} [reason] */
   #settle(outgoing, state, reason) {
     Object.assign(outgoing, { state, reason });
-    if (state === "stored") this.#outbox.delete(outgoing.key);
     this.listener.outgoing?.(outgoing);
   }
 
@@ -293,7 +294,10 @@ export class ChatClient {
   /** @param {Message} message @param {"live" | "history" | "missed"} source */
   #show(message, source) {
     const outgoing = message.from === this.userId && this.#outbox.get(message.key ?? "");
-    if (outgoing) this.#settle(outgoing, "stored");
+    if (outgoing) {
+      this.#outbox.delete(outgoing.key);
+      this.#settle(outgoing, "stored");
+    }
     const cameLive = this.#shown.get(message.id);
     this.#shown.set(message.id, cameLive || source === "live");
     if (cameLive === undefined) this.listener.message?.(message, source);

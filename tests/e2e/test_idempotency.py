@@ -134,3 +134,10 @@ async def test_an_error_names_the_key_of_its_message(system: Any) -> None:
 async def test_text_in_place_of_json_is_a_sender_error(system: Any) -> None:
     status, answer = await system.post_event(b"plain", room="i12", **{**SEND, "Content_Type": "text/plain"})
     assert (status, json.loads(answer)["code"]) == (200, "invalid_message")
+
+
+async def test_a_key_in_the_data_of_a_plain_message_is_data(system: Any) -> None:
+    body = b'{"key":"k","dataType":"text","data":"x"}'
+    for number in range(2):
+        await system.post_event(body, room="i13", event_id=str(number), Content_Type="application/json")
+    assert [message["data"] for message in await system.history("i13")] == [json.loads(body)] * 2

@@ -105,10 +105,13 @@ async def open_tab(browser: Browser) -> AsyncIterator[OpenTab]:
         viewport: ViewportSize = WIDE,
         theme: Any = "light",
         may_log: tuple[str, ...] = (),
+        has_own_clock: bool = False,
     ) -> Tab:
         context = await browser.new_context(viewport=viewport, color_scheme=theme, reduced_motion="reduce")
         tab = Tab(await context.new_page())
         tabs.append((tab, may_log))
+        if has_own_clock:
+            await tab.page.clock.install()
         await tab.page.goto(f"{url}/api/demo/?room={room}" + (f"&user={user}" if user else ""))
         return tab
 

@@ -137,10 +137,11 @@ async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: 
 
 
 async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system: Any) -> None:
-    ana = await join("c11", "ana")
+    ana = await join("c11", "ana", has_own_clock=True)
     told = {"type": "presence", "event": "connected", "userId": "ghost", "connectionId": "gone", "room": "c11"}
     await announce(system, "c11", {**told, "time": "2026-11-24T09:30:00.000Z"})
     await expect(ana.page.locator("#people .name")).to_have_text(["ana", "ghost"])
+    await ana.page.clock.fast_forward(25_000)
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
 
 
