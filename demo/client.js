@@ -176,7 +176,8 @@ export class ChatClient {
     /** @type {object[] | null} */ let heldBack = [];
     const connectionId = await this.#open(url, run, (frame) => (heldBack ? heldBack.push(frame) : this.#receive(frame)));
     this.connectionId = connectionId;
-    await Promise.all([this.#readNewer(), this.#readPresence()]);
+    this.#readPresence().catch(() => {}); // who is here may come later; the next beat asks again
+    await this.#readNewer();
     if (run.aborted) return;
     this.#failures = 0;
     this.#isReady = true;
@@ -215,7 +216,6 @@ export class ChatClient {
       if (this.#lastFrame < this.#lastPing) return this.#lose(run, new Error("The line went silent."));
       this.#write({ type: "ping" });
       this.#lastPing = performance.now();
-      // What fails here is tried again with the next beat.
       this.#readPresence().catch(() => {});
       if (++beats % 3 === 0) this.#readNewer().catch(() => {});
     };
@@ -339,8 +339,9 @@ export class ChatClient {
     });
     const body = await response.json().catch(() => ({}));
     if (response.ok) return body;
+    const { status } = response;
     const why = body.code === "unavailable" ? "Storage or Web PubSub does not answer the app." : body.message;
-    const canPass = response.status >= 500 || response.status === 408 || response.status === 429;
-    throw new (canPass ? Error : RefusedError)(why ?? `${route} answered ${response.status}.`);
+    const other = status === 401 ? "The app asks for a sign-in or a key." : `The app answered ${status} to ${route}.`;
+    throw new (status >= 500 || status === 408 || status === 429 ? Error : RefusedError)(why ?? other);
   }
 }

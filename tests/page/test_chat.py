@@ -12,6 +12,8 @@ from playwright.async_api import expect
 
 import chat.api
 import chat.events
+from local.azurite import Azurite
+from tests.e2e.conftest import running_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -176,6 +178,20 @@ async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
     await tab.until_state("Not connected")
     await expect(tab.page.locator("#reason")).to_have_text("You may not join this room.")
     await expect(tab.page.locator("#countdown")).to_have_text("")
+
+
+async def test_who_is_not_signed_in_is_told_so(azurite: Azurite, open_tab: Any) -> None:
+    async with running_system(azurite, CLIENT_AUTH="app_service") as system:
+        tab = await open_tab(system.url, "c17", "ana", may_log=("401",))
+        await tab.until_state("Not connected")
+        await expect(tab.page.locator("#reason")).to_have_text("Sign in first.")
+
+
+async def test_without_a_list_of_who_is_here_the_rest_works(join: Any) -> None:
+    ana = await join("c18", "ana", may_log=("503",))
+    await ana.page.route("**/api/presence?**", lambda route: route.fulfill(status=503, json={"code": "unavailable"}))
+    await ana.page.reload()
+    await ana.say("still here")
 
 
 async def test_keys_alone_are_enough(join: Any) -> None:
