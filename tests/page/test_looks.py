@@ -70,7 +70,7 @@ async def tell_a_story(ana: Tab, ben: Tab) -> None:
 
 
 async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken(join: Any, axe: str) -> None:
-    ana, ben = await join("lobby", "Ana"), await join("lobby", "Ben")
+    ana, ben = await join("tea-room", "Ana"), await join("tea-room", "Ben")
     await tell_a_story(ana, ben)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page = ana.page
