@@ -153,9 +153,12 @@ StartSystem = Callable[..., Awaitable[System]]
 
 @asynccontextmanager
 async def running_system(
-    storage: Azurite, retry_delays: Sequence[float] = (0.05, 0.1, 0.2), **changes: str
+    storage: Azurite,
+    retry_delays: Sequence[float] = (0.05, 0.1, 0.2),
+    group_events: frozenset[str] = frozenset(),
+    **changes: str,
 ) -> AsyncIterator[System]:
-    """Run the system on a storage; ``changes`` are settings."""
+    """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings."""
     app_port, port = free_port(), free_port()
     template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
     settings = Settings.from_env(
@@ -170,7 +173,7 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
-            event_handlers={"chat": [EventHandler(template)]},
+            event_handlers={"chat": [EventHandler(template, group_events=group_events)]},
             retry_delays=retry_delays,
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from chat.presence import Presence
 
@@ -68,6 +69,20 @@ async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: Any, 
     assert status == 204
     told = await ana.until(lambda frame: presence_of(frame, "ben"))
     assert (told["data"]["event"], told["data"]["connectionId"]) == (name, "conn-42")
+
+
+async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_system: Any) -> None:
+    system = await start_system(group_events=frozenset({"joined", "left"}))
+    ana, ben = await system.connect("n9", "ana"), await system.connect("n9-other", "ben")
+    async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
+        members = [member async for member in service.list_connections(group="n9-other")]
+        await service.add_connection_to_group("n9", members[0].connection_id)
+        joined = await ana.until(lambda frame: presence_of(frame, "ben"))
+        await service.remove_connection_from_group("n9", members[0].connection_id)
+        left = await ana.until(lambda frame: presence_of(frame, "ben"))
+    assert [told["data"]["event"] for told in (joined, left)] == ["joined", "left"]
+    assert {told["data"]["connectionId"] for told in (joined, left)} == {members[0].connection_id}
+    await ben.close()
 
 
 async def test_typing_is_told_and_not_stored(system: Any) -> None:
