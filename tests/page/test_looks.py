@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import struct
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,7 +108,7 @@ async def test_a_long_name_and_a_long_word_break_nothing(join: Any) -> None:
     assert await ana.page.locator("#send").is_visible()
 
 
-async def fill(azurite: Azurite, room: str, count: int) -> None:
+async def fill(azurite: Azurite, room: str, count: int, image: bytes | None = None) -> None:
     store = TableStore("chat", StorageAccount(azurite.connection_string))
     start = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
     partition = partition_key("chat", room)
@@ -118,9 +120,8 @@ async def fill(azurite: Azurite, room: str, count: int) -> None:
             text = f"number {number} {'words ' * (number % 40)}"
             name = "Ana" if number // 3 % 2 else "Ben"
             key = message_id(partition, time, name, str(number))
-            await store.append(
-                Message(key, time, room, name, name, str(number), "message", DataType.TEXT, "text/plain", text.encode())
-            )
+            kind, body = (DataType.BINARY, image) if image else (DataType.TEXT, text.encode())
+            await store.append(Message(key, time, room, name, name, str(number), "message", kind, "", body))
 
     await asyncio.gather(*(worker() for _ in range(16)))
     await store.close()
@@ -154,18 +155,38 @@ async def test_a_thousand_messages_scroll_as_smoothly_as_fifty(azurite: Azurite,
     assert statistics.median(many) < 3 * statistics.median(few)
 
 
-async def test_older_messages_come_in_above_without_moving_what_is_seen(azurite: Azurite, join: Any) -> None:
-    await fill(azurite, "l5", 120)
-    tab = await join("l5", "Ana")
-    await tab.see("number 70 " + "words " * 30)
+def tall_image() -> bytes:
+    """Give a PNG of 4 × 200 grey pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 4, 200, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0\x80\x80\x80\x80" * 200)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("image", [None, tall_image()], ids=["text", "images"])
+async def test_older_messages_come_in_above_without_moving_what_is_seen(
+    azurite: Azurite, join: Any, image: bytes | None
+) -> None:
+    room = f"l5-{bool(image)}"
+    await fill(azurite, room, 120, image)
+    tab = await join(room, "Ana")
     moved = await tab.page.evaluate("""async () => {
       const list = document.getElementById("messages");
+      while (list.childElementCount === 0) await new Promise(requestAnimationFrame);
+      const decoded = () => Promise.all([...list.querySelectorAll("img")].map((image) => image.decode()));
+      const frame = () => new Promise(requestAnimationFrame);
+      await decoded();
       const count = list.childElementCount;
       list.scrollTop = 200;
       const { top } = list.getBoundingClientRect();
       const seen = [...list.children].find((line) => line.getBoundingClientRect().top > top);
       const before = seen.getBoundingClientRect().top;
-      while (list.childElementCount === count) await new Promise(requestAnimationFrame);
+      while (list.childElementCount === count) await frame();
+      await decoded();
+      for (let i = 0; i < 3; i += 1) await frame();
       return Math.abs(seen.getBoundingClientRect().top - before);
     }""")
     assert moved < 2
