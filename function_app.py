@@ -84,21 +84,14 @@ def refuse(error: SettingsError) -> func.FunctionApp:
     return app
 
 
-def warn(settings: Settings) -> None:
-    """Tell at start, on the console, what is open to anyone."""
-    if settings.client_auth is ClientAuth.ANONYMOUS:
-        sys.stderr.write("Warning: CLIENT_AUTH is anonymous: anyone can connect and read, under any name.\n")
-    if settings.allow_unauthenticated_events and not settings.proves_events:
-        sys.stderr.write("Warning: ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user.\n")
-
-
 try:
     configured = Settings.from_env(os.environ)
 except SettingsError as problems:
     sys.stderr.write(f"{problems}\n")
     app = refuse(problems)
 else:
-    warn(configured)
+    for warning in configured.warnings:
+        sys.stderr.write(f"Warning: {warning}\n")
     app = build(
         configured, TableStore(configured.hub, configured.storage), Service(configured.hub, configured.endpoints[0])
     )

@@ -122,6 +122,16 @@ class Settings:
         """The hosts that events may come from."""
         return tuple(endpoint.url for endpoint in self.endpoints)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is open to anyone, for the console at start."""
+        found = []
+        if self.client_auth is ClientAuth.ANONYMOUS:
+            found.append("CLIENT_AUTH is anonymous: anyone can connect and read, under any name.")
+        if self.allow_unauthenticated_events and not self.proves_events:
+            found.append("ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user.")
+        return found
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read the settings.
