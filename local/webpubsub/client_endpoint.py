@@ -14,16 +14,16 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from local.webpubsub import cloud_events, names
+from local.webpubsub import cloud_events, names, subprotocols
 from local.webpubsub.client_protocol import ClientProtocol
-from local.webpubsub.client_session import ClientSession
+from local.webpubsub.client_session import NOT_RECOVERED, ClientSession
+from local.webpubsub.client_socket import CLOSE_TIMEOUT_SECONDS, GOING_AWAY, MAX_READ_BYTES, ClientSocket
 from local.webpubsub.connection import Connection, ConnectionContext
 from local.webpubsub.hub import Hubs
-from local.webpubsub.json_protocol import JSON_SUBPROTOCOL, JsonProtocol
-from local.webpubsub.messages import MAX_MESSAGE_BYTES
-from local.webpubsub.outbox import CLOSE_TIMEOUT_SECONDS, SocketOutbox
+from local.webpubsub.recovery import Recovery
 from local.webpubsub.settings import EmulatorSettings
 from local.webpubsub.simple_protocol import SimpleModeError, simple_protocol
+from local.webpubsub.subprotocols import SUBPROTOCOLS, SubprotocolError
 from local.webpubsub.tokens import TokenError, bearer_token, origins, verify_token
 from local.webpubsub.upstream import EventFailedError, Upstream
 
@@ -31,10 +31,9 @@ _USER_ID_CLAIM: Final = "sub"
 _ROLE_CLAIM: Final = "role"
 _GROUP_CLAIM: Final = "webpubsub.group"
 _SUBPROTOCOL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_NOT_YET_SUPPORTED: Final = frozenset(
-    {"json.reliable.webpubsub.azure.v1", "protobuf.webpubsub.azure.v1", "protobuf.reliable.webpubsub.azure.v1", "mqtt"}
-)
-_SHUTDOWN: Final = (1001, "The service is shutting down.")
+_CONNECTION_ID: Final = "awps_connection_id"
+_RECONNECTION_TOKEN: Final = "awps_reconnection_token"  # noqa: S105 - the parameter's name
+_SHUTDOWN: Final = (GOING_AWAY, "The service is shutting down.")
 _Query = Mapping[str, Sequence[str]]
 _log = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class ClientEndpoint:
         self._hubs = hubs
         self._upstream = upstream
         self._connection_ids = connection_ids
-        self._sessions: set[asyncio.Task[Any]] = set()
+        self._sessions: dict[str, ClientSession] = {}
         self._is_closing = False
 
     async def handle(self, request: web.BaseRequest, hub: str | None) -> web.StreamResponse:
@@ -94,13 +93,13 @@ class ClientEndpoint:
     async def close(self) -> None:
         """Close all clients with 1001 and let no more in."""
         self._is_closing = True
-        for hub in self._hubs:
-            for connection in hub:
-                connection.outbox.close(*_SHUTDOWN)
-        if self._sessions:
-            _, late = await asyncio.wait(self._sessions, timeout=CLOSE_TIMEOUT_SECONDS)
-            for task in late:
-                task.cancel()
+        workers = {session.worker for session in self._sessions.values()}
+        for session in list(self._sessions.values()):
+            session.connection.outbox.close(*_SHUTDOWN)
+        if workers:
+            _, late = await asyncio.wait(workers, timeout=CLOSE_TIMEOUT_SECONDS + 1)
+            for worker in late:
+                worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _connect(self, request: web.BaseRequest, hub: str, query: _Query) -> web.StreamResponse:
@@ -111,6 +110,8 @@ class ClientEndpoint:
             raise _RefusedError(
                 400, "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
             )
+        if _CONNECTION_ID in query:
+            return await self._recover(request, hub, query, offered)
         claims = self._verify_token(request, hub, query)
         admission = _admission(claims)
         context = ConnectionContext(hub.lower(), self._connection_ids(), admission.user_id)
@@ -131,47 +132,98 @@ class ClientEndpoint:
             roles=admission.roles if answer.roles is None else answer.roles,
             groups=answer.groups or admission.groups,
         )
-        context.subprotocol = _choose_subprotocol(offered, answer.subprotocol)
-        protocol = JsonProtocol() if context.subprotocol == JSON_SUBPROTOCOL else simple
-        return await self._serve(request, context, protocol, admission)
+        try:
+            context.subprotocol = subprotocols.choose(offered, answer.subprotocol)
+        except SubprotocolError as error:
+            raise _RefusedError(400 if answer.subprotocol is None else 500, str(error)) from None
+        return await self._serve(request, context, simple, admission)
 
     async def _serve(
-        self, request: web.BaseRequest, context: ConnectionContext, protocol: ClientProtocol, admission: _Admission
+        self, request: web.BaseRequest, context: ConnectionContext, simple: ClientProtocol, admission: _Admission
     ) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            protocols=[context.subprotocol] if context.subprotocol else (),
-            heartbeat=self._settings.ping_interval,
-            max_msg_size=MAX_MESSAGE_BYTES,
-            timeout=CLOSE_TIMEOUT_SECONDS,
-            compress=False,
-        )
-        if (task := asyncio.current_task()) is not None:
-            self._sessions.add(task)
-            task.add_done_callback(self._sessions.discard)
         try:
-            await socket.prepare(request)
-            transport = request.transport
-            if transport is None:
-                raise ConnectionResetError
+            response, socket = await self._accept(request, context.subprotocol, context.connection_id)
         except ConnectionError:
             # The handler has let it in, so it must hear that it has gone.
             self._upstream.notify(context, cloud_events.disconnected_event("The connection was lost."))
-            return socket
-        outbox = SocketOutbox(
-            socket, transport, self._settings.outgoing_buffer_bytes, f"connection {context.connection_id}"
-        )
-        connection = Connection(context, protocol, outbox, admission.roles)
+            raise
+        known = SUBPROTOCOLS.get(context.subprotocol or "")
+        recovery = Recovery(secrets.token_urlsafe(32)) if known and known.is_reliable else None
+        connection = Connection(context, known.protocol if known else simple, socket, admission.roles, recovery)
         _log.info(
             "CONNECTED connection %s to hub %s as user %r with subprotocol %s",
             connection.id, context.hub, connection.user_id, context.subprotocol or "(none)",
         )  # fmt: skip
         session = ClientSession(
-            connection, socket, outbox, self._hubs, self._upstream, ack_delay=self._settings.ack_delay
+            connection,
+            self._hubs,
+            self._upstream,
+            ack_delay=self._settings.ack_delay,
+            recovery_timeout=self._settings.recovery_timeout,
         )
+        self._sessions[connection.id] = session
+        session.worker.add_done_callback(lambda _: self._sessions.pop(connection.id))
+        session.start(admission.groups)
+        await self._read(socket, session)
+        return response
+
+    async def _recover(
+        self, request: web.BaseRequest, hub: str, query: _Query, offered: Sequence[str]
+    ) -> web.StreamResponse:
+        """Give a client its connection back, or close with 1008: after a refused upgrade SDKs would go on trying."""
+        connection_id = query[_CONNECTION_ID][-1]
+        session = self._sessions.get(connection_id)
+        if session is not None:
+            context = session.connection.context
+            if context.hub != hub.lower() or context.subprotocol not in offered:
+                session = None
+        subprotocol = (
+            next((name for name in offered if name in SUBPROTOCOLS), None)
+            if session is None
+            else session.connection.context.subprotocol
+        )
+        response, socket = await self._accept(request, subprotocol, connection_id if session else "(unknown)")
+        if session is not None and session.recover(query.get(_RECONNECTION_TOKEN, [""])[-1], socket):
+            _log.info("RECOVERED connection %s of hub %s", connection_id, hub.lower())
+            await self._read(socket, session)
+        else:
+            socket.close(1008, NOT_RECOVERED)
+            await socket.read(_ignore)
+        return response
+
+    async def _read(self, socket: ClientSocket, session: ClientSession) -> None:
         if self._is_closing:
-            outbox.close(*_SHUTDOWN)
-        await session.run(admission.groups)
-        return socket
+            socket.close(*_SHUTDOWN)
+        try:
+            end = await socket.read(session.receive)
+        except BaseException:
+            session.end("The connection was lost.")
+            raise
+        session.leave(socket, end.reason, is_final=end.is_final)
+
+    async def _accept(
+        self, request: web.BaseRequest, subprotocol: str | None, connection_id: str
+    ) -> tuple[web.WebSocketResponse, ClientSocket]:
+        """Upgrade.
+
+        Raises:
+            ConnectionError: when the client has gone.
+        """
+        response = web.WebSocketResponse(
+            protocols=[subprotocol] if subprotocol else (),
+            heartbeat=self._settings.ping_interval,
+            max_msg_size=MAX_READ_BYTES,
+            timeout=CLOSE_TIMEOUT_SECONDS,
+            autoclose=False,
+            compress=False,
+        )
+        # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
+        await asyncio.sleep(self._settings.ack_delay)
+        await response.prepare(request)
+        if request.transport is None:
+            raise ConnectionResetError("The client has gone.")
+        limit = self._settings.outgoing_buffer_bytes
+        return response, ClientSocket(response, request.transport, limit, f"connection {connection_id}")
 
     def _verify_token(self, request: web.BaseRequest, hub: str, query: _Query) -> dict[str, Any]:
         token = bearer_token(request.headers) or next(
@@ -215,19 +267,5 @@ def _offered_subprotocols(request: web.BaseRequest) -> list[str]:
     return [name for name in names_offered if _SUBPROTOCOL.fullmatch(name)]
 
 
-def _choose_subprotocol(offered: Sequence[str], chosen: str | None) -> str | None:
-    """The handler's choice, else the first offered one that the service knows, else none: a simple client."""
-    if chosen is not None and chosen not in offered:
-        raise _RefusedError(
-            500, f"The connect handler chose subprotocol {chosen[:100]!r}, which the client did not offer."
-        )
-    if chosen is None and JSON_SUBPROTOCOL in offered:
-        return JSON_SUBPROTOCOL
-    unsupported = [name for name in ([chosen] if chosen else offered) if name in _NOT_YET_SUPPORTED]
-    if unsupported:
-        raise _RefusedError(
-            500 if chosen else 400,
-            f"The subprotocol {unsupported[0]} is not supported by this emulator yet: "
-            f"let the client use {JSON_SUBPROTOCOL} (in the client SDKs: protocol_type / protocol).",
-        )
-    return chosen
+async def _ignore(_: str | bytes) -> None:
+    """A client that is not let back in has nothing to say."""

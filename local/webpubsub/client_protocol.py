@@ -1,16 +1,14 @@
-"""What a client may say and what a codec must be able to write: the seam between a socket and a subprotocol."""
+"""What a client may say and what a codec must be able to write: the seam between a connection and a subprotocol."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, Protocol
 
+from local.webpubsub import names
+from local.webpubsub.frames import Frame
 from local.webpubsub.messages import Payload
 
-
-class Frame(NamedTuple):
-    """One WebSocket frame to a client: its bytes, and whether they are a text frame."""
-
-    data: bytes
-    is_text: bool
+_MAX_TTL_SECONDS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,53 @@ class UserEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Invoke:
+    """A client sends a custom event upstream and wants the answer as the result of this invocation."""
+
+    invocation_id: str
+    event: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStateRequest:
+    """A client sets, subscribes to or unsubscribes from a group's state, which this emulator does not have."""
+
+    ack_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelInvocation:
+    """A client no longer wants the result of an invocation."""
+
+    invocation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFrame:
+    """A client opens, feeds or ends a stream, which this emulator does not have."""
+
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceAck:
+    """A client has received all messages up to this one."""
+
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """A client asks for a pong."""
 
 
-ClientRequest = JoinGroup | LeaveGroup | SendToGroup | UserEvent
-ClientFrame = ClientRequest | Ping
+ClientRequest = JoinGroup | LeaveGroup | SendToGroup | UserEvent | GroupStateRequest
+ClientFrame = ClientRequest | Invoke | CancelInvocation | StreamFrame | SequenceAck | Ping
 
 
 @dataclass(frozen=True, slots=True)
-class AckError:
+class ErrorDetail:
     """Why a request of a client failed; `name` is one of the protocol's error names."""
 
     name: str
@@ -83,8 +118,22 @@ class ClientProtocolError(ValueError):
         self.close_code = close_code
 
 
+class EncodedMessage(Protocol):
+    """A message in one dialect, written once for all who get it."""
+
+    @property
+    def frame(self) -> Frame:
+        """The message to clients whose messages have no numbers."""
+
+    def numbered(self, sequence_id: int) -> Frame:
+        """The message to a client of a reliable subprotocol."""
+
+
 class ClientProtocol(Protocol):
-    """A codec without I/O. Codecs of one `dialect` write the same bytes, so a broadcast encodes once a dialect."""
+    """A codec without I/O and state. Codecs of one `dialect` write alike, so a broadcast encodes once a dialect.
+
+    What a protocol has no frame for is written as `None`.
+    """
 
     @property
     def dialect(self) -> str:
@@ -101,17 +150,69 @@ class ClientProtocol(Protocol):
             ClientProtocolError: when the frame is not allowed.
         """
 
-    def connected(self, connection_id: str, user_id: str | None) -> Frame | None:
-        """The greeting, if the protocol has one."""
+    def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame | None:
+        """The greeting; the token is that of a reliable subprotocol."""
 
     def disconnected(self, message: str) -> Frame | None:
-        """The farewell before the server closes, if the protocol has one."""
+        """The farewell before the server closes."""
 
-    def ack(self, ack_id: int, error: AckError | None) -> Frame | None:
+    def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame | None:
         """The answer to a request with an `ackId`."""
+
+    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame | None:
+        """The answer to an invocation; `None` is success without data."""
+
+    def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame | None:
+        """The refusal of a stream."""
 
     def pong(self) -> Frame | None:
         """The answer to a ping."""
 
-    def message(self, message: OutgoingMessage) -> Frame:
-        """A message to the client."""
+    def message(self, message: OutgoingMessage) -> EncodedMessage:
+        """A message to clients."""
+
+
+def checked_group(group: str) -> str:
+    """A group's name that may be one.
+
+    Raises:
+        ClientProtocolError: when it may not.
+    """
+    if not names.is_group(group):
+        raise ClientProtocolError("A group's name must have 1 to 1024 characters, not only white space.")
+    return group
+
+
+def checked_event(event: str) -> str:
+    """An event's name that may be one.
+
+    Raises:
+        ClientProtocolError: when it may not.
+    """
+    if not names.is_event(event):
+        raise ClientProtocolError(
+            "An event's name must start with a letter; letters, digits, '_', '.', '-' follow, up to 128."
+        )
+    return event
+
+
+def checked_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """A message's metadata that may travel.
+
+    Raises:
+        ClientProtocolError: when it may not.
+    """
+    problem = names.metadata_problem(metadata)
+    if problem is not None:
+        raise ClientProtocolError(problem)
+    return metadata
+
+
+def check_ttl(seconds: int) -> None:
+    """Refuse a time to live that no message may have.
+
+    Raises:
+        ClientProtocolError: when it is out of bounds.
+    """
+    if not 0 <= seconds <= _MAX_TTL_SECONDS:
+        raise ClientProtocolError(f"A message's time to live must be 0 to {_MAX_TTL_SECONDS} seconds.")

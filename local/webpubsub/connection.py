@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from local.webpubsub.client_protocol import ClientProtocol, Frame
+from local.webpubsub.client_protocol import ClientProtocol, EncodedMessage
+from local.webpubsub.frames import Frame
 from local.webpubsub.permissions import GroupRights, Permission
+from local.webpubsub.recovery import Recovery
 
 ACK_MEMORY: Final = 1000
+SLOW_CLIENT: Final = "SlowClient"
 
 
 class Outbox(Protocol):
@@ -68,20 +71,40 @@ class AckMemory:
 
 
 class Connection:
-    """A connected client."""
+    """A connected client: over one socket, or with a reliable subprotocol over several, one after the other."""
 
-    __slots__ = ("acks", "context", "groups", "id", "outbox", "protocol", "rights", "user_id")
+    __slots__ = ("acks", "context", "groups", "id", "outbox", "protocol", "recovery", "rights", "user_id")
 
     def __init__(
-        self, context: ConnectionContext, protocol: ClientProtocol, outbox: Outbox, roles: Iterable[str] = ()
+        self,
+        context: ConnectionContext,
+        protocol: ClientProtocol,
+        outbox: Outbox,
+        roles: Iterable[str] = (),
+        recovery: Recovery | None = None,
     ) -> None:
-        """Start without groups; the hub keeps `groups`."""
+        """Start without groups; the hub keeps `groups`. `outbox` is that of the socket at hand and may be replaced."""
         roles = tuple(roles)
         self.id: Final = context.connection_id
         self.user_id: Final = context.user_id
         self.context: Final = context
         self.protocol: Final = protocol
-        self.outbox: Final = outbox
+        self.outbox = outbox
+        self.recovery: Final = recovery
         self.groups: Final[set[str]] = set()
         self.acks: Final = AckMemory()
         self.rights: Final = {permission: GroupRights(permission, roles) for permission in Permission}
+
+    def send(self, frame: Frame | None) -> None:
+        """Send what concerns the socket at hand: without one it is lost, and `None` is nothing."""
+        if frame is not None:
+            self.outbox.send(frame)
+
+    def deliver(self, message: EncodedMessage) -> None:
+        """Send a message, numbered and kept if the client can come back for it; too many of these close it."""
+        if self.recovery is None:
+            self.outbox.send(message.frame)
+        elif (frame := self.recovery.keep(message)) is not None:
+            self.outbox.send(frame)
+        else:
+            self.outbox.close(1008, SLOW_CLIENT)

@@ -19,6 +19,7 @@ from local.webpubsub.faults import Fault, FaultKind, Faults
 from local.webpubsub.hub import Hubs
 from local.webpubsub.rest import RestApi
 from local.webpubsub.settings import EmulatorSettings
+from local.webpubsub.subprotocols import MQTT_REFUSAL
 from local.webpubsub.traffic import Traffic, TrafficLog
 from local.webpubsub.upstream import Upstream
 
@@ -222,5 +223,7 @@ class Emulator:
                 return await rooms.clients.handle(request, None)
             case ["", "" | "emulator", *_]:
                 return await rooms.console.handle(request)
+            case ["", "clients", "mqtt", "hubs", _]:
+                return web.Response(status=501, text=MQTT_REFUSAL)
             case _:
                 return web.Response(status=404, text="Clients connect to /client/hubs/{hub}, REST calls to /api.")

@@ -6,7 +6,7 @@ Hub names are case-insensitive, all others case-sensitive. A user and a group ex
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
-from local.webpubsub.client_protocol import Frame, OutgoingMessage
+from local.webpubsub.client_protocol import EncodedMessage, OutgoingMessage
 from local.webpubsub.connection import Connection
 
 _CLOSED_BY_SERVER: Final = "Application server closed the connection."
@@ -119,24 +119,22 @@ def deliver(
     message: OutgoingMessage, connections: Iterable[Connection], excluded: Collection[str] = frozenset()
 ) -> None:
     """Send `message` to all `connections` but the `excluded` ids; encoded once for each dialect."""
-    frames: dict[str, Frame] = {}
+    encoded: dict[str, EncodedMessage] = {}
     for connection in tuple(connections):
         if connection.id in excluded:
             continue
         protocol = connection.protocol
-        frame = frames.get(protocol.dialect)
-        if frame is None:
-            frame = frames[protocol.dialect] = protocol.message(message)
-        connection.outbox.send(frame)
+        in_dialect = encoded.get(protocol.dialect)
+        if in_dialect is None:
+            in_dialect = encoded[protocol.dialect] = protocol.message(message)
+        connection.deliver(in_dialect)
 
 
 def close(connections: Iterable[Connection], reason: str | None) -> None:
     """Close all `connections` in the application server's name."""
     message = f"{_CLOSED_BY_SERVER} Reason: {reason}" if reason else _CLOSED_BY_SERVER
     for connection in tuple(connections):
-        farewell = connection.protocol.disconnected(message)
-        if farewell is not None:
-            connection.outbox.send(farewell)
+        connection.send(connection.protocol.disconnected(message))
         connection.outbox.close(_NORMAL_CLOSURE, message)
 
 

@@ -1,40 +1,66 @@
-"""The subprotocol `json.webpubsub.azure.v1`: JSON text frames in both directions, no I/O.
+"""The subprotocols `json.webpubsub.azure.v1` and its reliable twin: JSON text frames in both directions, no I/O.
 
 Order of keys and absence of white space are part of it: the SDKs' tests compare whole frames as text.
-Source: MicrosoftDocs `reference-json-webpubsub-subprotocol`; where that is silent, Microsoft's emulator.
+Source: MicrosoftDocs `reference-json-webpubsub-subprotocol` and `reference-json-reliable-webpubsub-subprotocol`; where
+they are silent, Microsoft's emulator.
 """
 
 import base64
 import binascii
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from local.webpubsub import names
 from local.webpubsub.client_protocol import (
-    AckError,
+    CancelInvocation,
     ClientFrame,
     ClientProtocolError,
-    Frame,
+    ErrorDetail,
+    GroupStateRequest,
+    Invoke,
     JoinGroup,
     LeaveGroup,
     OutgoingMessage,
     Ping,
     SendToGroup,
+    SequenceAck,
+    StreamFrame,
     UserEvent,
+    check_ttl,
+    checked_event,
+    checked_group,
+    checked_metadata,
 )
+from local.webpubsub.frames import Frame
 from local.webpubsub.messages import DataType, MessageBodyError, Payload, parse_json
+from local.webpubsub.protobuf_messages import is_any
 
-JSON_SUBPROTOCOL: Final = "json.webpubsub.azure.v1"
-
-_MAX_ACK_ID: Final = 2**64 - 1
-_MAX_TTL_SECONDS: Final = 300
+_MAX_ID: Final = 2**64 - 1
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _EncodedMessage:
+    """A message but for the brace that closes it."""
+
+    fields: bytes
+
+    @cached_property
+    def frame(self) -> Frame:
+        return Frame(self.fields + b"}", is_text=True)
+
+    def numbered(self, sequence_id: int) -> Frame:
+        return Frame(b'%b,"sequenceId":%d}' % (self.fields, sequence_id), is_text=True)
 
 
 class JsonProtocol:
-    """The codec of `json.webpubsub.azure.v1`."""
+    """The codec of JSON frames."""
 
-    dialect: Final = JSON_SUBPROTOCOL
+    dialect: Final = "json"
     closes_on_failure: Final = False
 
     def decode(self, frame: str | bytes) -> ClientFrame:
@@ -47,57 +73,67 @@ class JsonProtocol:
             raise ClientProtocolError("The frame is not valid JSON.") from None
         if not isinstance(fields, dict):
             raise ClientProtocolError("The frame must be a JSON object.")
-        match _text(fields, "type").lower():
-            case "event":
-                return UserEvent(_event(fields), _payload(fields), _ack_id(fields))
-            case "sendtogroup":
-                _check_ttl(fields)
-                return SendToGroup(_group(fields), _payload(fields), not _no_echo(fields), _ack_id(fields))
-            case "joingroup":
-                return JoinGroup(_group(fields), _ack_id(fields))
-            case "leavegroup":
-                return LeaveGroup(_group(fields), _ack_id(fields))
-            case "ping":
-                return Ping()
-            case other:
-                raise ClientProtocolError(f"The frame type {other[:64]!r} is unknown or not supported yet.")
+        frame_type = _text(fields, "type")
+        read = _READERS.get(frame_type.lower())
+        if read is None:
+            raise ClientProtocolError(f"The frame type {frame_type[:64]!r} is unknown.")
+        return read(fields)
 
-    def connected(self, connection_id: str, user_id: str | None) -> Frame:
+    def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame:
         """The first frame a client gets."""
-        return _frame({"type": "system", "event": "connected", "userId": user_id, "connectionId": connection_id})
+        fields = {"type": "system", "event": "connected", "userId": user_id, "connectionId": connection_id}
+        if reconnection_token is not None:
+            fields["reconnectionToken"] = reconnection_token
+        return _frame(fields)
 
     def disconnected(self, message: str) -> Frame:
         """The last frame before the server closes."""
         return _frame({"type": "system", "event": "disconnected", "message": message})
 
-    def ack(self, ack_id: int, error: AckError | None) -> Frame:
+    def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame:
         """The answer to the request `ack_id`."""
         if error is None:
             return Frame(b'{"type":"ack","ackId":%d,"success":true}' % ack_id, is_text=True)
-        detail = {"name": error.name, "message": error.message}
-        return _frame({"type": "ack", "ackId": ack_id, "success": False, "error": detail})
+        return _frame({"type": "ack", "ackId": ack_id, "success": False, "error": _error(error)})
+
+    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame:
+        """The answer to an invocation."""
+        is_success = not isinstance(result, ErrorDetail)
+        text = _dumps({"type": "invokeResponse", "invocationId": invocation_id, "success": is_success})
+        if isinstance(result, ErrorDetail):
+            fields = b',"error":' + _dumps(_error(result)).encode()
+        else:
+            fields = b"" if result is None else b"," + _payload_fields(result)
+        return Frame(b"%b%b}" % (text[:-1].encode(), fields), is_text=True)
+
+    def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame:
+        """The refusal of a stream."""
+        return _frame({"type": "streamClosed", "streamId": stream_id, "error": _error(error)})
 
     def pong(self) -> Frame:
         """The answer to a ping."""
         return Frame(b'{"type":"pong"}', is_text=True)
 
-    def message(self, message: OutgoingMessage) -> Frame:
+    def message(self, message: OutgoingMessage) -> _EncodedMessage:
         """A message; JSON data is passed on as it was written."""
-        payload = message.payload
         if message.group is None:
             origin = b'"server"'
         else:
             origin = f'"group","fromUserId":{_dumps(message.from_user_id)},"group":{_dumps(message.group)}'.encode()
-        metadata = b',"metadata":' + _dumps(dict(payload.metadata)).encode() if payload.metadata else b""
-        return Frame(
-            b'{"type":"message","from":%b,"dataType":"%b","data":%b%b}'
-            % (origin, payload.data_type.encode(), _data(payload), metadata),
-            is_text=True,
-        )
+        return _EncodedMessage(b'{"type":"message","from":%b,%b' % (origin, _payload_fields(message.payload)))
 
 
-def _frame(fields: dict[str, Any]) -> Frame:
+def _frame(fields: _Fields) -> Frame:
     return Frame(_dumps(fields).encode(), is_text=True)
+
+
+def _error(error: ErrorDetail) -> dict[str, str]:
+    return {"name": error.name, "message": error.message}
+
+
+def _payload_fields(payload: Payload) -> bytes:
+    metadata = b',"metadata":' + _dumps(dict(payload.metadata)).encode() if payload.metadata else b""
+    return b'"dataType":"%b","data":%b%b' % (payload.data_type.encode(), _data(payload), metadata)
 
 
 def _data(payload: Payload) -> bytes:
@@ -106,11 +142,74 @@ def _data(payload: Payload) -> bytes:
             return payload.body
         case DataType.TEXT:
             return _dumps(payload.body.decode()).encode()
-        case DataType.BINARY:
+        case DataType.BINARY | DataType.PROTOBUF:
             return b'"%b"' % base64.b64encode(payload.body)
 
 
-def _payload(fields: dict[str, Any]) -> Payload:
+def _read_event(fields: _Fields) -> UserEvent:
+    return UserEvent(_event(fields), _payload(fields), _id(fields, "ackId"))
+
+
+def _read_send_to_group(fields: _Fields) -> SendToGroup | StreamFrame:
+    group = _group(fields)
+    stream = fields.get("stream")
+    if stream is not None:
+        if not isinstance(stream, dict):
+            raise ClientProtocolError("'stream' must be an object.")
+        return _read_stream(stream)
+    ttl_seconds = fields.get("ttlSeconds")
+    if ttl_seconds is not None:
+        if type(ttl_seconds) is not int:
+            raise ClientProtocolError("'ttlSeconds' must be an integer.")
+        check_ttl(ttl_seconds)
+    return SendToGroup(group, _payload(fields), not _no_echo(fields), _id(fields, "ackId"))
+
+
+def _read_invoke(fields: _Fields) -> Invoke:
+    if _text(fields, "target") != "event":
+        raise ClientProtocolError("'target' must be 'event'.")
+    has_payload = "data" in fields or "dataType" in fields
+    payload = _payload(fields) if has_payload else Payload(DataType.TEXT, b"", _metadata(fields))
+    return Invoke(_unicode(fields, "invocationId"), _event(fields), payload)
+
+
+def _read_sequence_ack(fields: _Fields) -> SequenceAck:
+    sequence_id = _id(fields, "sequenceId")
+    if sequence_id is None:
+        raise ClientProtocolError("'sequenceId' is missing.")
+    return SequenceAck(sequence_id)
+
+
+def _read_group_state(fields: _Fields) -> GroupStateRequest:
+    _group(fields)
+    return GroupStateRequest(_id(fields, "ackId"))
+
+
+def _read_stream(fields: _Fields) -> StreamFrame:
+    return StreamFrame(_unicode(fields, "streamId"))
+
+
+FRAME_READERS: Final[dict[str, Callable[[_Fields], ClientFrame]]] = {
+    "joinGroup": lambda fields: JoinGroup(_group(fields), _id(fields, "ackId")),
+    "leaveGroup": lambda fields: LeaveGroup(_group(fields), _id(fields, "ackId")),
+    "sendToGroup": _read_send_to_group,
+    "event": _read_event,
+    "ping": lambda _: Ping(),
+    "sequenceAck": _read_sequence_ack,
+    "invoke": _read_invoke,
+    "cancelInvocation": lambda fields: CancelInvocation(_unicode(fields, "invocationId")),
+    "streamData": _read_stream,
+    "streamEnd": _read_stream,
+    "setGroupState": _read_group_state,
+    "subscribeGroupState": _read_group_state,
+    "unsubscribeGroupState": _read_group_state,
+}
+"""How each frame of a client is read, by its type; types are compared in any case."""
+
+_READERS: Final = {name.lower(): reader for name, reader in FRAME_READERS.items()}
+
+
+def _payload(fields: _Fields) -> Payload:
     metadata = _metadata(fields)
     if "data" not in fields and "dataType" not in fields and metadata:
         return Payload(DataType.TEXT, b"", metadata)
@@ -124,61 +223,56 @@ def _payload(fields: dict[str, Any]) -> Payload:
                 return Payload(DataType.TEXT, data.encode(), metadata)
             case "binary" if isinstance(data, str):
                 return Payload(DataType.BINARY, base64.b64decode(data, validate=True), metadata)
+            # Clients of the protobuf subprotocol could not read a frame that holds anything else.
+            case "protobuf" if isinstance(data, str) and is_any(body := base64.b64decode(data, validate=True)):
+                return Payload(DataType.PROTOBUF, body, metadata)
     except (binascii.Error, ValueError, RecursionError):
         raise ClientProtocolError(f"'data' is not valid for dataType {kind!r}.") from None
     raise ClientProtocolError(f"'data' is missing or does not fit dataType {str(kind)[:64]!r}.")
 
 
-def _metadata(fields: dict[str, Any]) -> dict[str, str]:
+def _metadata(fields: _Fields) -> Mapping[str, str]:
     metadata = fields.get("metadata")
     if metadata is None:
         return {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ClientProtocolError("'metadata' must be an object of strings.")
-    problem = names.metadata_problem(metadata)
-    if problem is not None:
-        raise ClientProtocolError(problem)
-    return metadata
+    return checked_metadata(metadata)
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
+def _text(fields: _Fields, name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
         raise ClientProtocolError(f"'{name}' must be a string.")
     return value
 
 
-def _group(fields: dict[str, Any]) -> str:
-    group = _text(fields, "group")
-    if not names.is_group(group):
-        raise ClientProtocolError("'group' must have 1 to 1024 characters, not only white space.")
-    return group
+def _unicode(fields: _Fields, name: str) -> str:
+    value = _text(fields, name)
+    if not value or not names.is_unicode(value):
+        raise ClientProtocolError(f"'{name}' must be Unicode text with at least one character.")
+    return value
 
 
-def _event(fields: dict[str, Any]) -> str:
-    event = _text(fields, "event")
-    if not names.is_event(event):
-        raise ClientProtocolError("'event' must start with a letter; letters, digits, '_', '.', '-' follow, up to 128.")
-    return event
+def _group(fields: _Fields) -> str:
+    return checked_group(_text(fields, "group"))
 
 
-def _ack_id(fields: dict[str, Any]) -> int | None:
-    ack_id = fields.get("ackId")
-    if ack_id is None:
+def _event(fields: _Fields) -> str:
+    return checked_event(_text(fields, "event"))
+
+
+def _id(fields: _Fields, name: str) -> int | None:
+    value = fields.get(name)
+    if value is None:
         return None
-    if type(ack_id) is not int or not 0 <= ack_id <= _MAX_ACK_ID:
-        raise ClientProtocolError("'ackId' must be an unsigned 64-bit integer.")
-    return ack_id
+    if type(value) is not int or not 0 <= value <= _MAX_ID:
+        raise ClientProtocolError(f"'{name}' must be an unsigned 64-bit integer.")
+    return value
 
 
-def _no_echo(fields: dict[str, Any]) -> bool:
+def _no_echo(fields: _Fields) -> bool:
     no_echo = fields.get("noEcho")
     if no_echo is not None and type(no_echo) is not bool:
         raise ClientProtocolError("'noEcho' must be true or false.")
     return bool(no_echo)
-
-
-def _check_ttl(fields: dict[str, Any]) -> None:
-    ttl = fields.get("ttlSeconds")
-    if ttl is not None and (type(ttl) is not int or not 0 <= ttl <= _MAX_TTL_SECONDS):
-        raise ClientProtocolError(f"'ttlSeconds' must be an integer from 0 to {_MAX_TTL_SECONDS}.")

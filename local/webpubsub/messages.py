@@ -23,13 +23,16 @@ class DataType(StrEnum):
     TEXT = "text"
     JSON = "json"
     BINARY = "binary"
+    PROTOBUF = "protobuf"
 
 
 _CONTENT_TYPES: Final = {
     DataType.TEXT: "text/plain; charset=utf-8",
     DataType.JSON: "application/json",
     DataType.BINARY: "application/octet-stream",
+    DataType.PROTOBUF: "application/x-protobuf",
 }
+# Only clients send protobuf: neither the REST API nor the answer of an event handler may carry it.
 _DATA_TYPES: Final = {
     "text/plain": DataType.TEXT,
     "application/json": DataType.JSON,

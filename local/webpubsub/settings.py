@@ -42,7 +42,9 @@ class EmulatorSettings:
     retry_delays: Sequence[float] = (1, 3, 5)
     upstream_timeout: float = 100
     # Clients of the Python SDK send and only then wait; an ack that comes first is missed and costs them 30 seconds.
-    ack_delay: float = 0.003
+    # The same goes for the answer to an upgrade request.
+    ack_delay: float = 0.005
+    recovery_timeout: float = 30
     ping_interval: float = 20
     outgoing_buffer_bytes: int = 16 * 1024 * 1024
 

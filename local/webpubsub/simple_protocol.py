@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from local.webpubsub import names
-from local.webpubsub.client_protocol import AckError, Frame, OutgoingMessage, SendToGroup, UserEvent
+from local.webpubsub.client_protocol import ErrorDetail, OutgoingMessage, SendToGroup, UserEvent
+from local.webpubsub.frames import Frame
 from local.webpubsub.messages import DataType, Payload
 
 _EVENT: Final = "message"
@@ -17,6 +18,15 @@ _EVENT: Final = "message"
 
 class SimpleModeError(ValueError):
     """The query asks for a mode that does not exist; the upgrade is refused with 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EncodedMessage:
+    frame: Frame
+
+    def numbered(self, sequence_id: int) -> Frame:  # noqa: ARG002 - the seam's name for it
+        """Simple clients get no numbers."""
+        return self.frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +53,28 @@ class SimpleProtocol:
             return UserEvent(_EVENT, payload)
         return SendToGroup(self.group, payload, self.is_echoed)
 
-    def connected(self, connection_id: str, user_id: str | None) -> None:
+    def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> None:
         """Simple clients get no greeting."""
 
     def disconnected(self, message: str) -> None:
         """Simple clients get no farewell."""
 
-    def ack(self, ack_id: int, error: AckError | None) -> None:
+    def ack(self, ack_id: int, error: ErrorDetail | None) -> None:
         """Simple clients get no acks."""
+
+    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> None:
+        """Simple clients invoke nothing."""
+
+    def stream_closed(self, stream_id: str, error: ErrorDetail) -> None:
+        """Simple clients open no streams."""
 
     def pong(self) -> None:
         """Simple clients send no pings."""
 
-    def message(self, message: OutgoingMessage) -> Frame:
-        """The bare body: a text frame for text and JSON, a binary frame for binary."""
-        return Frame(message.payload.body, is_text=message.payload.data_type is not DataType.BINARY)
+    def message(self, message: OutgoingMessage) -> _EncodedMessage:
+        """The bare body: a text frame for text and JSON, a binary frame for binary and protobuf."""
+        is_text = message.payload.data_type in {DataType.TEXT, DataType.JSON}
+        return _EncodedMessage(Frame(message.payload.body, is_text))
 
 
 def simple_protocol(query: Mapping[str, Sequence[str]]) -> SimpleProtocol:

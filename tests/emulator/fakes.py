@@ -12,7 +12,7 @@ import jwt
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from local.webpubsub.client_protocol import Frame
+from local.webpubsub.frames import Frame
 
 PRIMARY_KEY = "primary-key-0001-long-enough-for-hs256"
 SECONDARY_KEY = "secondary-key-0002-long-enough-for-hs256"

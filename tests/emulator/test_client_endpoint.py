@@ -120,16 +120,23 @@ async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
         assert response.status == 400
 
 
-@pytest.mark.parametrize(
-    "path", ["/emulator", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt/hubs/chat", "/%ff", "//"]
-)
+@pytest.mark.parametrize("path", ["/emulator", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt", "/%ff", "//"])
 async def test_an_unknown_route_is_404(service: Service, path: str) -> None:
     assert (await service.refused(path))[0] == 404
 
 
-async def test_the_first_known_subprotocol_is_chosen(service: Service) -> None:
-    socket = await service.connect(protocols=("json.reliable.webpubsub.azure.v1", "x", "json.webpubsub.azure.v1"))
-    assert socket.raw.protocol == "json.webpubsub.azure.v1"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "json.webpubsub.azure.v1",
+        "json.reliable.webpubsub.azure.v1",
+        "protobuf.webpubsub.azure.v1",
+        "protobuf.reliable.webpubsub.azure.v1",
+    ],
+)
+async def test_the_first_known_subprotocol_is_chosen(service: Service, name: str) -> None:
+    socket = await service.connect(protocols=("x", "mqtt", name, "json.webpubsub.azure.v1"))
+    assert socket.raw.protocol == name
 
 
 async def test_without_a_known_subprotocol_none_is_echoed(service: Service) -> None:
@@ -146,16 +153,36 @@ async def test_the_handler_can_choose_a_custom_subprotocol(handler: RecordingHan
     assert (received.headers["Content-Type"], received.body) == ("text/plain; charset=utf-8", b"hi")
 
 
-async def test_a_client_that_offers_only_what_is_not_supported_yet_hears_so(
+async def test_a_client_that_offers_only_mqtt_hears_what_to_use_instead(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     status, text = await service.refused(
-        f"/client/hubs/chat?access_token={service.token()}",
-        headers={"Sec-WebSocket-Protocol": "json.reliable.webpubsub.azure.v1"},
+        f"/client/hubs/chat?access_token={service.token()}", headers={"Sec-WebSocket-Protocol": "x, mqtt"}
     )
     assert status == 400
-    assert "json.reliable.webpubsub.azure.v1 is not supported by this emulator yet" in text
+    assert text.startswith(
+        "The subprotocol mqtt is not implemented by this emulator: let the client use json.webpubsub"
+    )
     assert text in caplog.text
+
+
+async def test_the_address_of_mqtt_clients_says_so_too(service: Service) -> None:
+    status, text = await service.refused(f"/clients/mqtt/hubs/chat?access_token={service.token()}")
+    assert status == 501
+    assert "mqtt is not implemented" in text
+
+
+@pytest.mark.parametrize("chosen", ["mqtt", "y"])
+async def test_a_choice_of_the_handler_that_cannot_be_is_500(
+    service: Service, handler: RecordingHandler, chosen: str
+) -> None:
+    handler.script["connect"] = [Answer(200, b'{"subprotocol":"%b"}' % chosen.encode())]
+    status, text = await service.refused(
+        f"/client/hubs/chat?access_token={service.token()}",
+        headers={"Sec-WebSocket-Protocol": "json.webpubsub.azure.v1, mqtt"},
+    )
+    assert status == 500
+    assert chosen in text
 
 
 async def test_group_messages_reach_members_and_the_sender_if_it_is_one(service: Service) -> None:

@@ -5,14 +5,19 @@ import json
 import pytest
 
 from local.webpubsub.client_protocol import (
-    AckError,
+    CancelInvocation,
     ClientFrame,
     ClientProtocolError,
+    ErrorDetail,
+    GroupStateRequest,
+    Invoke,
     JoinGroup,
     LeaveGroup,
     OutgoingMessage,
     Ping,
     SendToGroup,
+    SequenceAck,
+    StreamFrame,
     UserEvent,
 )
 from local.webpubsub.json_protocol import JsonProtocol
@@ -48,6 +53,30 @@ PROTOCOL = JsonProtocol()
         ),
         ('{"type":"EVENT","event":"Ev.1-a_b","data":true}', UserEvent("Ev.1-a_b", Payload(DataType.JSON, b"true"))),
         ('{"type":"ping"}', Ping()),
+        ('{"type": "sequenceAck", "sequenceId": 1}', SequenceAck(1)),
+        (
+            '{"type":"invoke","invocationId":"1","target":"event","event":"proc","dataType":"text","data":"t"}',
+            Invoke("1", "proc", Payload(DataType.TEXT, b"t")),
+        ),
+        (
+            '{"type":"invoke","invocationId":"1","target":"event","event":"proc","metadata":{"k":"v"}}',
+            Invoke("1", "proc", Payload(DataType.TEXT, b"", {"k": "v"})),
+        ),
+        ('{"type":"cancelInvocation","invocationId":"1"}', CancelInvocation("1")),
+        (
+            # An Any with the type URL "t" and the value "v".
+            '{"type":"event","event":"e","dataType":"protobuf","data":"CgF0EgF2"}',
+            UserEvent("e", Payload(DataType.PROTOBUF, b"\n\x01t\x12\x01v")),
+        ),
+        (
+            '{"type":"sendToGroup","group":"g1","noEcho":false,"stream":{"streamId":"s1","idleTimeoutMs":60000}}',
+            StreamFrame("s1"),
+        ),
+        ('{"type":"streamData","streamId":"s1","streamSequenceId":1,"dataType":"text","data":"x"}', StreamFrame("s1")),
+        ('{"type":"streamEnd","streamId":"s1"}', StreamFrame("s1")),
+        ('{"type":"setGroupState","group":"g","state":{"k":"v"},"ackId":1}', GroupStateRequest(1)),
+        ('{"type":"subscribeGroupState","group":"g"}', GroupStateRequest()),
+        ('{"type":"unsubscribeGroupState","group":"g"}', GroupStateRequest()),
         ('{"type":"joinGroup","group":"g","ackId":18446744073709551615}', JoinGroup("g", 2**64 - 1)),
     ],
 )
@@ -88,6 +117,20 @@ def test_text_in_other_scripts_stays_as_it_is() -> None:
         '{"type":"sendToGroup","group":"g","dataType":"text","data":1}',
         '{"type":"sendToGroup","group":"g","dataType":"binary","data":"%%%"}',
         '{"type":"sendToGroup","group":"g","dataType":"protobuf","data":"AQI="}',
+        '{"type":"sendToGroup","group":"g","dataType":"protobuf","data":1}',
+        '{"type":"sendToGroup","group":"g","stream":"s1"}',
+        '{"type":"sendToGroup","group":"g","stream":{"streamId":1}}',
+        '{"type":"sequenceAck"}',
+        '{"type":"sequenceAck","sequenceId":-1}',
+        '{"type":"invoke","invocationId":"1","target":"hub","event":"e"}',
+        '{"type":"invoke","invocationId":1,"target":"event","event":"e"}',
+        '{"type":"invoke","invocationId":"","target":"event","event":"e"}',
+        '{"type":"invoke","invocationId":"\\ud800","target":"event","event":"e"}',
+        '{"type":"invoke","invocationId":"1","target":"event","event":"e","data":null}',
+        '{"type":"invoke","invocationId":"1","target":"event"}',
+        '{"type":"cancelInvocation"}',
+        '{"type":"streamData"}',
+        '{"type":"setGroupState","ackId":1}',
         '{"type":"sendToGroup","group":"g","dataType":["text"],"data":"x"}',
         '{"type":"sendToGroup","group":"g","data":1,"noEcho":1}',
         '{"type":"sendToGroup","group":"g","data":1,"ttlSeconds":301}',
@@ -124,8 +167,14 @@ def test_a_binary_frame_closes_with_1003() -> None:
 
 
 def test_the_greeting_names_a_user_even_if_there_is_none() -> None:
-    assert PROTOCOL.connected("c1", None).data == (
+    assert PROTOCOL.connected("c1", None, None).data == (
         b'{"type":"system","event":"connected","userId":null,"connectionId":"c1"}'
+    )
+
+
+def test_the_greeting_of_a_reliable_client_has_its_token_last() -> None:
+    assert PROTOCOL.connected("c1", "ana", "t").data == (
+        b'{"type":"system","event":"connected","userId":"ana","connectionId":"c1","reconnectionToken":"t"}'
     )
 
 
@@ -138,7 +187,7 @@ def test_an_ack_of_success_has_no_error() -> None:
 
 
 def test_an_ack_of_failure_names_the_error() -> None:
-    assert PROTOCOL.ack(2**64 - 1, AckError("Forbidden", "No.")).data == (
+    assert PROTOCOL.ack(2**64 - 1, ErrorDetail("Forbidden", "No.")).data == (
         b'{"type":"ack","ackId":18446744073709551615,"success":false,"error":{"name":"Forbidden","message":"No."}}'
     )
 
@@ -162,8 +211,38 @@ def test_an_ack_of_failure_names_the_error() -> None:
             OutgoingMessage(Payload(DataType.TEXT, b"t", {"k": "v"})),
             '{"type":"message","from":"server","dataType":"text","data":"t","metadata":{"k":"v"}}',
         ),
+        (
+            OutgoingMessage(Payload(DataType.PROTOBUF, b"\x01\x02")),
+            '{"type":"message","from":"server","dataType":"protobuf","data":"AQI="}',
+        ),
     ],
 )
 def test_a_message_is_written_to_the_letter(message: OutgoingMessage, text: str) -> None:
-    frame = PROTOCOL.message(message)
-    assert (frame.data.decode(), frame.is_text) == (text, True)
+    encoded = PROTOCOL.message(message)
+    assert (encoded.frame.data.decode(), encoded.frame.is_text) == (text, True)
+    assert encoded.numbered(7).data.decode() == f'{text[:-1]},"sequenceId":7}}'
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (None, '{"type":"invokeResponse","invocationId":"1","success":true}'),
+        (
+            Payload(DataType.JSON, b'{"n":1}'),
+            '{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":{"n":1}}',
+        ),
+        (
+            ErrorDetail("InternalServerError", "No."),
+            '{"type":"invokeResponse","invocationId":"1","success":false,'
+            '"error":{"name":"InternalServerError","message":"No."}}',
+        ),
+    ],
+)
+def test_an_invocation_is_answered(result: Payload | ErrorDetail | None, text: str) -> None:
+    assert PROTOCOL.invoke_response("1", result).data.decode() == text
+
+
+def test_a_stream_is_refused() -> None:
+    assert PROTOCOL.stream_closed("s1", ErrorDetail("BadRequest", "No.")).data == (
+        b'{"type":"streamClosed","streamId":"s1","error":{"name":"BadRequest","message":"No."}}'
+    )

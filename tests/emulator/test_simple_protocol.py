@@ -2,7 +2,8 @@
 
 import pytest
 
-from local.webpubsub.client_protocol import Frame, OutgoingMessage, SendToGroup, UserEvent
+from local.webpubsub.client_protocol import OutgoingMessage, SendToGroup, UserEvent
+from local.webpubsub.frames import Frame
 from local.webpubsub.messages import DataType, Payload
 from local.webpubsub.simple_protocol import SimpleModeError, SimpleProtocol, simple_protocol
 
@@ -20,9 +21,11 @@ def test_in_send_to_group_mode_a_frame_goes_to_the_group() -> None:
     assert protocol.decode("hi") == SendToGroup("g", Payload(DataType.TEXT, b"hi"), is_echoed=False)
 
 
-@pytest.mark.parametrize(("data_type", "is_text"), [("text", True), ("json", True), ("binary", False)])
+@pytest.mark.parametrize(
+    ("data_type", "is_text"), [("text", True), ("json", True), ("binary", False), ("protobuf", False)]
+)
 def test_a_message_is_written_bare(data_type: str, is_text: bool) -> None:
-    frame = SimpleProtocol().message(OutgoingMessage(Payload(DataType(data_type), b"1"), "g", "ana"))
+    frame = SimpleProtocol().message(OutgoingMessage(Payload(DataType(data_type), b"1"), "g", "ana")).frame
     assert frame == Frame(b"1", is_text)
 
 
