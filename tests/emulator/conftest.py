@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest_asyncio
@@ -18,6 +19,7 @@ from tests.emulator.fakes import PRIMARY_KEY, SECONDARY_KEY, RecordingHandler, r
 __all__ = ["webpubsub_emulator"]
 
 JSON_SUBPROTOCOL = "json.webpubsub.azure.v1"
+RELIABLE_SUBPROTOCOL = "json.reliable.webpubsub.azure.v1"
 
 
 class Socket:
@@ -25,6 +27,7 @@ class Socket:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.raw = socket
+        self.greeting: dict[str, Any] = {}
 
     async def send(self, frame: dict[str, Any] | str | bytes) -> None:
         if isinstance(frame, bytes):
@@ -46,6 +49,13 @@ class Socket:
         message = await asyncio.wait_for(self.raw.receive(), 5)
         assert message.type is aiohttp.WSMsgType.CLOSE, message
         return message.data, message.extra or ""
+
+    def cut(self) -> None:
+        """Lose the TCP connection."""
+        connection = self.raw._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.abort()
 
     async def request(self, **fields: Any) -> dict[str, Any]:
         """Send a frame and return its ack, which must be the next frame."""
@@ -95,9 +105,30 @@ class Service:
         url = f"{self.url}/client/hubs/{hub}?access_token={token}{query}"
         socket = Socket(await self.session.ws_connect(url, protocols=protocols))
         self.sockets.append(socket)
-        if socket.raw.protocol == JSON_SUBPROTOCOL:
-            socket_connected = await socket.frame()
-            assert socket_connected["event"] == "connected"
+        if socket.raw.protocol in {JSON_SUBPROTOCOL, RELIABLE_SUBPROTOCOL}:
+            socket.greeting = await socket.frame()
+            assert socket.greeting["event"] == "connected"
+        return socket
+
+    async def reliable(self, **options: Any) -> Socket:
+        return await self.connect(protocols=(RELIABLE_SUBPROTOCOL,), **options)
+
+    async def come_back(
+        self,
+        to: Socket,
+        *,
+        hub: str = "chat",
+        token: str | None = None,
+        protocols: tuple[str, ...] = (RELIABLE_SUBPROTOCOL,),
+    ) -> Socket:
+        """A new socket that asks for the connection of another one, as the SDKs do, and has read nothing yet."""
+        query = {
+            "awps_connection_id": to.greeting["connectionId"],
+            "awps_reconnection_token": token or to.greeting["reconnectionToken"],
+        }
+        url = f"{self.url}/client/hubs/{hub}?{urlencode(query)}"
+        socket = Socket(await self.session.ws_connect(url, protocols=protocols))
+        self.sockets.append(socket)
         return socket
 
     async def simple(self, **options: Any) -> Socket:

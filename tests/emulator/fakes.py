@@ -12,7 +12,11 @@ import jwt
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from local.webpubsub.cloud_events import Event
+from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.frames import Frame
+from local.webpubsub.messages import Payload
+from local.webpubsub.upstream import EventFailedError
 
 PRIMARY_KEY = "primary-key-0001-long-enough-for-hs256"
 SECONDARY_KEY = "secondary-key-0002-long-enough-for-hs256"
@@ -121,3 +125,27 @@ class FakeOutbox:
     @property
     def texts(self) -> Sequence[str]:
         return [frame.data.decode() for frame in self.frames]
+
+
+class FakeUpstream:
+    """Takes events in, answers user events with what the test has put there, and waits at its gate."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.answer: Payload | EventFailedError | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    @property
+    def names(self) -> list[str]:
+        return [event.name for event in self.events]
+
+    async def user_event(self, _: ConnectionContext, event: Event) -> Payload | None:
+        self.events.append(event)
+        await self.gate.wait()
+        if isinstance(self.answer, EventFailedError):
+            raise self.answer
+        return self.answer
+
+    def notify(self, _: ConnectionContext, event: Event) -> None:
+        self.events.append(event)

@@ -236,25 +236,11 @@ async def test_an_ack_is_held_back_a_little(start_service: StartService) -> None
     assert (await socket.frame())["ackId"] == 1
 
 
-@pytest.mark.parametrize("frame", ["nonsense", '{"type":"unknown"}', '{"type":"joinGroup","group":"g","ackId":"1"}'])
-async def test_a_bad_frame_closes_its_socket_and_no_other(service: Service, frame: str) -> None:
-    bad, good = await service.connect(), await service.connect()
-    await bad.send(frame)
-    assert (await bad.close_code())[0] == 1007
-    await good.assert_alive()
-
-
 async def test_a_binary_frame_on_json_closes_with_1003(service: Service, handler: RecordingHandler) -> None:
     socket = await service.connect()
     await socket.send(b"{}")
     assert await socket.close_code() == (1003, "The JSON subprotocol requires text messages.")
     assert json.loads((await handler.wait_for("disconnected")).body)["reason"].startswith("The JSON subprotocol")
-
-
-async def test_text_that_is_no_utf8_closes_with_1007(service: Service) -> None:
-    socket = await service.connect()
-    await socket.raw.send_frame(b"\xff\xfe", aiohttp.WSMsgType.TEXT)
-    assert (await socket.close_code())[0] == 1007
 
 
 async def test_a_frame_of_one_mebibyte_passes_and_a_larger_one_closes(
@@ -305,10 +291,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_others_are_not(
 
 async def test_a_client_that_vanishes_is_reported(service: Service, handler: RecordingHandler) -> None:
     socket = await service.connect()
-    connection = socket.raw._response.connection
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.abort()
+    socket.cut()
     assert (await handler.wait_for("disconnected")).body == b'{"reason":"The connection was lost."}'
     assert (await service.rest("HEAD", "/connections/conn-1"))[0] == 404
 

@@ -232,9 +232,8 @@ def test_a_message_is_written_to_the_letter(message: OutgoingMessage, text: str)
             '{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":{"n":1}}',
         ),
         (
-            ErrorDetail("InternalServerError", "No."),
-            '{"type":"invokeResponse","invocationId":"1","success":false,'
-            '"error":{"name":"InternalServerError","message":"No."}}',
+            ErrorDetail("Timeout", "No."),
+            '{"type":"invokeResponse","invocationId":"1","success":false,"error":{"name":"Timeout","message":"No."}}',
         ),
     ],
 )
