@@ -1,27 +1,33 @@
 """WebSocket frames to clients, RFC 6455 §5.2: whole, unmasked, framed once however many sockets they go to."""
 
 import struct
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
 _CLOSE: Final = 0x88
+_HEADER_BYTES: Final = {126: 4, 127: 10}
 _MAX_CLOSE_TEXT_BYTES: Final = 123
 
 
-@dataclass(frozen=True)
 class Frame:
-    """One frame to a client: its bytes, and whether they are a text frame."""
+    """One frame to a client, as the socket carries it."""
 
-    data: bytes
-    is_text: bool
+    __slots__ = ("wire",)
 
-    @cached_property
-    def wire(self) -> bytes:
-        """The frame as the socket carries it."""
-        return _framed(_TEXT if self.is_text else _BINARY, self.data)
+    def __init__(self, data: bytes, *, is_text: bool) -> None:
+        """Frame `data`."""
+        self.wire: Final = _framed(_TEXT if is_text else _BINARY, data)
+
+    @property
+    def data(self) -> bytes:
+        """What is framed."""
+        return self.wire[_HEADER_BYTES.get(self.wire[1], 2) :]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the client gets text."""
+        return self.wire[0] == _TEXT
 
 
 def close_frame(code: int, text: str) -> bytes:

@@ -43,7 +43,7 @@ _dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allo
 _Fields = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # with a dictionary, where cached_property keeps its value
 class _EncodedMessage:
     """A message but for the brace that closes it."""
 

@@ -16,14 +16,17 @@ MAX_UNACKNOWLEDGED_BYTES: Final = 16_000_000
 
 
 class Recovery:
-    """A reconnection token and the messages that the client has not acknowledged, numbered from 1."""
+    """A reconnection token and the messages that the client has not acknowledged, numbered from 1.
 
-    __slots__ = ("_bytes", "_frames", "_last_id", "token")
+    Messages are kept as all their receivers share them, and numbered again when they are sent again.
+    """
+
+    __slots__ = ("_bytes", "_last_id", "_messages", "token")
 
     def __init__(self, token: str) -> None:
         """`token` is the secret that proves a client to be the one that had the connection."""
         self.token: Final = token
-        self._frames: deque[Frame] = deque()
+        self._messages: deque[EncodedMessage] = deque()
         self._bytes = 0
         self._last_id = 0
 
@@ -33,21 +36,24 @@ class Recovery:
 
     def keep(self, message: EncodedMessage) -> Frame | None:
         """Number a message and keep it until it is acknowledged; `None` when there is no room left for it."""
-        frame = message.numbered(self._last_id + 1)
-        size = self._bytes + len(frame.data)
-        if len(self._frames) >= MAX_UNACKNOWLEDGED_MESSAGES or size > MAX_UNACKNOWLEDGED_BYTES:
+        size = self._bytes + len(message.frame.wire)
+        if len(self._messages) >= MAX_UNACKNOWLEDGED_MESSAGES or size > MAX_UNACKNOWLEDGED_BYTES:
             return None
         self._last_id += 1
         self._bytes = size
-        self._frames.append(frame)
-        return frame
+        self._messages.append(message)
+        return message.numbered(self._last_id)
 
     def acknowledge(self, sequence_id: int) -> None:
         """Forget all messages up to `sequence_id`; an id acknowledged before changes nothing."""
-        first_id = self._last_id - len(self._frames) + 1
-        for _ in range(min(sequence_id, self._last_id) - first_id + 1):
-            self._bytes -= len(self._frames.popleft().data)
+        for _ in range(min(sequence_id, self._last_id) - self._first_id + 1):
+            self._bytes -= len(self._messages.popleft().frame.wire)
 
     def __iter__(self) -> Iterator[Frame]:
         """What a client that comes back must get again, in order and byte for byte."""
-        return iter(tuple(self._frames))
+        for sequence_id, message in enumerate(tuple(self._messages), self._first_id):
+            yield message.numbered(sequence_id)
+
+    @property
+    def _first_id(self) -> int:
+        return self._last_id - len(self._messages) + 1

@@ -74,7 +74,7 @@ class SimpleProtocol:
     def message(self, message: OutgoingMessage) -> _EncodedMessage:
         """The bare body: a text frame for text and JSON, a binary frame for binary and protobuf."""
         is_text = message.payload.data_type in {DataType.TEXT, DataType.JSON}
-        return _EncodedMessage(Frame(message.payload.body, is_text))
+        return _EncodedMessage(Frame(message.payload.body, is_text=is_text))
 
 
 def simple_protocol(query: Mapping[str, Sequence[str]]) -> SimpleProtocol:

@@ -16,16 +16,14 @@ from local.webpubsub.frames import Frame, close_frame
     ],
 )
 def test_a_frame_begins_with_its_length(length: int, header: bytes) -> None:
-    assert Frame(b"x" * length, is_text=True).wire == header + b"x" * length
+    frame = Frame(b"x" * length, is_text=True)
+    assert frame.wire == header + b"x" * length
+    assert frame.data == b"x" * length
 
 
 def test_a_binary_frame_says_so() -> None:
-    assert Frame(b"", is_text=False).wire == b"\x82\x00"
-
-
-def test_a_frame_is_framed_once() -> None:
-    frame = Frame(b"x", is_text=True)
-    assert frame.wire is frame.wire
+    frame = Frame(b"", is_text=False)
+    assert (frame.wire, frame.is_text) == (b"\x82\x00", False)
 
 
 def test_a_close_frame_has_a_code_and_as_much_text_as_fits_whole() -> None:

@@ -51,7 +51,7 @@ def test_numbers_go_on_after_acks() -> None:
 def test_what_comes_again_is_what_was_sent() -> None:
     recovery = Recovery("token")
     sent = [recovery.keep(HELLO), recovery.keep(HELLO)]
-    assert list(recovery) == sent
+    assert [frame.wire for frame in recovery] == [frame.wire for frame in sent if frame]
 
 
 def test_a_thousand_messages_are_kept_and_no_more() -> None:
