@@ -57,6 +57,9 @@ class _NoSocket:
         _log.info("CLOSING connection %s without a socket with %d: %r", self._session.connection.id, code, reason)
         self._session.end(reason)
 
+    def cut(self) -> None:
+        """There is no line to lose."""
+
 
 class ClientSession:
     """Serves one connection, from its first socket to its end."""

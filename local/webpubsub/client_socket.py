@@ -74,6 +74,10 @@ class ClientSocket:
         if code == GOING_AWAY:
             self._transport.close()
 
+    def cut(self) -> None:
+        """Abort the connection below the socket; whoever reads sees a lost line."""
+        self._transport.abort()
+
     async def read(self, receive: Callable[[str | bytes], Awaitable[None]]) -> SocketEnd:
         """Hand every message to `receive` until the socket is closed."""
         try:

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 from azure.messaging.webpubsubclient import WebPubSubClient
-from azure.messaging.webpubsubclient.models import WebPubSubDataType, WebPubSubProtocolType
+from azure.messaging.webpubsubclient.models import WebPubSubDataType
 
 from local.node_tools import ensure_node, ensure_packages
 
@@ -67,11 +67,11 @@ async def test_the_readme_s_javascript_client_gets_what_it_sent(system: Any, tmp
 
 
 JS_RECEIVER = """
-import { WebPubSubClient, WebPubSubJsonProtocol } from "@azure/web-pubsub-client";
+import { WebPubSubClient } from "@azure/web-pubsub-client";
 const [base, room] = process.argv.slice(2);
 const url = async () =>
   (await (await fetch(`${base}/api/negotiate?${new URLSearchParams({ room, userId: "js" })}`)).json()).url;
-const client = new WebPubSubClient({ getClientAccessUrl: url }, { protocol: WebPubSubJsonProtocol() });
+const client = new WebPubSubClient({ getClientAccessUrl: url });
 const got = [];
 const all = new Promise((resolve) =>
   // What a server sends to a group is one or the other, depending on the service.
@@ -105,7 +105,7 @@ async def test_python_and_javascript_clients_talk_in_one_room(system: Any, tmp_p
 def send_with_python_sdk(base: str, room: str) -> None:
     with urlopen(f"{base}/api/negotiate?{urlencode({'room': room, 'userId': 'py'})}") as answer:
         url = json.load(answer)["url"]
-    client = WebPubSubClient(url, protocol_type=WebPubSubProtocolType.JSON)
+    client = WebPubSubClient(url)
     with client:
         client.send_event("message", "hello", WebPubSubDataType.TEXT)
         client.send_event("message", {"n": [1, None]}, WebPubSubDataType.JSON)

@@ -269,26 +269,6 @@ async def test_a_simple_client_in_group_mode_without_the_role_is_closed(service:
     assert (await sender.close_code())[0] == 1008
 
 
-async def test_a_client_that_does_not_read_is_dropped_and_others_are_not(
-    start_service: StartService, handler: RecordingHandler
-) -> None:
-    service = await start_service(outgoing_buffer_bytes=1_000_000)
-    slow = await service.connect(sub="slow", groups="g")
-    fast = await service.connect(groups="g")
-    connection = slow.raw._response.connection
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.pause_reading()
-    body = b"x" * 900_000
-    for _ in range(30):
-        assert (await service.rest("POST", "/groups/g/:send", body=body))[0] == 202
-        assert len((await fast.frame())["data"]) == len(body)
-        if handler.events("disconnected"):
-            break
-    assert (await handler.wait_for("disconnected")).body == b'{"reason":"SlowClient"}'
-    await fast.assert_alive()
-
-
 async def test_a_client_that_vanishes_is_reported(service: Service, handler: RecordingHandler) -> None:
     socket = await service.connect()
     socket.cut()

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 
 from local.node_tools import ensure_node, ensure_packages
-from local.webpubsub.client_socket import ClientSocket
 from tests.emulator.conftest import Service
 from tests.emulator.fakes import Answer, RecordingHandler
 
@@ -93,9 +92,7 @@ async def start_client(service: Service, tmp_path: Path) -> AsyncIterator[StartC
 def cut(service: Service, client: Client) -> None:
     """Lose the TCP connection under a client."""
     rooms = service.emulator._running()
-    outbox = rooms.clients._sessions[client.connection_id].connection.outbox
-    assert isinstance(outbox, ClientSocket)
-    outbox._transport.abort()
+    rooms.clients._sessions[client.connection_id].connection.outbox.cut()
 
 
 async def test_clients_talk_in_a_group(start_client: StartClient) -> None:
