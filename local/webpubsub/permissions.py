@@ -11,6 +11,7 @@ from typing import Final
 
 MAX_RULES: Final = 1000
 _MAX_STARS: Final = 5
+_STARS: Final = frozenset({"*", "**"})
 
 
 class Permission(StrEnum):
@@ -35,7 +36,7 @@ class GroupRights:
         self._all = False
         self._granted: set[str] = set()
         self._revoked: set[str] = set()
-        self._patterns: list[re.Pattern[str]] = []
+        self._patterns: list[tuple[str, ...]] = []
         for name in roles:
             if name == role:
                 self._all = True
@@ -48,7 +49,7 @@ class GroupRights:
         """Whether the right holds for `group`."""
         if group in self._revoked:
             return False
-        return self._all or group in self._granted or any(p.fullmatch(group) for p in self._patterns)
+        return self._all or group in self._granted or any(_matches(pattern, group) for pattern in self._patterns)
 
     def grant(self, group: str) -> None:
         """Give the right on one group."""
@@ -68,10 +69,39 @@ class GroupRights:
             raise TooManyRulesError
 
 
-def _pattern(text: str) -> re.Pattern[str] | None:
-    """`?` is one character but a dot, `*` a run of them, `**` a run of anything, `\\` takes the next one literally."""
-    if text.count("*") - text.count("\\*") > _MAX_STARS:
-        return None
-    wildcards = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
-    parts = re.findall(r"\\.|\*\*|.", text, re.DOTALL)
-    return re.compile("".join(wildcards.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
+def _pattern(text: str) -> tuple[str, ...] | None:
+    """The parts of a pattern; `None` when it has too many stars.
+
+    `?` is one character but a dot, `*` a run of them, `**` a run of anything, `\\` takes the next one literally.
+    """
+    parts = tuple(re.findall(r"\\.|\*\*|.", text, re.DOTALL))
+    return parts if sum(part.count("*") for part in parts if part in _STARS) <= _MAX_STARS else None
+
+
+def _matches(parts: tuple[str, ...], group: str) -> bool:
+    """Whether a pattern takes all of `group`; the client chooses it, so no regular expression that could take hours."""
+    reached = _past_stars(parts, {0})
+    for character in group:
+        taking = [place for place in reached if place < len(parts) and _takes(parts[place], character)]
+        reached = _past_stars(parts, {place if parts[place] in _STARS else place + 1 for place in taking})
+    return len(parts) in reached
+
+
+def _takes(part: str, character: str) -> bool:
+    match part:
+        case "**":
+            return True
+        case "*" | "?":
+            return character != "."
+        case _:
+            return part[-1] == character
+
+
+def _past_stars(parts: tuple[str, ...], reached: set[int]) -> set[int]:
+    """The places reached, and those behind stars that take nothing."""
+    places = set(reached)
+    for place in reached:
+        while place < len(parts) and parts[place] in _STARS:
+            place += 1  # noqa: PLW2901 - it walks on from each place
+            places.add(place)
+    return places

@@ -10,6 +10,7 @@ import pytest
 
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import SECONDARY_KEY, Answer, RecordingHandler, free_port, sign
+from tests.emulator.wire_format import field
 
 ALL_ROLES = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"]
 
@@ -227,6 +228,17 @@ async def test_without_ack_id_there_is_no_ack(service: Service) -> None:
     await socket.assert_alive()
 
 
+async def test_the_answer_to_an_upgrade_is_held_back_a_little(
+    start_service: StartService, handler: RecordingHandler
+) -> None:
+    service = await start_service(ack_delay=0.2)
+    connecting = asyncio.create_task(service.simple())
+    await handler.wait_for("connect")
+    await asyncio.sleep(0.05)
+    assert not connecting.done()
+    await connecting
+
+
 async def test_an_ack_is_held_back_a_little(start_service: StartService) -> None:
     service = await start_service(ack_delay=0.2)
     socket = await service.connect()
@@ -252,6 +264,22 @@ async def test_a_frame_of_one_mebibyte_passes_and_a_larger_one_closes(
     await socket.send(b"x" * (1024 * 1024 + 1))
     assert (await socket.close_code())[0] == 1009
     await other.assert_alive()
+
+
+@pytest.mark.parametrize("is_reliable", [False, True])
+async def test_a_protobuf_client_joins_sends_and_receives(service: Service, is_reliable: bool) -> None:
+    json_client = await service.connect(groups="g")
+    name = "protobuf.reliable.webpubsub.azure.v1" if is_reliable else "protobuf.webpubsub.azure.v1"
+    client = await service.connect(protocols=(name,), sub="ana", role=ALL_ROLES)
+    # A reliable client gets its token behind these.
+    assert field(1, "conn-2") + field(2, "ana") in await client.binary()
+    await client.send(field(6, field(1, "g") + field(2, 1)))
+    assert await client.binary() == field(1, field(1, 1) + field(2, 1))
+    await client.send(field(1, field(1, "g") + field(3, field(1, "hi"))))
+    number = field(4, 1) if is_reliable else b""
+    assert await client.binary() == field(2, field(1, "group") + field(2, "g") + field(3, field(1, "hi")) + number)
+    assert (await json_client.frame())["data"] == "hi"
+    await json_client.assert_alive()
 
 
 async def test_a_simple_client_in_group_mode_publishes(service: Service) -> None:

@@ -1,6 +1,10 @@
 """Rights on groups."""
 
+import re
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from local.webpubsub.permissions import MAX_RULES, GroupRights, Permission, TooManyRulesError
 
@@ -25,12 +29,35 @@ def rights(*roles: str) -> GroupRights:
         ("webpubsub.sendToGroups.a\\*b", "a*b", True),
         ("webpubsub.sendToGroups.a\\*b", "axb", False),
         ("webpubsub.sendToGroups.a+b", "aab", False),
+        ("webpubsub.sendToGroups.a\\\\*b", "a\\xb", True),
+        ("webpubsub.sendToGroups.a\\?b", "a?b", True),
+        ("webpubsub.sendToGroups.a\\?b", "axb", False),
+        ("webpubsub.sendToGroups.room.*", "room.", True),
+        ("webpubsub.sendToGroups.room.?", "room..", False),
+        ("webpubsub.sendToGroups.**a*b", "a.ab", True),
+        ("webpubsub.sendToGroups.**.*.log", "a.b.c.log", True),
+        ("webpubsub.sendToGroups.a**", "a.\n", True),
+        ("webpubsub.sendToGroups.*****", "x", True),
+        ("webpubsub.sendToGroups.*a*a*a*a*b", "a" * 1024, False),
+        ("webpubsub.sendToGroups.*a*a*a*a*b", "a" * 1023 + "b", True),
         ("webpubsub.sendToGroups.******", "x", False),
         ("something else", "g", False),
     ],
 )
 def test_a_role_allows_what_it_says(role: str, group: str, is_allowed: bool) -> None:
     assert rights(role).allows(group) is is_allowed
+
+
+@given(
+    pattern=st.text("ab.*?\\", max_size=8).filter(lambda text: text.count("*") <= 5),
+    group=st.text("ab.*?\\", min_size=1),
+)
+def test_a_pattern_takes_what_its_regular_expression_takes(pattern: str, group: str) -> None:
+    assume(pattern.count("*") <= 5)
+    wildcards = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+    parts = re.findall(r"\\.|\*\*|.", pattern)
+    expression = "".join(wildcards.get(part) or re.escape(part[-1]) for part in parts)
+    assert rights(f"webpubsub.sendToGroups.{pattern}").allows(group) is (re.fullmatch(expression, group) is not None)
 
 
 def test_without_roles_nothing_is_allowed() -> None:

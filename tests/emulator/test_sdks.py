@@ -103,21 +103,28 @@ async def test_a_client_that_was_closed_comes_back_with_a_new_id(service: Servic
         assert (await inbox.next()).connection_id == "conn-2"
 
 
-async def test_the_sync_client_seldom_misses_an_ack(service: Service) -> None:
-    url = await client_url(service.emulator)
+async def test_the_sync_client_is_given_time_to_wait_for_its_ack(service: Service) -> None:
+    url = await client_url(service.emulator, roles=ROLES)
 
     def count_missed() -> int:
         missed = 0
-        client = SyncClient(url, start_timeout=3, ack_timeout=0.5)
+        client = SyncClient(url, start_timeout=3, ack_timeout=0.2)
+        send = client._send_message
+
+        def send_and_dawdle(message: Any, **options: Any) -> None:
+            send(message, **options)
+            time.sleep(0.002)
+
         with client:
-            for number in range(200):
+            client._send_message = send_and_dawdle  # type: ignore[method-assign]
+            for number in range(20):
                 start = time.monotonic()
-                client.send_event("ask", str(number), WebPubSubDataType.TEXT)
-                missed += time.monotonic() - start >= 0.5
+                client.join_group(f"g{number}")
+                missed += time.monotonic() - start >= 0.2
         return missed
 
-    # With acks at once it is one in twenty; on a busy machine one or two can always be late.
-    assert await asyncio.to_thread(count_missed) <= 3
+    # It misses all acks that come at once; on a busy machine some can always be late.
+    assert await asyncio.to_thread(count_missed) < 10
 
 
 async def test_the_fixture_starts_emulators_side_by_side(webpubsub_emulator: StartEmulator) -> None:
