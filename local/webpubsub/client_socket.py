@@ -58,8 +58,6 @@ class ClientSocket:
         self._transport.write(frame.wire)
         if self._transport.get_write_buffer_size() > self._limit:
             self.close(1008, SLOW_CLIENT)
-            # A close frame does not get past what the client does not read.
-            self._transport.abort()
 
     def close(self, code: int, reason: str) -> None:
         """Close after the frames before; the first reason stays.

@@ -50,12 +50,20 @@ class Socket:
         assert message.type is aiohttp.WSMsgType.CLOSE, message
         return message.data, message.extra or ""
 
-    def cut(self) -> None:
-        """Lose the TCP connection."""
+    @property
+    def transport(self) -> asyncio.Transport:
         connection = self.raw._response.connection
         assert connection is not None
         assert connection.transport is not None
-        connection.transport.abort()
+        return connection.transport
+
+    def cut(self) -> None:
+        """Lose the TCP connection."""
+        self.transport.abort()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes below the WebSocket."""
+        self.transport.write(data)
 
     async def request(self, **fields: Any) -> dict[str, Any]:
         """Send a frame and return its ack, which must be the next frame."""

@@ -1,35 +1,20 @@
 """Clients that break the rules of WebSocket or of their subprotocol: a documented close, and nobody else notices."""
 
+import asyncio
 import json
 import logging
 import struct
 
 import pytest
 
-from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, Socket
+from tests.emulator.conftest import JSON_SUBPROTOCOL, Service
 from tests.emulator.fakes import RecordingHandler
+from tests.emulator.wire_format import BINARY, CLOSE, PING, TEXT, UNKNOWN, wire
 
 JSON = JSON_SUBPROTOCOL
 PROTOBUF = "protobuf.webpubsub.azure.v1"
 SIMPLE = ""
-TEXT, BINARY, UNKNOWN, CLOSE, PING = 1, 2, 3, 8, 9
 MEBIBYTE = 1024 * 1024
-
-
-def wire(opcode: int, data: bytes, *, flags: int = 0x80, mask: int = 0x80) -> bytes:
-    """A frame with a mask that changes nothing; `flags` are FIN and the reserved bits."""
-    if len(data) < 126:
-        head = struct.pack("!BB", flags | opcode, mask | len(data))
-    else:
-        head = struct.pack("!BBQ", flags | opcode, mask | 127, len(data))
-    return head + (b"\0" * 4 if mask else b"") + data
-
-
-async def write(socket: Socket, data: bytes) -> None:
-    connection = socket.raw._response.connection
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.write(data)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +56,7 @@ async def test_a_bad_frame_closes_its_socket_and_no_other(
     bad = await service.connect(protocols=(subprotocol,) if subprotocol else ())
     if subprotocol == PROTOBUF:
         await bad.binary()
-    await write(bad, data)
+    bad.write(data)
     assert (await bad.close_code())[0] == code
     reason = json.loads((await handler.wait_for("disconnected")).body)["reason"]
     assert reason
@@ -84,15 +69,33 @@ async def test_a_message_too_large_to_read_at_all_ends_the_connection(
     service: Service, handler: RecordingHandler
 ) -> None:
     good, bad = await service.connect(), await service.connect()
-    await write(bad, wire(TEXT, b"x" * 5 * MEBIBYTE))
+    bad.write(wire(TEXT, b"x" * 5 * MEBIBYTE))
     assert "exceeds limit" in json.loads((await handler.wait_for("disconnected")).body)["reason"]
     await good.assert_alive()
 
 
 async def test_a_client_in_the_middle_of_sending_still_hears_why_it_is_closed(service: Service) -> None:
     socket = await service.connect()
-    await write(socket, wire(TEXT, b"nonsense") + wire(TEXT, b"x" * MEBIBYTE) * 8)
+    socket.write(wire(TEXT, b"nonsense") + wire(TEXT, b"x" * MEBIBYTE) * 8)
     assert await socket.close_code() == (1007, "The frame is not valid JSON.")
+
+
+async def test_the_line_stays_until_the_client_has_agreed_to_a_close(service: Service) -> None:
+    host, port = "127.0.0.1", int(service.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection(host, port)
+    request = (
+        f"GET /client/hubs/chat?access_token={service.token()} HTTP/1.1\r\nHost: localhost:{port}\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {JSON}\r\n\r\n"
+    )
+    writer.write(request.encode() + wire(TEXT, b"nonsense"))
+    async with asyncio.timeout(5):
+        await reader.readuntil(b"The frame is not valid JSON.")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.05)
+        writer.write(wire(CLOSE, b"\x03\xef"))
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_what_comes_after_a_mistake_is_not_done(service: Service, handler: RecordingHandler) -> None:
@@ -106,5 +109,5 @@ async def test_what_comes_after_a_mistake_is_not_done(service: Service, handler:
 
 async def test_a_message_may_come_in_fragments(service: Service, handler: RecordingHandler) -> None:
     socket = await service.simple()
-    await write(socket, wire(TEXT, b"he", flags=0) + wire(PING, b"") + wire(0, b"llo"))
+    socket.write(wire(TEXT, b"he", flags=0) + wire(PING, b"") + wire(0, b"llo"))
     assert (await handler.wait_for("message")).body == b"hello"

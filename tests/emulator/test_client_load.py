@@ -29,7 +29,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_others_are_not(
 ) -> None:
     service = await start_service(outgoing_buffer_bytes=1_000_000)
     slow, fast = await service.connect(groups="g"), await service.connect(groups="g")
-    stop_reading(slow)
+    slow.transport.pause_reading()
     await send_until_one_is_gone(service, handler, fast)
     assert (await handler.wait_for("disconnected")).body == b'{"reason":"SlowClient"}'
     await fast.assert_alive()
@@ -40,7 +40,7 @@ async def test_a_reliable_client_that_does_not_read_cannot_come_back(
 ) -> None:
     service = await start_service(outgoing_buffer_bytes=1_000_000)
     slow, fast = await service.reliable(groups="g"), await service.connect(groups="g")
-    stop_reading(slow)
+    slow.transport.pause_reading()
     await send_until_one_is_gone(service, handler, fast)
     assert (await (await service.come_back(slow)).close_code())[0] == 1008
 
@@ -61,13 +61,6 @@ async def test_a_reliable_client_that_reads_but_acknowledges_nothing_is_closed(s
 
 async def connect_at_once(crowd: Service, count: int) -> list[Socket]:
     return await asyncio.gather(*(crowd.connect() for _ in range(count)))
-
-
-def stop_reading(socket: Socket) -> None:
-    connection = socket.raw._response.connection
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.pause_reading()
 
 
 async def send_until_one_is_gone(service: Service, handler: RecordingHandler, fast: Socket) -> None:

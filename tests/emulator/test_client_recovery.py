@@ -7,6 +7,7 @@ import pytest
 
 from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, Socket, StartService
 from tests.emulator.fakes import RecordingHandler
+from tests.emulator.wire_format import CLOSE, UNKNOWN, wire
 
 NOT_RECOVERED = (1008, "The connection could not be recovered.")
 
@@ -28,16 +29,18 @@ async def close(socket: Socket) -> None:
 
 
 async def close_without_status(socket: Socket) -> None:
-    assert socket.raw._response.connection is not None
-    transport = socket.raw._response.connection.transport
-    assert transport is not None
-    transport.write(b"\x88\x80\x00\x00\x00\x00")
+    socket.write(wire(CLOSE, b""))
     assert (await socket.close_code())[0] == 1000
 
 
 async def say_nonsense(socket: Socket) -> None:
     await socket.send("nonsense")
     assert (await socket.close_code())[0] == 1007
+
+
+async def break_the_rules(socket: Socket) -> None:
+    socket.write(wire(UNKNOWN, b""))
+    assert (await socket.close_code())[0] == 1002
 
 
 async def say_too_much(socket: Socket) -> None:
@@ -78,8 +81,8 @@ async def test_what_was_acknowledged_does_not_come_again(service: Service) -> No
 
 @pytest.mark.parametrize(
     "leave",
-    [close, close_without_status, say_nonsense, say_too_much],
-    ids=["closed with 1000", "closed with no status", "spoke nonsense", "sent too much"],
+    [close, close_without_status, say_nonsense, break_the_rules, say_too_much],
+    ids=["closed with 1000", "closed with no status", "spoke nonsense", "broke the rules", "sent too much"],
 )
 async def test_after_a_clean_close_or_a_mistake_there_is_nothing_to_come_back_to(
     service: Service, handler: RecordingHandler, leave: Any

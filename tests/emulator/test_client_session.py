@@ -270,6 +270,14 @@ async def test_a_connection_ends_when_its_client_stays_away() -> None:
     assert not client.session.recover("token", FakeOutbox())
 
 
+async def test_time_is_not_up_for_a_client_that_came_back() -> None:
+    client = Client(is_reliable=True, recovery_timeout=0)
+    client.session.leave(client.outbox, "lost", is_final=False)
+    assert client.session.recover("token", client.outbox)
+    await client.settle()
+    assert client.hubs["chat"].group("g")
+
+
 async def test_a_connection_can_be_closed_while_its_client_is_away() -> None:
     client = Client(is_reliable=True)
     client.session.leave(client.outbox, "lost", is_final=False)
