@@ -80,7 +80,7 @@ async def test_a_client_in_the_middle_of_sending_still_hears_why_it_is_closed(se
     assert await socket.close_code() == (1007, "The frame is not valid JSON.")
 
 
-async def test_the_line_stays_until_the_client_has_agreed_to_a_close(service: Service) -> None:
+async def test_after_a_close_nothing_is_said_and_the_line_stays_until_the_client_agrees(service: Service) -> None:
     host, port = "127.0.0.1", int(service.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection(host, port)
     request = (
@@ -91,6 +91,7 @@ async def test_the_line_stays_until_the_client_has_agreed_to_a_close(service: Se
     writer.write(request.encode() + wire(TEXT, b"nonsense"))
     async with asyncio.timeout(5):
         await reader.readuntil(b"The frame is not valid JSON.")
+        assert (await service.rest("POST", "/:send", body=b"late"))[0] == 202
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.05)
         writer.write(wire(CLOSE, b"\x03\xef"))
