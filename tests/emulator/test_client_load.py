@@ -48,7 +48,7 @@ async def test_a_reliable_client_that_does_not_read_cannot_come_back(
 async def test_a_reliable_client_that_reads_but_acknowledges_nothing_is_closed(service: Service) -> None:
     careless, careful = await service.reliable(groups="g"), await service.reliable(groups="g")
     for number in range(1, 1002):
-        assert (await service.rest("POST", "/groups/g/:send", body=b"x"))[0] == 202
+        assert (await service.rest("POST", "/:send", body=b"x"))[0] == 202
         if number <= 1000:
             assert (await careless.frame())["sequenceId"] == number
         assert (await careful.frame())["sequenceId"] == number
@@ -66,7 +66,7 @@ async def connect_at_once(crowd: Service, count: int) -> list[Socket]:
 async def send_until_one_is_gone(service: Service, handler: RecordingHandler, fast: Socket) -> None:
     body = b"x" * 900_000
     for _ in range(30):
-        assert (await service.rest("POST", "/groups/g/:send", body=body))[0] == 202
+        assert (await service.rest("POST", "/:send", body=body))[0] == 202
         assert len((await fast.frame())["data"]) == len(body)
         if handler.events("disconnected"):
             break

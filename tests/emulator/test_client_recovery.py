@@ -12,8 +12,8 @@ from tests.emulator.wire_format import CLOSE, UNKNOWN, wire
 NOT_RECOVERED = (1008, "The connection could not be recovered.")
 
 
-async def send_to_group(service: Service, text: str) -> None:
-    assert (await service.rest("POST", "/groups/g/:send", body=text.encode()))[0] == 202
+async def send_to_all(service: Service, text: str) -> None:
+    assert (await service.rest("POST", "/:send", body=text.encode()))[0] == 202
 
 
 async def lose(socket: Socket) -> None:
@@ -51,16 +51,16 @@ async def say_too_much(socket: Socket) -> None:
 @pytest.mark.parametrize("leave", [lose, go_away], ids=["lost", "closed with 1001"])
 async def test_a_client_comes_back_and_misses_nothing(service: Service, handler: RecordingHandler, leave: Any) -> None:
     first = await service.reliable(sub="ana", groups="g")
-    await send_to_group(service, "one")
+    await send_to_all(service, "one")
     text = await first.text()
     assert text == '{"type":"message","from":"server","dataType":"text","data":"one","sequenceId":1}'
     await leave(first)
-    await send_to_group(service, "two")
+    await send_to_all(service, "two")
     second = await service.come_back(first)
     assert await second.frame() == first.greeting
     assert await second.text() == text
     assert (await second.frame())["data"] == "two"
-    await send_to_group(service, "three")
+    await send_to_all(service, "three")
     assert (await second.frame())["sequenceId"] == 3
     await second.assert_alive()
     assert [len(handler.events(name)) for name in ("connect", "connected", "disconnected")] == [1, 1, 0]
@@ -69,7 +69,7 @@ async def test_a_client_comes_back_and_misses_nothing(service: Service, handler:
 async def test_what_was_acknowledged_does_not_come_again(service: Service) -> None:
     first = await service.reliable(groups="g")
     for text in ("one", "two"):
-        await send_to_group(service, text)
+        await send_to_all(service, text)
         await first.frame()
     await first.send({"type": "sequenceAck", "sequenceId": 1})
     await first.assert_alive()

@@ -169,7 +169,7 @@ async def test_a_client_comes_back_to_its_connection_and_misses_nothing(
     await client.call("joinGroup", "g")
     cut(service, client)
     for text in (b"one", b"two"):
-        assert (await service.rest("POST", "/groups/g/:send", body=text))[0] == 202
+        assert (await service.rest("POST", "/:send", body=text))[0] == 202
     assert [(await client.next("server-message"))["message"]["data"] for _ in range(2)] == ["one", "two"]
     await client.call("sendToGroup", "g", "three", "text")
     assert (await client.next("group-message"))["message"]["sequenceId"] == 3

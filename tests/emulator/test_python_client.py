@@ -231,20 +231,25 @@ async def test_a_stopped_client_can_be_opened_from_its_callback(service: Service
 
 
 async def test_callbacks_may_use_the_client(service: Service) -> None:
+    rest = FromThread(service)
+
     def scenario() -> None:
         client = Client(url_of(service))
+        answered = threading.Event()
+
+        def answer(message: Any) -> None:
+            if message.data == "one":
+                client.sdk.send_to_group("g", "two", WebPubSubDataType.TEXT)
+                answered.set()
+
         client.sdk.subscribe(CallbackType.CONNECTED, lambda _: client.sdk.join_group("g"))
-        client.sdk.subscribe(
-            CallbackType.GROUP_MESSAGE,
-            lambda message: message.data == "one" and client.sdk.send_to_group("g", "two", WebPubSubDataType.TEXT),
-        )
-        rest = rest_calls
+        client.sdk.subscribe(CallbackType.GROUP_MESSAGE, answer)
         with client:
             wait_until(lambda: rest("HEAD", "/groups/g") == 200)
             client.sdk.send_to_group("g", "one", WebPubSubDataType.TEXT)
             assert [client.next(CallbackType.GROUP_MESSAGE).data for _ in range(2)] == ["one", "two"]
+            assert answered.wait(PATIENCE)
 
-    rest_calls = FromThread(service)
     await in_thread(scenario)
 
 
