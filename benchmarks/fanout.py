@@ -3,8 +3,9 @@
     python benchmarks/fanout.py
 
 Each server has a process and 1,000 clients of its own; one REST call sends 1 KiB of text to all of them, the next one
-when all have it. The servers take turns. A latency is the time from the call to the last byte at one client. Memory is
-what an idle connection adds to the server's resident set.
+when all have it. The servers take turns. Reliable clients acknowledge nothing, so that all is kept for them. A latency
+is the time from the call to the last byte at one client. Memory is what an idle connection adds to the server's
+resident set.
 """
 
 from __future__ import annotations

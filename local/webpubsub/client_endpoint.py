@@ -17,7 +17,7 @@ from aiohttp import web
 from local.webpubsub import cloud_events, names, subprotocols
 from local.webpubsub.client_protocol import ClientProtocol
 from local.webpubsub.client_session import NOT_RECOVERED, ClientSession
-from local.webpubsub.client_socket import CLOSE_TIMEOUT_SECONDS, GOING_AWAY, MAX_READ_BYTES, ClientSocket
+from local.webpubsub.client_socket import CLOSE_TIMEOUT_SECONDS, GOING_AWAY, MAX_READ_BYTES, ClientSocket, SocketEnd
 from local.webpubsub.connection import Connection, ConnectionContext
 from local.webpubsub.hub import Hubs
 from local.webpubsub.recovery import Recovery
@@ -194,12 +194,11 @@ class ClientEndpoint:
     async def _read(self, socket: ClientSocket, session: ClientSession) -> None:
         if self._is_closing:
             socket.close(*_SHUTDOWN)
+        end = SocketEnd("The connection was lost.", is_final=True)
         try:
             end = await socket.read(session.receive)
-        except BaseException:
-            session.end("The connection was lost.")
-            raise
-        session.leave(socket, end.reason, is_final=end.is_final)
+        finally:
+            session.leave(socket, end.reason, is_final=end.is_final)
 
     async def _accept(
         self, request: web.BaseRequest, subprotocol: str | None, connection_id: str

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from local.webpubsub.protobuf_messages import Downstream
 from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, Socket, StartService
 from tests.emulator.fakes import RecordingHandler
-from tests.emulator.wire_format import CLOSE, UNKNOWN, wire
+from tests.emulator.wire_format import CLOSE, UNKNOWN, field, wire
 
 NOT_RECOVERED = (1008, "The connection could not be recovered.")
 
@@ -64,6 +65,23 @@ async def test_a_client_comes_back_and_misses_nothing(service: Service, handler:
     assert (await second.frame())["sequenceId"] == 3
     await second.assert_alive()
     assert [len(handler.events(name)) for name in ("connect", "connected", "disconnected")] == [1, 1, 0]
+
+
+async def test_a_protobuf_client_comes_back_too(service: Service) -> None:
+    subprotocol = "protobuf.reliable.webpubsub.azure.v1"
+    first = await service.connect(protocols=(subprotocol,), groups="g")
+    connected = Downstream.FromString(await first.binary()).system.connected
+    first.greeting = {"connectionId": connected.connection_id, "reconnectionToken": connected.reconnection_token}
+    for text in ("one", "two"):
+        await send_to_all(service, text)
+        message = await first.binary()
+    await first.send(field(8, field(1, 1)))
+    await first.send(field(9, b""))
+    assert await first.binary() == field(4, b"")
+    first.cut()
+    second = await service.come_back(first, protocols=(subprotocol,))
+    assert Downstream.FromString(await second.binary()).system.connected == connected
+    assert await second.binary() == message
 
 
 async def test_what_was_acknowledged_does_not_come_again(service: Service) -> None:
