@@ -13,8 +13,8 @@ from local.webpubsub.messages import MAX_MESSAGE_BYTES
 
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
 GOING_AWAY: Final = 1001
-# What aiohttp itself finds too large it answers by closing the TCP connection under a client that still sends, who
-# then sees a reset and no close code; so up to this size a message is read and refused here.
+# What aiohttp itself finds too large it answers by closing the TCP connection under a client that still sends, who can
+# then see a reset and no close code; so up to this size a message is read and refused here.
 MAX_READ_BYTES: Final = 4 * MAX_MESSAGE_BYTES
 _CONNECTION_LOST: Final = "The connection was lost."
 _PING_TIMEOUT: Final = "PingTimeout"
@@ -62,7 +62,7 @@ class ClientSocket:
     def close(self, code: int, reason: str) -> None:
         """Close after the frames before; the first reason stays.
 
-        The client has two seconds to agree: a connection that is closed at once is reset under a client that still
+        The client has two seconds to agree: a connection that is closed at once can be reset under a client that still
         sends, and the code is lost. Only a service that goes away does not wait.
         """
         if self._close_code is None:
