@@ -218,11 +218,9 @@ class ClientEndpoint:
         )
         # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
         await asyncio.sleep(self._settings.ack_delay)
-        await response.prepare(request)
-        if request.transport is None:
-            raise ConnectionResetError("The client has gone.")
+        writer = await response.prepare(request)
         limit = self._settings.outgoing_buffer_bytes
-        return response, ClientSocket(response, request.transport, limit, f"connection {connection_id}")
+        return response, ClientSocket(request, response, writer, limit, f"connection {connection_id}")
 
     def _verify_token(self, request: web.BaseRequest, hub: str, query: _Query) -> dict[str, Any]:
         token = bearer_token(request.headers) or next(

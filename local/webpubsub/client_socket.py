@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from aiohttp import WebSocketError, WSMsgType, web
+from aiohttp.abc import AbstractStreamWriter
 
 from local.webpubsub.connection import SLOW_CLIENT
 from local.webpubsub.frames import Frame, close_frame
@@ -33,20 +35,39 @@ class SocketEnd(NamedTuple):
 class ClientSocket:
     """The `Outbox` of a WebSocket that is read at the same time.
 
-    Frames go to the transport without a queue of ours: what the client does not read waits there, and too much of it
-    costs the client its connection.
+    Frames go to the transport at once while the client keeps up. Else they wait here: a transport looks at all that
+    waits in it at each write. Too much of it costs the client its connection.
     """
 
-    __slots__ = ("_close_code", "_close_reason", "_label", "_limit", "_socket", "_timer", "_transport")
+    __slots__ = (
+        "_close_code", "_close_reason", "_drainer", "_label", "_limit", "_protocol", "_socket", "_timer", "_transport",
+        "_waiting", "_waiting_bytes", "_writer",
+    )  # fmt: skip
 
     def __init__(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport, limit_bytes: int, label: str
+        self,
+        request: web.BaseRequest,
+        socket: web.WebSocketResponse,
+        writer: AbstractStreamWriter,
+        limit_bytes: int,
+        label: str,
     ) -> None:
-        """`limit_bytes` bounds what may wait for the client; `label` names the connection in the log."""
+        """`limit_bytes` bounds what may wait for the client; `label` names the connection in the log.
+
+        Raises:
+            ConnectionError: when the client has gone.
+        """
+        if request.transport is None:
+            raise ConnectionResetError("The client has gone.")
+        self._transport = request.transport
+        self._protocol = request.protocol
         self._socket = socket
-        self._transport = transport
+        self._writer = writer
         self._limit = limit_bytes
         self._label = label
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._drainer: asyncio.Task[None] | None = None
         self._close_code: int | None = None
         self._close_reason: str | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -55,8 +76,9 @@ class ClientSocket:
         """Send a frame; a client that is too slow loses the connection."""
         if self._close_code is not None or self._socket.closed or self._transport.is_closing():
             return
-        self._transport.write(frame.wire)
-        if self._transport.get_write_buffer_size() > self._limit:
+        self._write(frame.wire)
+        if self._waiting_bytes > self._limit:
+            self._forget_waiting()
             self.close(1008, SLOW_CLIENT)
 
     def close(self, code: int, reason: str) -> None:
@@ -83,6 +105,8 @@ class ClientSocket:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            if self._drainer is not None:
+                self._drainer.cancel()
             # aiohttp would write a close frame of its own.
             self._transport.close()
         return end if self._close_code is None else SocketEnd(self._close_reason, is_final=True)
@@ -104,9 +128,39 @@ class ClientSocket:
     def _say_goodbye(self, code: int, reason: str) -> None:
         level = logging.INFO if code in {1000, GOING_AWAY} else logging.WARNING
         _log.log(level, "CLOSING %s with %d: %r", self._label, code, reason)
+        if code == GOING_AWAY:
+            self._forget_waiting()
         # A close that the application asked for says why in its `disconnected` frame; the close frame stays bare.
-        self._transport.write(close_frame(code, "" if code == 1000 else reason))
+        self._write(close_frame(code, "" if code == 1000 else reason))
         self._timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self._transport.abort)
+
+    def _write(self, wire: bytes) -> None:
+        if self._drainer is None and not self._protocol.writing_paused:
+            self._transport.write(wire)
+            return
+        self._waiting.append(wire)
+        self._waiting_bytes += len(wire)
+        if self._drainer is None:
+            self._drainer = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                await self._writer.drain()
+                # What waited may have been forgotten meanwhile.
+                if self._waiting:
+                    wire = self._waiting.popleft()
+                    self._waiting_bytes -= len(wire)
+                    self._transport.write(wire)
+        except ConnectionError:
+            # Whoever reads sees it too.
+            self._forget_waiting()
+        finally:
+            self._drainer = None
+
+    def _forget_waiting(self) -> None:
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     async def _take(self, data: str | bytes, receive: Callable[[str | bytes], Awaitable[None]]) -> None:
         size = len(data.encode()) if isinstance(data, str) else len(data)

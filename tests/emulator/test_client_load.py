@@ -35,6 +35,19 @@ async def test_a_client_that_does_not_read_is_dropped_and_others_are_not(
     await fast.assert_alive()
 
 
+async def test_a_client_that_reads_late_gets_all_in_order_and_then_its_close(service: Service) -> None:
+    late = await service.connect()
+    late.transport.pause_reading()
+    for number in range(60):
+        assert (await service.rest("POST", "/:send", body=f"{number} ".encode() * 50_000))[0] == 202
+    assert (await service.rest("DELETE", "/connections/conn-1"))[0] == 204
+    late.transport.resume_reading()
+    for number in range(60):
+        assert (await late.frame())["data"].startswith(f"{number} {number} ")
+    assert (await late.frame())["event"] == "disconnected"
+    assert await late.close_code() == (1000, "")
+
+
 async def test_a_reliable_client_that_does_not_read_cannot_come_back(
     start_service: StartService, handler: RecordingHandler
 ) -> None:
