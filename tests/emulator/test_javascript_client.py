@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from local.node_tools import ensure_node, ensure_packages
+from local.webpubsub import Fault, FaultKind
 from tests.emulator.conftest import Service
 from tests.emulator.fakes import Answer, RecordingHandler
 
@@ -89,12 +90,6 @@ async def start_client(service: Service, tmp_path: Path) -> AsyncIterator[StartC
         yield start
 
 
-def cut(service: Service, client: Client) -> None:
-    """Lose the TCP connection under a client."""
-    rooms = service.emulator._running()
-    rooms.clients._sessions[client.connection_id].connection.outbox.cut()
-
-
 async def test_clients_talk_in_a_group(start_client: StartClient) -> None:
     ana, ben = await start_client("ana"), await start_client("ben")
     for client in (ana, ben):
@@ -167,7 +162,7 @@ async def test_a_client_comes_back_to_its_connection_and_misses_nothing(
 ) -> None:
     client = await start_client("ana")
     await client.call("joinGroup", "g")
-    cut(service, client)
+    service.emulator.inject(Fault(FaultKind.CUT_CONNECTIONS, connection_id=client.connection_id))
     for text in (b"one", b"two"):
         assert (await service.rest("POST", "/:send", body=text))[0] == 202
     assert [(await client.next("server-message"))["message"]["data"] for _ in range(2)] == ["one", "two"]
