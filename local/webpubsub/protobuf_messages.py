@@ -11,7 +11,7 @@ from google.protobuf.any_pb2 import DESCRIPTOR as ANY_FILE
 from google.protobuf.any_pb2 import Any as ProtobufAny
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 _PACKAGE: Final = "local.webpubsub"
@@ -38,7 +38,6 @@ class _Field(NamedTuple):
 
 
 _ACK_ID: Final = _Field(2, "ack_id", "uint64", "optional")
-_ERROR: Final = (_Field(1, "name", "string"), _Field(2, "message", "string"))
 _MESSAGES: Final[Mapping[str, Sequence[_Field]]] = {
     "Data": (
         _Field(1, "text", "string", "data"),
@@ -89,7 +88,7 @@ _MESSAGES: Final[Mapping[str, Sequence[_Field]]] = {
         _Field(16, "subscribe_group_state", "GroupRequest", "frame"),
         _Field(17, "unsubscribe_group_state", "GroupRequest", "frame"),
     ),
-    "Error": _ERROR,
+    "Error": (_Field(1, "name", "string"), _Field(2, "message", "string")),
     "Ack": (_Field(1, "ack_id", "uint64"), _Field(2, "success", "bool"), _Field(3, "error", "Error")),
     "Message": (
         _Field(1, "origin", "string"),
@@ -192,4 +191,4 @@ Downstream: Final = _message_class("Downstream")
 Data: Final = _message_class("Data")
 """A message's data: text, binary, protobuf or JSON."""
 
-__all__ = ["Data", "DecodeError", "Downstream", "Message", "Upstream", "is_any"]
+__all__ = ["Data", "DecodeError", "Downstream", "Upstream", "is_any"]
