@@ -71,7 +71,7 @@ def test_the_app_starts_from_the_package_alone(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "demo eventhandler health messages negotiate"
+    assert done.stdout.splitlines()[0] == "demo eventhandler health messages negotiate presence"
     assert str(tmp_path) in done.stdout
     assert str(ROOT) not in done.stdout.splitlines()[1]
 
