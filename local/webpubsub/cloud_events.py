@@ -132,7 +132,7 @@ def event_headers(
 def sign(connection_id: str, access_keys: Iterable[str]) -> str:
     """The `ce-signature` of a connection: one HMAC-SHA256 of its id for each key, joined with commas."""
     message = connection_id.encode()
-    return ",".join(f"sha256={hmac.digest(key.encode(), message, 'sha256').hex()}" for key in access_keys)
+    return ",".join(f"sha256={hmac.new(key.encode(), message, 'sha256').hexdigest()}" for key in access_keys)
 
 
 def connect_answer(body: bytes) -> ConnectAnswer:
