@@ -179,7 +179,6 @@ export class ChatClient {
     this.#readPresence().catch(() => {}); // who is here may come later; the next beat asks again
     await this.#readNewer();
     if (run.aborted) return;
-    this.#failures = 0;
     this.#isReady = true;
     this.listener.status?.({ state: "connected" });
     for (const frame of heldBack) this.#receive(frame);
@@ -212,6 +211,7 @@ export class ChatClient {
   #keepAlive(run) {
     let beats = 0;
     const beat = () => {
+      this.#failures = 0; // not before: a line that drops as soon as it is there would be tried twice a second for ever
       // Not by the time that passed: browsers hold back the timers of a tab that nobody looks at.
       if (this.#lastFrame < this.#lastPing) return this.#lose(run, new Error("The line went silent."));
       this.#write({ type: "ping" });

@@ -180,3 +180,27 @@ async def test_a_line_on_which_nothing_arrives_any_more_is_given_up(join: Any) -
     for _ in range(2):
         await ana.page.clock.fast_forward(25_000)
     await expect(ana.page.locator(".note")).to_contain_text("The line was down")
+
+
+FLAPPING = """async (room) => {
+  const [{ ChatClient }, { inject, localOrigin }] = [await import("./client.js"), await import("./local.js")];
+  Math.random = () => 1;
+  const waits = [];
+  return new Promise((resolve) => {
+    const cut = () => inject(localOrigin(chat.service), { fault: "cut_connections", connectionId: chat.connectionId });
+    const status = ({ state, retryAt }) => {
+      if (state === "connected") cut();
+      if (state === "waiting" && waits.push(Math.round(Math.log2((retryAt - Date.now()) / 500))) === 3) {
+        chat.stop();
+        resolve(waits);
+      }
+    };
+    const chat = new ChatClient("../", { room, userId: "ana" }, { status });
+    chat.start();
+  });
+}"""
+
+
+async def test_a_line_that_drops_as_soon_as_it_is_there_is_tried_less_and_less_often(join: Any) -> None:
+    ana = await join("g12", "ana")
+    assert await ana.page.evaluate(FLAPPING, "g12-flapping") == [0, 1, 2]
