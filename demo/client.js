@@ -342,6 +342,7 @@ export class ChatClient {
     const { status } = response;
     const why = body.code === "unavailable" ? "Storage or Web PubSub does not answer the app." : body.message;
     const other = status === 401 ? "The app asks for a sign-in or a key." : `The app answered ${status} to ${route}.`;
-    throw new (status >= 500 || status === 408 || status === 429 ? Error : RefusedError)(why ?? other);
+    // The app's own no. Any other status, 404 among them, can be an app that is being deployed.
+    throw new ([400, 401, 403].includes(status) ? RefusedError : Error)(why ?? other);
   }
 }

@@ -204,3 +204,13 @@ FLAPPING = """async (room) => {
 async def test_a_line_that_drops_as_soon_as_it_is_there_is_tried_less_and_less_often(join: Any) -> None:
     ana = await join("g12", "ana")
     assert await ana.page.evaluate(FLAPPING, "g12-flapping") == [0, 1, 2]
+
+
+async def test_an_app_that_is_being_deployed_is_waited_for(join: Any) -> None:
+    ana = await join("g13", "ana", may_log=("404",))
+    await ana.page.route("**/api/negotiate?**", lambda route: route.fulfill(status=404))
+    await ana.page.click("#cut")
+    await expect(ana.page.locator("#reason")).to_have_text("The app answered 404 to negotiate.")
+    await ana.until_state("Offline")
+    await ana.page.unroute("**/api/negotiate?**")
+    await ana.until_connected()
