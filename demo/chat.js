@@ -29,6 +29,8 @@ const messages = get("messages", HTMLElement);
 const announcer = get("announcer", HTMLElement);
 const localNote = get("local-note", HTMLElement);
 const switcher = get("switcher", HTMLDialogElement);
+const signIn = get("sign-in", HTMLAnchorElement);
+const nameField = get("name", HTMLLabelElement);
 const file = get("file", HTMLInputElement);
 
 const STATES = { connecting: "Connecting", connected: "Connected", waiting: "Offline", refused: "Not connected", stopped: "Stopped" };
@@ -59,7 +61,7 @@ const timeline = new Timeline(messages, { self: () => chat.userId, retry: (key) 
 const scroll = new Scroll(messages, readOlder);
 
 /** @param {import("./client.js").Status} now */
-function showStatus({ state, reason: why, retryAt }) {
+function showStatus({ state, reason: why, code, retryAt }) {
   status.dataset.state = state;
   status.textContent = STATES[state];
   clearInterval(countdown);
@@ -71,6 +73,8 @@ function showStatus({ state, reason: why, retryAt }) {
   }
   trouble.hidden = false;
   reason.textContent = why ?? "";
+  // App Service authentication is on HTTPS only, and never on the machine of a developer.
+  signIn.hidden = code !== "unauthorized" || location.protocol !== "https:";
   const tell = () => {
     const seconds = Math.ceil(((retryAt ?? 0) - Date.now()) / 1000);
     get("countdown", HTMLElement).textContent = !retryAt ? "" : seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again.";
@@ -81,6 +85,8 @@ function showStatus({ state, reason: why, retryAt }) {
 
 function connected() {
   trouble.hidden = true;
+  // Who signed in has the name that the server gives.
+  get("other", HTMLElement).hidden = nameField.hidden = chat.userId !== userId;
   get("me", HTMLElement).textContent = chat.userId ? `as ${chat.userId}` : "";
   if (outage) {
     const seconds = Math.max(1, Math.round((Date.now() - outage.since) / 1000));
@@ -186,6 +192,7 @@ async function breakIt(fault, done) {
 document.title = `${room} – chat`;
 get("room", HTMLElement).textContent = room;
 get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room })}`;
+signIn.href = `/.auth/login/aad?${new URLSearchParams({ post_login_redirect_uri: location.pathname + location.search })}`;
 
 get("composer", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
@@ -243,8 +250,9 @@ get("switch", HTMLButtonElement).addEventListener("click", () => {
 get("cancel", HTMLButtonElement).addEventListener("click", () => switcher.close());
 switcher.addEventListener("close", () => {
   if (switcher.returnValue !== "go") return;
-  const [newRoom, user] = [get("new-room", HTMLInputElement).value, get("new-user", HTMLInputElement).value];
-  location.search = String(new URLSearchParams({ room: newRoom.trim(), user: user.trim() }));
+  const search = new URLSearchParams({ room: get("new-room", HTMLInputElement).value.trim() });
+  if (!nameField.hidden) search.set("user", get("new-user", HTMLInputElement).value.trim());
+  location.search = String(search);
 });
 
 chat.start();

@@ -39,6 +39,7 @@ import { Presence } from "./presence.js";
  * @typedef {object} Status `waiting` tries again at `retryAt` (milliseconds, as Date.now), `refused` never
  * @property {"connecting" | "connected" | "waiting" | "refused" | "stopped"} state
  * @property {string} [reason]
+ * @property {string} [code] the server's name for why it refused
  * @property {number} [retryAt]
  */
 /**
@@ -68,7 +69,13 @@ export function orderOf({ id, time }) {
 }
 
 /** The server said no: the same request will not do better. */
-class RefusedError extends Error {}
+class RefusedError extends Error {
+  /** @param {string} message @param {string} [code] the server's name for it */
+  constructor(message, code) {
+    super(message);
+    this.code = code;
+  }
+}
 
 export class ChatClient {
   #run = new AbortController(); // of one attempt to connect and what follows from it
@@ -237,7 +244,9 @@ export class ChatClient {
   #lose(run, error) {
     if (run.aborted) return;
     this.#disconnect();
-    if (error instanceof RefusedError) return this.listener.status?.({ state: "refused", reason: error.message });
+    if (error instanceof RefusedError) {
+      return this.listener.status?.({ state: "refused", reason: error.message, code: error.code });
+    }
     // Half of the wait is chance: clients that lost the same server do not come back all at once.
     const wait = Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
     this.#retry = setTimeout(() => this.start(), wait);
@@ -343,6 +352,6 @@ export class ChatClient {
     const why = body.code === "unavailable" ? "Storage or Web PubSub does not answer the app." : body.message;
     const other = status === 401 ? "The app asks for a sign-in or a key." : `The app answered ${status} to ${route}.`;
     // The app's own no. Any other status, 404 among them, can be an app that is being deployed.
-    throw new ([400, 401, 403].includes(status) ? RefusedError : Error)(why ?? other);
+    throw [400, 401, 403].includes(status) ? new RefusedError(why ?? other, body.code) : new Error(why ?? other);
   }
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 import chat.api
 import chat.events
@@ -17,6 +17,7 @@ from tests.e2e.conftest import running_system
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+AZURE = "https://func-chat.azurewebsites.net"
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -224,3 +225,38 @@ async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Any)
     await expect(ben.page.locator("#announcer")).to_have_text("")
     await ana.say("now")
     await expect(ben.page.locator("#announcer")).to_have_text("ana: now")
+
+
+async def test_who_is_not_signed_in_at_app_service_is_shown_the_way(azurite: Azurite, open_tab: Any) -> None:
+    # App Service authentication is on HTTPS, and on nobody's own machine.
+    async with running_system(azurite, CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="true") as system:
+        tab = await open_tab(system.url, "c19", None, may_log=("401",))
+        await tab.until_state("Not connected")
+        await expect(tab.page.locator("#sign-in")).to_be_hidden()
+
+        async def from_system(route: Route) -> None:
+            await route.fulfill(response=await route.fetch(url=route.request.url.replace(AZURE, system.url)))
+
+        await tab.page.route(f"{AZURE}/**", from_system)
+        await tab.page.goto(f"{AZURE}/api/demo/?room=c19 b")
+        sign_in = "/.auth/login/aad?post_login_redirect_uri=%2Fapi%2Fdemo%2F%3Froom%3Dc19%2520b"
+        await expect(tab.page.locator("#sign-in")).to_be_visible()
+        await expect(tab.page.locator("#sign-in")).to_have_attribute("href", sign_in)
+
+
+async def test_who_signed_in_is_not_offered_another_name(azurite: Azurite, open_tab: Any) -> None:
+    async with running_system(azurite, CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="true") as system:
+        tab = await open_tab(system.url, "c20", None, may_log=("401",))
+        await tab.until_state("Not connected")
+        await tab.page.set_extra_http_headers({"X-MS-CLIENT-PRINCIPAL-ID": "8f14e45f"})
+        await tab.page.click("#again")
+        await tab.until_connected()
+        await expect(tab.page.locator("#other")).to_be_hidden()
+        await tab.page.click("#switch")
+        await expect(tab.page.locator("#new-user")).to_be_hidden()
+        await tab.page.locator("#new-room").fill("c20 new")
+        await tab.page.click("#go")
+        await expect(tab.page.locator("#room")).to_have_text("c20 new")
+        await tab.until_connected()
+        assert "user=" not in tab.page.url
+        await tab.page.goto("about:blank")  # before the system goes
