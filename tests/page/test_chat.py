@@ -14,6 +14,7 @@ import chat.api
 import chat.events
 from local.azurite import Azurite
 from tests.e2e.conftest import running_system
+from tests.page.conftest import NARROW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -215,6 +216,15 @@ async def test_keys_alone_are_enough(join: Any) -> None:
     await expect(ana.page.locator("#room")).to_have_text("c15 new")
     await ana.until_connected()
     assert await ana.texts() == []
+
+
+async def test_what_has_the_focus_is_seen_on_a_small_screen_too(join: Any) -> None:
+    ana = await join("c21", "ana", viewport=NARROW)
+    for _ in range(10):
+        await ana.page.keyboard.press("Tab")
+        box = await ana.page.locator(":focus").bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) > 10, await ana.page.evaluate("document.activeElement.id")
 
 
 async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Any) -> None:
