@@ -227,6 +227,19 @@ async def test_what_has_the_focus_is_seen_on_a_small_screen_too(join: Any) -> No
         assert min(box["width"], box["height"]) > 10, await ana.page.evaluate("document.activeElement.id")
 
 
+async def test_a_room_is_not_called_empty_before_it_was_read(
+    system: Any, open_tab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = "getComputedStyle(document.getElementById('messages'), '::before').content"
+    ana = await open_tab(system.url, "c22", "ana")
+    await ana.until_connected()
+    assert "Nothing here yet" in await ana.page.evaluate(shown)
+    monkeypatch.setattr(chat.api, "may_join", lambda user_id, _: user_id != "mallory")
+    mallory = await open_tab(system.url, "c22", "mallory", may_log=("403",))
+    await mallory.until_state("Not connected")
+    assert await mallory.page.evaluate(shown) == "none"
+
+
 async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Any) -> None:
     ana = await join("c16", "ana")
     await ana.say("before")
