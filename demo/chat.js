@@ -207,7 +207,11 @@ text.addEventListener("input", () => {
   text.setCustomValidity("");
   if (text.value) chat.typing();
 });
-text.addEventListener("paste", (event) => sendImage([...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"))));
+text.addEventListener("paste", ({ clipboardData }) => {
+  // Spreadsheets and word processors put a picture of the text beside it.
+  if (!clipboardData || clipboardData.types.includes("text/plain")) return;
+  sendImage([...clipboardData.files].find((one) => one.type.startsWith("image/")));
+});
 asJson.addEventListener("click", () => {
   const isJson = asJson.ariaPressed !== "true";
   asJson.ariaPressed = String(isJson);

@@ -121,6 +121,22 @@ async def test_a_large_image_is_made_small_enough(join: Any, system: Any) -> Non
     assert len(base64.b64decode(stored["data"])) <= 48 * 1024
 
 
+async def test_a_pasted_text_that_brings_its_picture_along_is_text(join: Any) -> None:
+    ana = await join("c23", "ana")  # spreadsheets and word processors put both on the clipboard
+    paste = """(png) => {
+      const both = new DataTransfer();
+      both.setData("text/plain", "a cell");
+      both.items.add(new File([Uint8Array.from(png)], "cell.png", { type: "image/png" }));
+      const paste = new ClipboardEvent("paste", { clipboardData: both, bubbles: true });
+      document.getElementById("text").dispatchEvent(paste);
+    }"""
+    await ana.page.evaluate(paste, list(PNG))
+    await ana.page.set_input_files("#file", [{"name": "dot.png", "mimeType": "image/png", "buffer": PNG}])
+    await expect(ana.page.locator(".bubble img")).to_be_visible()
+    await ana.say("a cell")
+    assert await ana.page.locator(".bubble img").count() == 1
+
+
 async def test_who_is_writing_is_told_and_forgotten(join: Any) -> None:
     ana, ben = await join("c9", "ana"), await join("c9", "ben")
     await ben.page.locator("#text").press_sequentially("so")
