@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest_asyncio
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
@@ -67,6 +68,12 @@ class Tab:
 
     async def people(self) -> list[str]:
         return await self.page.locator("#people .name").all_inner_texts()
+
+
+async def announce(system: Any, room: str, envelope: Any) -> None:
+    """Send what the app would send to a room."""
+    async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
+        await service.send_to_group(room, envelope, content_type="application/json")
 
 
 OpenTab = Callable[..., Awaitable[Tab]]

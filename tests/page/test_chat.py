@@ -7,14 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import Route, expect
 
 import chat.api
 import chat.events
 from local.azurite import Azurite
 from tests.e2e.conftest import running_system
-from tests.page.conftest import NARROW
+from tests.page.conftest import NARROW, announce
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -165,12 +164,6 @@ async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system:
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
 
 
-async def announce(system: Any, room: str, envelope: Any) -> None:
-    """Send what the app would send to a room."""
-    async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
-        await service.send_to_group(room, envelope, content_type="application/json")
-
-
 async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: Any, system: Any) -> None:
     ana = await join("c12", "ana")
     await ana.write("x" * 70_000)
@@ -214,7 +207,7 @@ async def test_without_a_list_of_who_is_here_the_rest_works(join: Any) -> None:
 
 async def test_keys_alone_are_enough(join: Any) -> None:
     ana = await join("c15", "ana")
-    order = ["switch", "messages", "text", "json", "image", "send", "other", "cut", "duplicate", "traffic"]
+    order = ["switch", "messages", "text", "json", "image", "send", "people", "other", "cut", "duplicate", "traffic"]
     seen = []
     for _ in order:
         await ana.page.keyboard.press("Tab")

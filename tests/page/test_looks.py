@@ -19,7 +19,7 @@ from chat.settings import StorageAccount
 from chat.table_store import TableStore
 from local.azurite import Azurite
 from local.node_tools import ensure_packages
-from tests.page.conftest import NARROW, WIDE, Tab
+from tests.page.conftest import NARROW, WIDE, Tab, announce
 from webpubsub_handler import DataType
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -99,6 +99,16 @@ async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(open_tab: Any, axe
         assert await findings(ana.page, axe) == []
     await ana.page.click("#switch")
     assert await findings(ana.page, axe) == []
+
+
+async def test_axe_finds_nothing_in_a_crowd_on_a_small_screen(join: Any, axe: str, system: Any) -> None:
+    ana = await join("l6", "Ana", viewport=NARROW)
+    told = {"type": "presence", "event": "connected", "room": "l6", "time": "9999-12-31T00:00:00.000Z"}
+    for number in range(12):
+        await announce(system, "l6", {**told, "userId": f"person {number}", "connectionId": str(number)})
+    await expect(ana.page.locator("#people li")).to_have_count(13)
+    assert await findings(ana.page, axe) == []
+    assert await ana.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_a_long_name_and_a_long_word_break_nothing(join: Any) -> None:
