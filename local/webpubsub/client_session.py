@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 class _NoSocket:
     """The outbox of a connection whose client is away: what concerns the socket is lost, a close ends all."""
 
+    is_closing: Final = False
+
     def __init__(self, session: "ClientSession") -> None:
         self._session = session
 
@@ -92,7 +94,7 @@ class ClientSession:
     def recover(self, token: str, outbox: Outbox) -> bool:
         """Let a client that proves itself with `token` go on with a new socket; the old one, if any, is closed."""
         recovery = self.connection.recovery
-        if recovery is None or self._is_ended or not recovery.admits(token):
+        if recovery is None or self._is_ended or self.connection.outbox.is_closing or not recovery.admits(token):
             return False
         previous, self.connection.outbox = self.connection.outbox, outbox
         if self._expiry is None:

@@ -72,6 +72,11 @@ class ClientSocket:
         self._close_reason: str | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._close_code is not None
+
     def send(self, frame: Frame) -> None:
         """Send a frame; a client that is too slow loses the connection."""
         if self._close_code is not None or self._socket.closed or self._transport.is_closing():

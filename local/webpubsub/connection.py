@@ -16,6 +16,10 @@ SLOW_CLIENT: Final = "SlowClient"
 class Outbox(Protocol):
     """Where frames for one client go. Neither call waits for the client."""
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the service has closed it, be it that the client does not know yet."""
+
     def send(self, frame: Frame) -> None:
         """Send `frame` after all frames before it; dropped when the socket is closing."""
 

@@ -113,6 +113,10 @@ class FakeOutbox:
         self.closed: tuple[int, str] | None = None
         self.was_cut = False
 
+    @property
+    def is_closing(self) -> bool:
+        return self.closed is not None
+
     def send(self, frame: Frame) -> None:
         self.frames.append(frame)
 

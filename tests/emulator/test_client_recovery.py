@@ -120,6 +120,13 @@ async def test_after_a_close_by_rest_there_is_nothing_to_come_back_to(service: S
     assert await (await service.come_back(first)).close_code() == NOT_RECOVERED
 
 
+async def test_a_close_by_rest_counts_before_the_client_has_heard_of_it(service: Service) -> None:
+    first = await service.reliable()
+    first.transport.pause_reading()
+    assert (await service.rest("DELETE", "/connections/conn-1"))[0] == 204
+    assert await (await service.come_back(first)).close_code() == NOT_RECOVERED
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"token": "wrong"}, {"hub": "other"}, {"protocols": (JSON_SUBPROTOCOL,)}, {"protocols": ()}],

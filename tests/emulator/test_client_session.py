@@ -262,6 +262,14 @@ async def test_nobody_comes_back_after_a_clean_close() -> None:
     assert await client.ended() is None
 
 
+async def test_nobody_comes_back_while_the_service_closes_the_connection() -> None:
+    client = Client(is_reliable=True)
+    client.deliver(MAX_UNACKNOWLEDGED_MESSAGES + 1)
+    assert not client.session.recover("token", FakeOutbox())  # the message that had no room would be missing
+    client.session.leave(client.outbox, "SlowClient", is_final=True)
+    assert await client.ended() == "SlowClient"
+
+
 async def test_a_connection_ends_when_its_client_stays_away() -> None:
     client = Client(is_reliable=True, recovery_timeout=0)
     client.session.leave(client.outbox, "lost", is_final=False)
