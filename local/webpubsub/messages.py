@@ -116,10 +116,11 @@ def _charset(content_type: str) -> str:
 def _decode(body: bytes, charset: str) -> str:
     try:
         text: str | None = body.decode(charset)
-    except LookupError:
-        raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
     except UnicodeError:
         text = None
+    except (LookupError, ValueError):
+        # The latter is for a name with a null character.
+        raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
     if text is None or not is_unicode(text):
         raise MessageBodyError(f"The request body is no text in charset {charset!r}.")
     return text

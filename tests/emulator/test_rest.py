@@ -239,6 +239,7 @@ async def test_a_name_in_the_path_is_decoded_once(service: Service, encoded: str
         ("/:send", b"\xff", "text/plain", 400),
         ("/:send", b"x", "text/plain; charset=nonsense", 415),
         ("/:send", b"x", 'text/plain; charset="', 415),
+        ("/:send", b"x", "text/plain; charset*=utf-8''%00", 415),
         ("/:send", b"ff", "text/plain; charset=hex", 415),
         ("/:send", b"+2AA-", "text/plain; charset=utf-7", 400),
         ("/:send", b"xn--a", "text/plain; charset=undefined", 400),
