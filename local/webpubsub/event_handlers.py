@@ -3,6 +3,7 @@
 Source: management API of Web PubSub (`eventHandlers[]`), MicrosoftDocs `howto-develop-eventhandler`.
 """
 
+import fnmatch
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,11 @@ def _check_url_template(template: str) -> None:
             "The URL template is a Key Vault reference, and there is no Key Vault here: write the URL itself."
         )
     # What a URL template says is escaped after it was split, so a `?` within braces must not end the path here.
-    url = urlsplit(template)
+    try:
+        url = urlsplit(template)
+        _ = url.port
+    except ValueError as error:
+        raise EventHandlerError(f"The URL template {template!r} is no URL: {error}.") from None
     if url.scheme == "tunnel":
         raise EventHandlerError(
             f"The URL template {template!r} is for the service's tunnel tool; there is nothing to tunnel here: "
@@ -141,4 +146,5 @@ def _check_names(names: frozenset[str], known: frozenset[str], kind: str) -> Non
 
 @lru_cache(maxsize=1024)
 def _filter(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
+    # Of the wildcards of a shell there is only `*`; fnmatch takes no more than one way through each of them.
+    return re.compile(fnmatch.translate(re.sub(r"[?[]", r"[\g<0>]", text)))

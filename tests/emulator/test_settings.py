@@ -13,6 +13,9 @@ from local.webpubsub.event_handlers import EventHandlerError
         ("http://", "host"),
         ("http://{event}.h/", "{event} in its host"),
         ("http://h/{name}", "the parameter {name}"),
+        ("http://[::1/{event}", "is no URL"),
+        ("http://h:port/{event}", "is no URL"),
+        ("http://h:99999/{event}", "is no URL"),
         ("tunnel:///api/{event}", "tunnel"),
         ("{@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/url)}", "Key Vault"),
         ("http://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/key)}", "Key Vault"),
@@ -52,6 +55,24 @@ def test_events_that_there_are_not_are_an_error(options: dict[str, frozenset[str
 )
 def test_a_pattern_is_everything_or_names_in_any_case(pattern: str, event: str, is_taken: bool) -> None:
     assert EventHandler("http://h", event_pattern=pattern).takes_user_event(event) is is_taken
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "is_taken"),
+    [
+        ("room-*", "room-", True),
+        ("room-*", "a room-1", False),
+        ("*-1*-2", "a-1b-2", True),
+        ("*-1*-2", "a-1-2 ", False),
+        ("*", "a\nb", True),
+        ("[a]?.", "[a]?.", True),
+        ("[a]?.", "abc", False),
+        ("*a" * 30 + "*b", "a" * 1024, False),  # the client chooses the group: it must not cost hours
+    ],
+)
+def test_a_star_in_a_group_filter_is_any_text_and_nothing_else_is(text: str, group: str, is_taken: bool) -> None:
+    handler = EventHandler("http://h", group_events=frozenset({"joined"}), group_filters=(text,))
+    assert handler.takes_group_event("joined", group) is is_taken
 
 
 def test_values_in_a_url_are_escaped() -> None:
