@@ -5,8 +5,9 @@ Source: MicrosoftDocs `reference-cloud-events`, `howto-develop-eventhandler`.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from local.webpubsub import cloud_events
 from local.webpubsub.cloud_events import AnswerError, ConnectAnswer, Event
@@ -22,6 +23,13 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
+class _Notification(NamedTuple):
+    handler: EventHandler
+    context: ConnectionContext
+    event: Event
+    event_id: int
+
+
 class Upstream:
     """Tells event handlers what happens to connections: blocking events one at a time, notifications in their order."""
 
@@ -30,7 +38,8 @@ class Upstream:
         self._hubs = hubs
         self._sender = sender
         self._traffic = traffic
-        self._notifications: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, deque[_Notification]] = {}
+        self._notifiers: set[asyncio.Task[None]] = set()
 
     def allows_anonymous(self, hub: str) -> bool:
         """Whether clients may connect to a hub without a token."""
@@ -77,9 +86,8 @@ class Upstream:
 
     async def close(self, grace_seconds: float) -> None:
         """Give pending notifications `grace_seconds`, then stop."""
-        pending = list(self._notifications.values())
-        if pending:
-            _, late = await asyncio.wait(pending, timeout=grace_seconds)
+        if self._notifiers:
+            _, late = await asyncio.wait(self._notifiers, timeout=grace_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -110,28 +118,25 @@ class Upstream:
         if handler is None:
             return
         key = context.connection_id
-        task = asyncio.create_task(
-            self._notify(self._notifications.get(key), handler, context, event, context.next_event_id())
-        )
-        self._notifications[key] = task
-        task.add_done_callback(lambda done: self._forget(key, done))
+        if key not in self._waiting:
+            self._waiting[key] = deque()
+            task = asyncio.create_task(self._notify_all(key))
+            self._notifiers.add(task)
+            task.add_done_callback(self._notifiers.discard)
+        self._waiting[key].append(_Notification(handler, context, event, context.next_event_id()))
 
-    async def _notify(
-        self,
-        previous: asyncio.Task[None] | None,
-        handler: EventHandler,
-        context: ConnectionContext,
-        event: Event,
-        event_id: int,
-    ) -> None:
-        if previous is not None:
-            await asyncio.wait([previous])
+    async def _notify_all(self, key: str) -> None:
+        """Send a connection's notifications one after the other, until none waits."""
+        waiting = self._waiting[key]
+        try:
+            while waiting:
+                await self._notify(*waiting.popleft())
+        finally:
+            del self._waiting[key]
+
+    async def _notify(self, handler: EventHandler, context: ConnectionContext, event: Event, event_id: int) -> None:
         try:
             with self._traffic.exchange(context, event, event_id) as exchange:
                 await self._sender.send(handler, context, exchange)
         except EventFailedError as error:
             _log.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
-
-    def _forget(self, key: str, done: asyncio.Task[None]) -> None:
-        if self._notifications.get(key) is done:
-            del self._notifications[key]

@@ -248,6 +248,17 @@ async def test_notifications_keep_their_order(handler: RecordingHandler, service
     await handler.wait_for("disconnected")
 
 
+async def test_stopping_gives_up_on_all_notifications_that_wait(handler: RecordingHandler, service: Service) -> None:
+    gate = asyncio.Event()
+    handler.script["connected"] = [Answer(204, gate=gate)]
+    socket = await service.connect()
+    await handler.wait_for("connected")
+    await socket.raw.close()
+    await service.emulator.stop()
+    assert [task for task in asyncio.all_tasks() if "Upstream." in repr(task)] == []
+    gate.set()
+
+
 async def test_only_subscribed_events_are_sent_and_the_first_match_wins(
     handler: RecordingHandler, start_service: StartService
 ) -> None:
