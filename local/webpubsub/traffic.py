@@ -144,6 +144,9 @@ class Subscription:
     def notify(self, entry_id: int) -> None:
         """An entry has changed."""
         self._changed[entry_id] = None
+        if len(self._changed) > 2 * MAX_ENTRIES:
+            # The viewer does not read; what is no longer kept it cannot get either.
+            self._changed = dict.fromkeys(kept for kept in self._changed if self._traffic.find(kept) is not None)
         self._wakeup.set()
 
     async def changes(self, timeout: float) -> list[Entry]:  # noqa: ASYNC109 - the viewer's heartbeat

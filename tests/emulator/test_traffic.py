@@ -117,6 +117,16 @@ async def test_a_subscriber_gets_the_latest_state_of_what_has_changed() -> None:
     kept.log("INFO", "y")
 
 
+async def test_a_viewer_that_does_not_read_costs_no_more_than_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "MAX_ENTRIES", 10)
+    kept = new_traffic()
+    with kept.subscribe() as subscription:
+        for _ in range(1000):
+            kept.log("INFO", "x")
+        assert len(subscription._changed) <= 20
+        assert await subscription.changes(1) == kept.entries()
+
+
 async def test_an_event_is_kept_with_its_headers_answers_retries_and_faults(
     handler: RecordingHandler, service: Service
 ) -> None:
