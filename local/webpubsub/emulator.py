@@ -18,7 +18,7 @@ from local.webpubsub.event_sender import MAX_HEADER_BYTES, EventSender
 from local.webpubsub.faults import Fault, FaultKind, Faults
 from local.webpubsub.hub import Hubs
 from local.webpubsub.rest import RestApi
-from local.webpubsub.settings import EmulatorSettings
+from local.webpubsub.settings import EmulatorSettings, SettingsError
 from local.webpubsub.subprotocols import MQTT_REFUSAL
 from local.webpubsub.traffic import Traffic, TrafficLog
 from local.webpubsub.upstream import Upstream
@@ -137,6 +137,7 @@ class Emulator:
 
         Raises:
             PortTakenError: when the port is in use.
+            SettingsError: when there is no such address on this machine, or it is not for this user.
         """
         settings = self._settings
         server = web.Server(
@@ -153,7 +154,10 @@ class Emulator:
         except OSError as error:
             await runner.cleanup()
             if error.errno != errno.EADDRINUSE:
-                raise
+                raise SettingsError(
+                    f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}; choose another --host "
+                    "or --port."
+                ) from None
             raise PortTakenError(
                 f"Port {settings.port} on {settings.host} is taken: stop the program there, or choose another port "
                 "with --port (0 for any free one)."

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from local.webpubsub import names
 from local.webpubsub.event_handlers import EventHandler
@@ -12,7 +13,8 @@ from local.webpubsub.faults import Fault
 DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
 
-_ENDPOINT: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?$", re.IGNORECASE)
+_ENDPOINT: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
+_MAX_PORT: Final = 65535
 
 
 class SettingsError(ValueError):
@@ -50,11 +52,13 @@ class EmulatorSettings:
 
     def __post_init__(self) -> None:
         """Refuse what could never work; bring hub names to lower case."""
+        if not 0 <= self.port <= _MAX_PORT:
+            raise SettingsError(f"There is no port {self.port}: choose one up to {_MAX_PORT}, or 0 for any free one.")
         _check_access_key(self.access_key, "AccessKey")
         if self.secondary_access_key is not None:
             _check_access_key(self.secondary_access_key, "SecondaryAccessKey")
         for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
-            if not _ENDPOINT.match(endpoint):
+            if not _is_endpoint(endpoint):
                 raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
         for hub in (*self.event_handlers, *self.anonymous_hubs):
             if not names.is_hub(hub):
@@ -69,6 +73,14 @@ class EmulatorSettings:
     def access_keys(self) -> tuple[str, ...]:
         """Primary key first."""
         return (self.access_key, self.secondary_access_key) if self.secondary_access_key else (self.access_key,)
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return _ENDPOINT.fullmatch(url) is not None
 
 
 def _check_access_key(key: str, name: str) -> None:

@@ -93,6 +93,26 @@ async def test_a_taken_port_is_an_error_that_names_port_and_flag(program: StartP
     assert "--port" in errors.decode()
 
 
+@pytest.mark.parametrize(
+    ("flags", "wrong"),
+    [
+        (["--port", "65536"], "port 65536"),
+        (["--port", "0", "--host", "192.0.2.1"], "Port 0 on 192.0.2.1"),
+        (["--port", "0", "--host", "no such host"], "Port 0 on no such host"),
+        (["--port", "0", "--public-endpoint", "http://["], "'http://['"),
+    ],
+)
+async def test_an_address_that_cannot_be_is_an_error_and_no_trace(
+    program: StartProgram, flags: list[str], wrong: str
+) -> None:
+    process = await program(*flags)
+    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 1
+    assert errors.decode().startswith("error: ")
+    assert wrong in errors.decode()
+    assert len(errors.splitlines()) == 1
+
+
 async def test_settings_that_cannot_work_are_errors_each_on_its_line(program: StartProgram) -> None:
     process = await program(
         "--port", "0", WebPubSub__Hubs__chat__EventHandlers__0__EventPattern="*", WebPubSub__Hubs__x__What="?"

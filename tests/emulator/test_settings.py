@@ -93,7 +93,8 @@ def test_a_hub_that_cannot_be_is_an_error_that_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["pubsub.example", "ws://pubsub.example", "https://", "https://a/?b", "http://a b"]
+    "endpoint",
+    ["pubsub.example", "ws://pubsub.example", "https://", "https://a/?b", "http://a b", "http://[", "http://a:99999"],
 )
 def test_an_endpoint_that_no_caller_could_use_is_an_error(endpoint: str) -> None:
     with pytest.raises(SettingsError, match="write http://host or https://host"):
