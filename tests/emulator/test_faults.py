@@ -197,6 +197,40 @@ async def test_cut_connections_end_without_a_farewell_and_the_handler_hears_of_i
     await ben.assert_alive()
 
 
+async def test_a_reliable_client_that_was_cut_off_comes_back_and_its_handler_hears_nothing(
+    handler: RecordingHandler, service: Service
+) -> None:
+    first = await service.reliable(groups="g")
+    assert service.emulator.inject(Fault(FaultKind.CUT_CONNECTIONS)) == 1
+    assert (await service.rest("POST", "/groups/g/:send", body=b"meanwhile"))[0] == 202
+    second = await service.come_back(first)
+    assert await second.frame() == first.greeting
+    assert (await second.frame())["data"] == "meanwhile"
+    assert handler.events("disconnected") == []
+
+
+async def test_an_answer_that_comes_while_the_line_is_cut_waits_for_a_reliable_client(
+    handler: RecordingHandler, service: Service
+) -> None:
+    gate = asyncio.Event()
+    handler.script["a"] = [Answer(200, b"late", {"Content-Type": "text/plain"}, gate)]
+    first = await service.reliable()
+    service.emulator.inject(Fault(FaultKind.DUPLICATE_EVENT, event="a"))
+    await first.send({"type": "event", "event": "a", "data": 1, "ackId": 1})
+    await handler.wait_for("a")
+    service.emulator.inject(Fault(FaultKind.CUT_CONNECTIONS))
+    gate.set()
+    await handler.wait_for("a", 2)
+    second = await service.come_back(first)
+    assert await second.frame() == first.greeting
+    frames = [await second.frame()]
+    await second.send({"type": "event", "event": "a", "data": 1, "ackId": 1})
+    while frames[-1]["type"] != "ack":
+        frames.append(await second.frame())
+    assert [frame["data"] for frame in frames[:-1]] == ["late"]
+    assert len(handler.events("a")) == 2
+
+
 async def test_a_refused_validation_keeps_events_back(handler: RecordingHandler, service: Service) -> None:
     socket = await service.connect()
     service.emulator.inject(Fault(FaultKind.REFUSE_VALIDATION, seconds=60))
