@@ -71,7 +71,12 @@ async def shake_hands(session: aiohttp.ClientSession, url: str, origin: str) -> 
     except TimeoutError:
         return Handshake(origin, failure=f"nothing within {_TIMEOUT.total:g} s")
     except (aiohttp.ClientError, OSError) as error:
-        return Handshake(origin, failure=f"no answer: {error}")
+        return Handshake(origin, failure=f"no answer: {without_url(error)}")
+
+
+def without_url(error: Exception) -> str:
+    """What an error says, but for the URL: its query may hold a key."""
+    return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 
 class _Standing:

@@ -16,7 +16,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from local.webpubsub import cloud_events
-from local.webpubsub.abuse_protection import AbuseProtection
+from local.webpubsub.abuse_protection import AbuseProtection, without_url
 from local.webpubsub.connection import ConnectionContext
 from local.webpubsub.event_handlers import EventHandler
 from local.webpubsub.exchange import Exchange
@@ -158,7 +158,7 @@ class EventSender:
             except TimeoutError:
                 raise EventFailedError(f"{shown} did not answer within {self._settings.upstream_timeout:g} s") from None
             except (aiohttp.ClientError, OSError) as error:
-                raise EventFailedError(f"{shown} cannot be reached: {error}", is_temporary=True) from None
+                raise EventFailedError(f"{shown} cannot be reached: {without_url(error)}", is_temporary=True) from None
             if answer is None:
                 raise EventFailedError(f"{shown} answered more than {MAX_ANSWER_BYTES} bytes")
             attempt.answered(answer.status, tuple(answer.headers.items()), answer.body)

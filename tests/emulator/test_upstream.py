@@ -349,6 +349,25 @@ async def test_a_key_in_the_url_of_a_handler_is_not_logged(
     assert "code=secret" not in "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("local"))
 
 
+@pytest.mark.parametrize(
+    "consent", [b"HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: *\r\nConnection: close\r\n\r\n", b"?"]
+)
+async def test_a_key_in_the_url_of_what_speaks_no_http_is_not_logged(
+    start_service: StartService, consent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        writer.write(consent if request.startswith(b"OPTIONS") else b"nonsense\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/{{event}}?code=function-key"
+        service = await start_service(event_handlers={"chat": [EventHandler(url)]})
+        assert (await service.refused(f"/client/hubs/chat?access_token={service.token()}"))[0] == 500
+    assert "Expected HTTP/" in caplog.text
+    assert "function-key" not in caplog.text
+
+
 async def test_a_handler_that_does_not_answer_in_time_is_not_asked_again(
     handler: RecordingHandler, start_service: StartService
 ) -> None:
