@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from local.webpubsub import names
 from local.webpubsub.frames import Frame
-from local.webpubsub.messages import Payload
-
-_MAX_TTL_SECONDS: Final = 300
+from local.webpubsub.messages import MAX_TTL_SECONDS, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,5 +212,5 @@ def check_ttl(seconds: int) -> None:
     Raises:
         ClientProtocolError: when it is out of bounds.
     """
-    if not 0 <= seconds <= _MAX_TTL_SECONDS:
-        raise ClientProtocolError(f"A message's time to live must be 0 to {_MAX_TTL_SECONDS} seconds.")
+    if not 0 <= seconds <= MAX_TTL_SECONDS:
+        raise ClientProtocolError(f"A message's time to live must be 0 to {MAX_TTL_SECONDS} seconds.")

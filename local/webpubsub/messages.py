@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from local.webpubsub.names import is_unicode
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_TTL_SECONDS: Final = 300
 METADATA_HEADER_PREFIX: Final = "x-webpubsub-metadata-"
 
 

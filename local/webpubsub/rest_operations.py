@@ -13,10 +13,9 @@ from local.webpubsub import hub as hubs
 from local.webpubsub.client_protocol import OutgoingMessage
 from local.webpubsub.connection import Connection
 from local.webpubsub.hub import Hub
-from local.webpubsub.messages import DataType, Payload, parse_json
+from local.webpubsub.messages import MAX_TTL_SECONDS, DataType, Payload, parse_json
 from local.webpubsub.rest_call import Call, Test, bad_request, group, matching, not_existed, unsupported_media_type
 
-MAX_TTL_SECONDS: Final = 300
 Operation = Callable[[Call], Awaitable[web.Response]]
 _Choice = Callable[[Call], Collection[Connection]]
 _Narrowing = Callable[[Call], Test]
