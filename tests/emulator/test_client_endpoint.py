@@ -231,7 +231,7 @@ async def test_without_ack_id_there_is_no_ack(service: Service) -> None:
 async def test_the_answer_to_an_upgrade_is_held_back_a_little(
     start_service: StartService, handler: RecordingHandler
 ) -> None:
-    service = await start_service(ack_delay=0.2)
+    service = await start_service(ack_delay=1)
     connecting = asyncio.create_task(service.simple())
     await handler.wait_for("connect")
     await asyncio.sleep(0.05)
@@ -240,7 +240,7 @@ async def test_the_answer_to_an_upgrade_is_held_back_a_little(
 
 
 async def test_an_ack_is_held_back_a_little(start_service: StartService) -> None:
-    service = await start_service(ack_delay=0.2)
+    service = await start_service(ack_delay=1)
     socket = await service.connect()
     await socket.send({"type": "event", "event": "a", "data": 1, "ackId": 1})
     await asyncio.sleep(0.05)

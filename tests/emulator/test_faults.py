@@ -163,14 +163,14 @@ async def test_answers_dropped_to_the_last_are_a_failed_event(handler: Recording
 @pytest.mark.parametrize("part", list(DelayedPart))
 async def test_a_delay_is_before_the_request_or_after_the_answer(service: Service, part: DelayedPart) -> None:
     socket = await service.connect()
-    service.emulator.inject(Fault(FaultKind.DELAY, event="a", seconds=0.1, of=part))
+    service.emulator.inject(Fault(FaultKind.DELAY, event="a", seconds=0.5, of=part))
     await socket.request(type="event", event="a", data=1, ackId=1)
     exchange = service.emulator.traffic.exchanges("a")[0]
     attempt = exchange.attempts[0]
     before = (attempt.at - exchange.time).total_seconds()
     after = (exchange.seconds or 0) - before - (attempt.seconds or 0)
-    # A clock may step by less than a sleep is long; a loaded machine only makes it longer.
-    assert (before > 0.09, after > 0.09) == (part is DelayedPart.EVENT, part is DelayedPart.ANSWER)
+    # A clock may step by less than a sleep is long, and a loaded machine makes everything longer.
+    assert (before > 0.45, after > 0.45) == (part is DelayedPart.EVENT, part is DelayedPart.ANSWER)
 
 
 async def test_a_service_that_is_unavailable_answers_503_to_sends_only(service: Service) -> None:
