@@ -169,6 +169,7 @@ class ClientSession:
                 self._room.release()
                 try:
                     await (self._invoke(request) if isinstance(request, Invoke) else self._serve(request))
+                    await self._upstream.keep_pace(self.connection.context)
                 except Exception:  # noqa: BLE001 - one client's trouble must not reach others
                     _log.exception(
                         "A defect of the emulator, please report it; connection %s is closed.", self.connection.id

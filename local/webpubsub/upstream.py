@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from local.webpubsub import cloud_events
 from local.webpubsub.cloud_events import AnswerError, ConnectAnswer, Event
@@ -19,6 +19,7 @@ from local.webpubsub.traffic import Traffic
 
 __all__ = ["EventFailedError", "Upstream"]
 
+MAX_WAITING_NOTIFICATIONS: Final = 1000
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Upstream:
         self._sender = sender
         self._traffic = traffic
         self._waiting: dict[str, deque[_Notification]] = {}
-        self._notifiers: set[asyncio.Task[None]] = set()
+        self._notifiers: dict[str, asyncio.Task[None]] = {}
 
     def allows_anonymous(self, hub: str) -> bool:
         """Whether clients may connect to a hub without a token."""
@@ -84,10 +85,17 @@ class Upstream:
         handler = self._hubs.handler_of_group_event(context.hub, change, group)
         self._enqueue(handler, context, cloud_events.group_event(change, group))
 
+    async def keep_pace(self, context: ConnectionContext) -> None:
+        """Wait, if too many notifications of a connection do: a client is as fast as its handler."""
+        key = context.connection_id
+        if len(self._waiting.get(key, ())) >= MAX_WAITING_NOTIFICATIONS:
+            await asyncio.wait([self._notifiers[key]])
+
     async def close(self, grace_seconds: float) -> None:
         """Give pending notifications `grace_seconds`, then stop."""
-        if self._notifiers:
-            _, late = await asyncio.wait(self._notifiers, timeout=grace_seconds)
+        pending = list(self._notifiers.values())
+        if pending:
+            _, late = await asyncio.wait(pending, timeout=grace_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -120,9 +128,7 @@ class Upstream:
         key = context.connection_id
         if key not in self._waiting:
             self._waiting[key] = deque()
-            task = asyncio.create_task(self._notify_all(key))
-            self._notifiers.add(task)
-            task.add_done_callback(self._notifiers.discard)
+            self._notifiers[key] = asyncio.create_task(self._notify_all(key))
         self._waiting[key].append(_Notification(handler, context, event, context.next_event_id()))
 
     async def _notify_all(self, key: str) -> None:
@@ -132,7 +138,7 @@ class Upstream:
             while waiting:
                 await self._notify(*waiting.popleft())
         finally:
-            del self._waiting[key]
+            del self._waiting[key], self._notifiers[key]
 
     async def _notify(self, handler: EventHandler, context: ConnectionContext, event: Event, event_id: int) -> None:
         try:

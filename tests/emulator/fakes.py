@@ -153,3 +153,6 @@ class FakeUpstream:
 
     def notify(self, _: ConnectionContext, event: Event) -> None:
         self.events.append(event)
+
+    async def keep_pace(self, _: ConnectionContext) -> None:
+        """Nobody waits for this one."""

@@ -1,8 +1,11 @@
 """Group presence events tell of memberships, whichever way they come and go."""
 
+import asyncio
 import json
 
-from local.webpubsub import EventHandler
+import pytest
+
+from local.webpubsub import EventHandler, upstream
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
 
@@ -63,3 +66,23 @@ async def test_a_client_that_comes_back_has_left_nothing_and_joined_what_rest_ga
     await second.raw.close()
     await handler.wait_for("disconnected")
     assert sorted(await told(handler, "left", 2)) == [("conn-1", "den"), ("conn-1", "lobby")]
+
+
+async def test_a_client_joins_no_faster_than_its_handler_hears_of_it(
+    handler: RecordingHandler, start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "MAX_WAITING_NOTIFICATIONS", 3)
+    gate = asyncio.Event()
+    handler.script["connected"] = [Answer(gate=gate)]
+    service = await start(start_service, handler)
+    client = await service.connect(role="webpubsub.joinLeaveGroup")
+    await handler.wait_for("connected")
+    for number in range(10):
+        await client.send({"type": "joinGroup", "group": f"g{number}", "ackId": number})
+    assert [(await client.frame())["ackId"] for _ in range(3)] == [0, 1, 2]
+    assert (await service.rest("HEAD", "/groups/g2"))[0] == 200
+    assert (await service.rest("HEAD", "/groups/g3"))[0] == 404
+    await client.assert_alive()
+    gate.set()
+    assert [(await client.frame())["ackId"] for _ in range(7)] == [3, 4, 5, 6, 7, 8, 9]
+    assert await told(handler, "joined", 10) == [("conn-1", f"g{number}") for number in range(10)]
