@@ -380,6 +380,15 @@ async def test_a_handler_that_does_not_answer_in_time_is_not_asked_again(
     assert (ack["success"], len(handler.events("a"))) == (False, 1)
 
 
+async def test_a_redirect_is_a_failure_and_not_followed(handler: RecordingHandler, service: Service) -> None:
+    socket = await service.connect()
+    handler.script["a"] = [Answer(307, headers={"Location": f"{handler.url}/elsewhere"})]
+    assert (await socket.request(type="event", event="a", data=1, ackId=1))["success"] is False
+    handler.script["connect"] = [Answer(302, headers={"Location": f"{handler.url}/elsewhere"})]
+    assert (await service.refused(f"/client/hubs/chat?access_token={service.token()}"))[0] == 500
+    assert not [request for request in handler.received if request.path == "/elsewhere"]
+
+
 async def test_an_answer_too_large_is_a_failure(handler: RecordingHandler, service: Service) -> None:
     socket = await service.connect()
     handler.script["a"] = [Answer(200, b"x" * (16 * 1024 * 1024 + 1))]
