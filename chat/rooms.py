@@ -16,8 +16,11 @@ _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 def is_room_name(name: str) -> bool:
-    """Whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space."""
-    return _is_name(name)
+    """Whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
+
+    ``.`` and ``..`` are none: in the URL of a broadcast they are steps, and ``groups/../:send`` is the whole hub.
+    """
+    return _is_name(name) and name not in (".", "..")
 
 
 def is_user_id(user_id: str) -> bool:

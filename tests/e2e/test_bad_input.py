@@ -124,11 +124,16 @@ async def test_every_printable_user_works_from_end_to_end(system: Any, user: str
     assert [message["from"] for message in await system.history(room)] == [user]
 
 
-@pytest.mark.parametrize("room", ["x" * 129, "a\nb", " ", "\u2028"])
+@pytest.mark.parametrize("room", ["x" * 129, "a\nb", " ", "\u2028", ".", ".."])
 async def test_an_impossible_room_is_400_everywhere(system: Any, room: str) -> None:
     for route in ("negotiate", "messages"):
         status, body = await system.get(route, room=room)
         assert (status, body["code"]) == (400, "invalid_room")
+
+
+async def test_a_message_for_a_room_whose_name_is_a_step_in_a_path_never_leaves_for_the_whole_hub(system: Any) -> None:
+    status, answer = await system.post_event(room="..")
+    assert (status, json.loads(answer)["code"]) == (200, "not_a_member")
 
 
 async def test_a_room_that_only_the_client_s_url_names_is_checked_too(system: Any) -> None:

@@ -5,13 +5,15 @@ import pytest
 from chat.rooms import is_room_name, is_user_id
 
 
-@pytest.mark.parametrize("name", ["lobby", "a/b", "a\\b", "a#b?c", "it's", '"x"', "😀", "世界", "a b", "x" * 128])
+@pytest.mark.parametrize(
+    "name", ["lobby", "a/b", "../x", "...", "a#b?c", "it's", '"x"', "😀", "世界", "a\\b", "a b", "x" * 128]
+)
 def test_a_printable_name_is_a_room(name: str) -> None:
     assert is_room_name(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", " a", "a ", "a\nb", "a\x00b", "\x7f", "x" * 129, "😀" * 33, "\ud800", "a\u2028b"]
+    "name", ["", " ", " a", "a ", "a\nb", "a\x00b", "\x7f", "x" * 129, "😀" * 33, "\ud800", "a\u2028b", ".", ".."]
 )
 def test_anything_else_is_no_room(name: str) -> None:
     assert not is_room_name(name)
