@@ -24,5 +24,6 @@ def test_a_printable_name_is_a_user_id(user_id: str) -> None:
     assert is_user_id(user_id)
 
 
-def test_a_user_id_that_would_decode_to_another_one_is_refused() -> None:
-    assert not is_user_id("%41na")
+@pytest.mark.parametrize("user_id", ["%41na", "%C3%A9", "Ã©", "ä¸\u0096ç\u0095\u008c"])
+def test_a_user_id_that_would_be_read_as_another_one_is_refused(user_id: str) -> None:
+    assert not is_user_id(user_id)
