@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from webpubsub_handler.freshness import MIN_EVENT_AGE_SECONDS
+from webpubsub_handler.protocol.abuse_protection import normalize_host
 
 __all__ = [
     "MAX_MESSAGE_BYTES_LIMIT",
@@ -250,7 +251,7 @@ class _Reader:
         endpoints = [endpoint for part in listed if (endpoint := self._endpoint(name, part))]
         service_uri = self.text(f"{name}__serviceUri", "")
         if service_uri:
-            if urlsplit(service_uri).scheme != "https" or not urlsplit(service_uri).hostname:
+            if not _is_url(service_uri, "https"):
                 self.problem(f"{name}__serviceUri: use the https URL of the service")
             # The identity is the stronger way to send, so its endpoint goes first.
             endpoints.insert(0, WebPubSubEndpoint(service_uri.rstrip("/")))
@@ -264,7 +265,7 @@ class _Reader:
     def _endpoint(self, name: str, connection_string: str) -> WebPubSubEndpoint | None:
         parts = _connection_string_parts(connection_string)
         url = parts.get("endpoint", "").rstrip("/")
-        if urlsplit(url).scheme not in ("http", "https") or not parts.get("accesskey"):
+        if not _is_url(url, "http", "https") or not parts.get("accesskey"):
             self.problem(f"{name}: each must look like Endpoint=https://…;AccessKey=…;Version=1.0;")
             return None
         return WebPubSubEndpoint(url, connection_string, parts["accesskey"])
@@ -278,8 +279,12 @@ class _Reader:
             return StorageAccount(connection_string=_DEVELOPMENT_STORAGE)
         if connection_string:
             parts = _connection_string_parts(connection_string)
-            if "accountname" not in parts and "tableendpoint" not in parts:
-                self.problem(f"{name}: this is no connection string of a storage account")
+            has_key = parts.get("accountname") and parts.get("accountkey")
+            has_signature = parts.get("sharedaccesssignature") and (
+                parts.get("accountname") or parts.get("tableendpoint")
+            )
+            if not has_key and not has_signature:
+                self.problem(f"{name}: this is no whole connection string of a storage account, with AccountKey")
             return StorageAccount(connection_string=connection_string)
         if not table_url and account:
             table_url = f"https://{account}.table.core.windows.net"
@@ -288,9 +293,17 @@ class _Reader:
                 f"{name}: set the connection string of a storage account, "
                 f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
             )
-        elif urlsplit(table_url).scheme != "https":
+        elif not _is_url(table_url, "https"):
             self.problem(f"{name}__tableServiceUri: use the https URL of the table service")
         return StorageAccount(table_url=table_url.rstrip("/"))
+
+
+def _is_url(text: str, *schemes: str) -> bool:
+    try:
+        normalize_host(text)
+        return urlsplit(text).scheme in schemes
+    except ValueError:
+        return False
 
 
 def _connection_string_parts(text: str) -> dict[str, str]:

@@ -97,7 +97,10 @@ def test_the_app_uses_its_own_identity_everywhere(infra: Infra) -> None:
 
 
 def test_the_hub_s_default_is_the_code_s(infra: Infra) -> None:
-    bare = {"WebPubSubConnectionString": "Endpoint=https://x.y;AccessKey=k;", "AzureWebJobsStorage": "AccountName=a"}
+    bare = {
+        "WebPubSubConnectionString": "Endpoint=https://x.y;AccessKey=k;",
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    }
     deployment = infra.deploy()
     hub = deployment.one("Microsoft.SignalRService/webPubSub/hubs")
     assert hub.name.split("/")[1] == Settings.from_env(bare).hub == deployment.outputs["WEB_PUBSUB_HUB"]

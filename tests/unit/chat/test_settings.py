@@ -79,6 +79,19 @@ def test_storage_can_use_an_identity(name: str, value: str) -> None:
     assert settings.storage.connection_string is None
 
 
+@pytest.mark.parametrize("url", ["http://acc.table.core.windows.net", "https://", "https://[", "acc"])
+def test_a_table_service_that_is_no_https_url_is_named(url: str) -> None:
+    found = problems(AzureWebJobsStorage="", AzureWebJobsStorage__tableServiceUri=url)
+    assert len(found) == 1
+    assert found[0].startswith("AzureWebJobsStorage__tableServiceUri")
+
+
+@pytest.mark.parametrize("place", ["TableEndpoint=https://acc.table.core.windows.net", "AccountName=acc"])
+def test_storage_can_use_a_shared_access_signature(place: str) -> None:
+    text = f"{place};SharedAccessSignature=sv=2024&sig=x"
+    assert Settings.from_env(GOOD | {"AzureWebJobsStorage": text}).storage.connection_string == text
+
+
 def test_development_storage_is_the_emulator_s_account() -> None:
     settings = Settings.from_env(GOOD | {"AzureWebJobsStorage": "UseDevelopmentStorage=true"})
     assert "127.0.0.1:10002" in (settings.storage.connection_string or "")
@@ -91,11 +104,21 @@ def test_development_storage_is_the_emulator_s_account() -> None:
         ("WebPubSubConnectionString", "nonsense"),
         ("WebPubSubConnectionString", "Endpoint=ftp://x;AccessKey=k"),
         ("WebPubSubConnectionString", "Endpoint=https://x;AccessKey="),
+        ("WebPubSubConnectionString", "Endpoint=https://;AccessKey=k"),
+        ("WebPubSubConnectionString", "Endpoint=https://[;AccessKey=k"),
+        ("WebPubSubConnectionString", "Endpoint=https://x!y;AccessKey=k"),
+        ("WebPubSubConnectionString", "Endpoint=http://x:port;AccessKey=k"),
         ("WebPubSubConnectionString__serviceUri", "http://x.y"),
+        ("WebPubSubConnectionString__serviceUri", "https://"),
+        ("WebPubSubConnectionString__serviceUri", "https://["),
+        ("WebPubSubConnectionString__serviceUri", "https://x!y"),
         ("WebPubSubHub", "1chat"),
         ("WebPubSubHub", "a/b"),
         ("AzureWebJobsStorage", ""),
         ("AzureWebJobsStorage", "nonsense"),
+        ("AzureWebJobsStorage", "AccountName=acc"),
+        ("AzureWebJobsStorage", "TableEndpoint=https://acc.table.core.windows.net"),
+        ("AzureWebJobsStorage", "AccountKey=c2VjcmV0;AccountName"),
         ("CLIENT_AUTH", "everyone"),
         ("MAX_MESSAGE_BYTES", "0"),
         ("MAX_MESSAGE_BYTES", "-5"),
