@@ -30,8 +30,10 @@ class AsgiEventHandler:
             raise ValueError(f"an event handler answers HTTP, not {scope['type']}")
         # Servers hand over bytes; Latin-1 keeps them all, and UTF-8 in them is mended when it is read.
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
-        request = HttpRequest(scope["method"], Headers(fields), await _read(receive))
-        response = await self._handler.handle(request)
+        body = await _read(receive)
+        if body is None:
+            return
+        response = await self._handler.handle(HttpRequest(scope["method"], Headers(fields), body))
         length = [(b"content-length", str(len(response.body)).encode())] if response.status != 204 else []
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
@@ -40,11 +42,14 @@ class AsgiEventHandler:
         await send({"type": "http.response.body", "body": response.body})
 
 
-async def _read(receive: Callable[[], Awaitable[_Message]]) -> bytes:
+async def _read(receive: Callable[[], Awaitable[_Message]]) -> bytes | None:
+    """Give the body, None when the caller is gone before its end: half an event is none."""
     body = bytearray()
     # A little too much is enough for the handler to refuse it.
     while len(body) <= MAX_BODY_BYTES:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if not message.get("more_body", False):
             break

@@ -113,3 +113,22 @@ async def test_a_body_is_not_read_to_its_end_when_it_is_too_large_already() -> N
         await application({"type": "http", "method": "POST", "headers": []}, receive, send)
 
     assert sent[0]["status"] == 413
+
+
+async def test_an_event_whose_caller_goes_away_before_its_end_reaches_no_function() -> None:
+    handler = WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["localhost"])
+    seen: list[str] = []
+    handler.on_user_event("message")(lambda request: seen.append(request.data))
+    request = event("user_text")
+    headers = [(name.encode(), value.encode()) for name, value in request.headers]
+    messages = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(_: object) -> None:
+        raise AssertionError
+
+    await AsgiEventHandler(handler)({"type": "http", "method": "POST", "headers": headers}, receive, send)
+
+    assert seen == []
