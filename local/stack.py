@@ -10,19 +10,26 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 
 from local.azurite import azurite_command, table_connection_string
-from local.functions_host.settings import read_settings
+from local.functions_host.settings import SettingsError, read_settings
 from local.node_tools import NodeToolsError
 from local.part import Part, StackError, answers
 from local.webpubsub import DEFAULT_ACCESS_KEY
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _HUB_SETTING: Final = "WebPubSubHub"
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"use a number from 1 to 65535, not {text!r}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,19 +44,28 @@ def _parser() -> argparse.ArgumentParser:
         help="what runs the app: Azure Functions Core Tools, the stand-in for it, or nothing, to run `func start` "
         "in another terminal (default: func where it is installed, else builtin)",
     )
-    parser.add_argument("--functions-port", type=int, default=7071, help="the app's port (default: 7071)")
-    parser.add_argument("--webpubsub-port", type=int, default=8080, help="the local Web PubSub's port (default: 8080)")
-    parser.add_argument("--tables-port", type=int, default=10002, help="the table service's port (default: 10002)")
-    parser.add_argument("--blobs-port", type=int, default=10000, help="the blob service's port (default: 10000); "
+    parser.add_argument("--functions-port", type=_port, default=7071, help="the app's port (default: 7071)")
+    parser.add_argument(
+        "--webpubsub-port", type=_port, default=8080, help="the local Web PubSub's port (default: 8080)"
+    )
+    parser.add_argument("--tables-port", type=_port, default=10002, help="the table service's port (default: 10002)")
+    parser.add_argument("--blobs-port", type=_port, default=10000, help="the blob service's port (default: 10000); "
                         "only with --host func or none, as the real host wants one")  # fmt: skip
     parser.add_argument("--data", type=Path, default=ROOT / ".local", help="where data lives (default: .local)")
     return parser
 
 
 def plan(arguments: argparse.Namespace, hub: str) -> list[Part]:
-    """Give the parts in the order in which they start."""
+    """Give the parts in the order in which they start.
+
+    Raises:
+        StackError: There is no place for the data.
+    """
     data = arguments.data.resolve() / "azurite"
-    data.mkdir(parents=True, exist_ok=True)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(f"{data} cannot be made ({error.strerror}): choose another folder with --data") from None
     app_url = f"http://localhost:{arguments.functions_port}"
     service_url = f"http://localhost:{arguments.webpubsub_port}"
     webhook = f"{hub}={app_url}/api/eventhandler/{{event}}"
@@ -105,8 +121,13 @@ def refuse_taken_ports(parts: Sequence[Part]) -> None:
     """Look at every port before anything starts.
 
     Raises:
-        StackError: Some are taken; each is named with its flag.
+        StackError: Some are taken, or one is for two parts; each is named with its flag.
     """
+    for first, second in combinations(parts, 2):
+        if first.port == second.port:
+            raise StackError(
+                f"port {first.port} is for {first.name} and for {second.name}: choose another with {second.flag}"
+            )
     taken = [
         f"port {part.port} for {part.name} is taken: stop the program there, or choose another with {part.flag}"
         for part in parts
@@ -145,9 +166,12 @@ async def run(parts: Sequence[Part], welcome: str) -> None:
                 await part.start()
                 streams[asyncio.create_task(part.stream())] = part
                 healthy = asyncio.create_task(part.until_healthy(http))
-                if await _first([healthy, stop, *streams], streams) is stop:
-                    return
-                healthy.result()
+                try:
+                    if await _first([healthy, stop, *streams], streams) is stop:
+                        return
+                    healthy.result()
+                finally:
+                    healthy.cancel()
         print(welcome, flush=True)
         await _first([stop, *streams], streams)
     finally:
@@ -195,7 +219,7 @@ def main() -> int:
         parts = plan(arguments, hub)
         refuse_taken_ports(parts)
         asyncio.run(run(parts, _welcome(arguments)))
-    except (StackError, NodeToolsError) as error:
+    except (StackError, NodeToolsError, SettingsError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

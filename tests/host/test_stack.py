@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+import local.stack
 from local.azurite import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,6 +150,48 @@ async def test_a_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -
             assert await running.end() == 1
     assert running.output.startswith(f"Error: port {port} for webpubsub is taken")
     assert "--webpubsub-port" in running.output
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+async def test_an_impossible_port_is_an_error_that_names_its_flag(tmp_path: Path, port: int) -> None:
+    async with stack(tmp_path, [free_port(), port, free_port()]) as running:
+        assert await running.end() == 2
+    assert f"argument --webpubsub-port: use a number from 1 to 65535, not '{port}'" in running.output
+
+
+async def test_one_port_for_two_parts_is_an_error_before_anything_starts(tmp_path: Path) -> None:
+    port = free_port()
+    async with stack(tmp_path, [port, port, free_port()]) as running:
+        assert await running.end() == 1
+    assert running.output.startswith(f"Error: port {port} is for webpubsub and for functions: choose another with")
+    assert "--functions-port" in running.output
+
+
+async def test_a_folder_that_cannot_hold_the_data_is_an_error_that_names_the_flag(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with stack(tmp_path / "file") as running:
+        assert await running.end() == 1
+    assert running.output.startswith("Error: ")
+    assert "choose another folder with --data" in running.output
+
+
+async def test_settings_that_are_no_json_are_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "host.json").write_text("{")
+    monkeypatch.setattr(local.stack, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["run"])
+    assert local.stack.main() == 1
+    assert capsys.readouterr().err.startswith(f"Error: {tmp_path / 'host.json'} is not JSON")
+
+
+async def test_a_stop_before_everything_is_up_leaves_nothing_behind_and_shows_no_traceback(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        await running.until(lambda output: "functions |" in output)
+        running.process.send_signal(signal.SIGINT)
+        assert await running.end() == 0
+    assert "Traceback" not in running.output
+    assert all(map(is_free, running.ports))
 
 
 async def test_messages_survive_a_restart(tmp_path: Path) -> None:
