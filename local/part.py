@@ -95,7 +95,7 @@ class Part:
 
     async def _print(self) -> None:
         stream = self._started().stdout
-        while stream is not None and (line := await stream.readline()):
+        while stream is not None and (line := await _read_line(stream)):
             text = line.decode(errors="replace").rstrip()
             self.last_lines.append(text)
             print(f"{prefix(self.name)} {text}", flush=True)
@@ -104,6 +104,14 @@ class Part:
         if self.process is None:
             raise RuntimeError("the part was not started")
         return self.process
+
+
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readline()
+    except ValueError:
+        # Who stops reading here stops the part, too, as soon as the pipe is full.
+        return b"(part of a very long line)\n"
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:
