@@ -61,6 +61,6 @@ def requested_room(query: Mapping[str, str]) -> str | None:
     room = query.get("room") or None
     if room is not None and not is_room_name(room):
         raise RequestRefusedError(
-            400, "invalid_room", f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text."
+            400, "invalid_room", f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text, and is not . or .."
         )
     return room
