@@ -100,8 +100,10 @@ class Delivery:
 
 
 def _received(context: ConnectionContext, incoming: Incoming, room: str | None) -> Message:
+    # An MQTT client keeps its connection id when it comes back, and its events may be counted from one again.
+    counted = context.physical_connection_id or context.connection_id
     return Message(
-        id=message_id(partition_key(context.hub, room), context.time, context.connection_id, context.event_id),
+        id=message_id(partition_key(context.hub, room), context.time, counted, context.event_id),
         time=datetime.now(UTC),
         room=room,
         user_id=context.user_id,

@@ -86,6 +86,15 @@ async def test_a_redelivered_event_is_one_row_and_two_broadcasts_with_one_id(sys
     assert await system.history("p8") == [one]
 
 
+async def test_an_mqtt_client_that_comes_back_within_a_second_counts_anew_and_loses_no_message(system: Any) -> None:
+    for body, physical in ((b"before", "p-1"), (b"after", "p-2"), (b"after", "p-2")):
+        status, _ = await system.post_event(
+            body, room="p8-mqtt", ce_time="2026-11-24T09:30:00Z", ce_physicalConnectionId=physical
+        )
+        assert status == 204
+    assert sorted(message["data"] for message in await system.history("p8-mqtt")) == ["after", "before"]
+
+
 async def test_storage_down_is_a_failed_ack_and_then_one_row_when_it_is_back(start_system: Any, tmp_path: Path) -> None:
     async with Azurite(tmp_path) as storage:
         system = await start_system(storage=storage)
