@@ -41,12 +41,18 @@ def ensure_environment(requirements: Path) -> None:
     wanted = fingerprint(requirements)
     if python().exists() and marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
         return
-    if not python().exists():
+    if not has_pip():
         print("Making the virtual environment .venv …", flush=True)
         venv.create(VENV, with_pip=True, clear=VENV.exists())
     print(f"Installing {requirements.name} (once, and when it changes) …", flush=True)
     install(requirements)
     marker.write_text(wanted, encoding="utf-8")
+
+
+def has_pip() -> bool:
+    """Whether the virtual environment is there as a whole: pip is what comes last."""
+    command = [str(python()), "-m", "pip", "--version"]
+    return python().exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def install(requirements: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,18 @@ def test_the_fingerprint_changes_with_an_included_file(tmp_path: Path, monkeypat
     assert dev.fingerprint(tmp_path / "a.txt") == before
     (tmp_path / "b.txt").write_text("y==2\n")
     assert dev.fingerprint(tmp_path / "a.txt") != before
+
+
+def test_an_environment_whose_making_was_interrupted_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("")
+    venv.create(tmp_path / ".venv", with_pip=False)
+    dev.ensure_environment(requirements)
+    assert subprocess.run([dev.python(), "-m", "pip", "--version"], timeout=60, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
