@@ -59,8 +59,10 @@ def plan(arguments: argparse.Namespace, hub: str) -> list[Part]:
     """Give the parts in the order in which they start.
 
     Raises:
-        StackError: There is no place for the data.
+        StackError: Core Tools are asked for and missing, or there is no place for the data.
     """
+    if arguments.host == "func" and not shutil.which("func"):
+        raise StackError("func is not on PATH: install Azure Functions Core Tools, or use --host builtin")
     data = arguments.data.resolve() / "azurite"
     try:
         data.mkdir(parents=True, exist_ok=True)

@@ -175,7 +175,16 @@ async def test_a_folder_that_cannot_hold_the_data_is_an_error_that_names_the_fla
     assert "choose another folder with --data" in running.output
 
 
-async def test_settings_that_are_no_json_are_an_error_that_names_the_file(
+def test_core_tools_that_are_not_there_are_an_error_that_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", ["run", "--host", "func", "--data", str(tmp_path)])
+    assert local.stack.main() == 1
+    assert capsys.readouterr().err.startswith("Error: func is not on PATH")
+
+
+def test_settings_that_are_no_json_are_an_error_that_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "host.json").write_text("{")
