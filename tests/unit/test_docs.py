@@ -116,6 +116,16 @@ def test_the_error_table_has_every_code_and_no_other() -> None:
     assert sorted(documented) == sorted(codes)
 
 
+def test_every_line_of_the_log_that_is_explained_is_written_somewhere() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    rows = page.partition("## What the log tells")[2].partition("\n## ")[0]
+    explained = [
+        text for row in re.findall(r"^\| (`[^|]*)", rows, re.MULTILINE) for text in re.findall("`([^`…]+)…?`", row)
+    ]
+    code = "".join(path.read_text() for room in ("chat", "webpubsub_handler") for path in (ROOT / room).rglob("*.py"))
+    assert [text for text in explained if text not in code] == []
+
+
 def test_every_event_of_the_library_is_documented() -> None:
     decorators = {name for name in vars(WebPubSubEventHandler) if name.startswith("on_")}
     text = (ROOT / "docs" / "architecture.md").read_text()
