@@ -175,6 +175,27 @@ async def test_a_folder_that_cannot_hold_the_data_is_an_error_that_names_the_fla
     assert "choose another folder with --data" in running.output
 
 
+@pytest.mark.parametrize(
+    ("flags", "has_core_tools", "parts"),
+    [
+        ([], True, {"tables": "node", "blobs": "node", "webpubsub": "python", "functions": "func"}),
+        ([], False, {"tables": "node", "webpubsub": "python", "functions": "python"}),
+        (["--host", "builtin"], True, {"tables": "node", "webpubsub": "python", "functions": "python"}),
+        (["--host", "none"], True, {"tables": "node", "blobs": "node", "webpubsub": "python"}),
+    ],
+)
+def test_core_tools_run_the_app_where_they_are_and_nothing_else_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], has_core_tools: bool, parts: dict[str, str]
+) -> None:
+    if has_core_tools:
+        (tmp_path / "func").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(local.stack, "azurite_command", lambda *_: ["node"])  # no look for Node on this PATH
+    arguments = local.stack._parser().parse_args([*flags, "--data", str(tmp_path)])
+    planned = local.stack.plan(arguments, "chat")
+    assert {part.name: re.sub(r"[\d.]*(\.exe)?$", "", Path(part.command[0]).name) for part in planned} == parts
+
+
 def test_core_tools_that_are_not_there_are_an_error_that_names_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
