@@ -142,6 +142,12 @@ async def test_a_room_that_only_the_client_s_url_names_is_checked_too(system: An
         assert answer.status == 403
 
 
+async def test_a_second_room_in_the_client_s_url_is_refused_as_nobody_asked_about_it(system: Any) -> None:
+    _, access = await system.get("negotiate", userId="ana", room="b12")
+    async with system.http.get(access["url"].replace("ws:", "http:") + "&room=b12-other", headers=UPGRADE) as answer:
+        assert answer.status == 403
+
+
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
