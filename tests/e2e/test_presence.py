@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -100,13 +101,16 @@ async def test_typing_while_the_service_refuses_is_no_failure(system: Any) -> No
 
 
 class CountingService:
-    """Counts how often it is asked."""
+    """Counts how often it is asked, and answers when it may."""
 
     def __init__(self) -> None:
         self.asked = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def connections(self, _: str) -> list[Any]:
         self.asked += 1
+        await self.may_answer.wait()
         return []
 
 
@@ -117,3 +121,25 @@ async def test_the_service_is_asked_once_by_callers_who_come_together() -> None:
     assert await presence.of("a") is first
     await presence.of("b")
     assert service.asked == 2
+
+
+async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.presence.MAX_AGE_SECONDS", 0)
+    service = CountingService()
+    presence = Presence(service)  # type: ignore[arg-type]
+    for _ in range(2):
+        await presence.of("a")
+    assert service.asked == 2
+
+
+async def test_a_caller_who_goes_away_takes_the_answer_from_nobody() -> None:
+    service = CountingService()
+    service.may_answer.clear()
+    presence = Presence(service)  # type: ignore[arg-type]
+    gone, waiting = asyncio.create_task(presence.of("a")), asyncio.create_task(presence.of("a"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait([gone])
+    service.may_answer.set()
+    assert (await waiting).connections == []
+    assert service.asked == 1
