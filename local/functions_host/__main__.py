@@ -109,7 +109,9 @@ def _list_functions(host: FunctionsHost) -> None:
 
 def _supervise(folder: Path, command: list[str]) -> int:
     """Run the worker, and run it anew after each change; a broken app waits for one, any other end of it is the end."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both: a shell starts what runs in the background with SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     worker = subprocess.Popen(command)
     is_waiting = False
     try:

@@ -250,6 +250,18 @@ async def test_a_signal_ends_it_and_its_worker(app: Path, number: signal.Signals
     assert "Traceback" not in running.output
 
 
+@pytest.mark.parametrize("flags", [[], ["--no-reload"]])
+async def test_a_signal_ends_it_where_a_shell_has_started_it_in_the_background(app: Path, flags: list[str]) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        async with started(app, *flags) as running:
+            await running.until_answers("one")
+            running.process.send_signal(signal.SIGINT)
+            assert await running.end() == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 async def test_a_signal_ends_it_while_it_waits_for_a_broken_app(app: Path) -> None:
     (app / "function_app.py").write_text(BROKEN)
     async with started(app) as running:
