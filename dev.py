@@ -19,7 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LEAST_PYTHON = (3, 11)
-CODE = ("function_app.py", "dev.py", "webpubsub_handler", "chat", "local", "infra", "benchmarks", "tests")
+CODE = (
+    "function_app.py",
+    "dev.py",
+    "webpubsub_handler",
+    "chat",
+    "local",
+    "webpubsub_emulator",
+    "infra",
+    "benchmarks",
+    "tests",
+)
 
 
 def python() -> Path:

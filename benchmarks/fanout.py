@@ -27,7 +27,7 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from local.webpubsub import DEFAULT_ACCESS_KEY, Emulator, EmulatorSettings
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, Emulator, EmulatorSettings
 
 LEAST_RATIO = 0.6
 MOST_KIB_A_CONNECTION = 50

@@ -29,7 +29,7 @@ from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.settings import Settings
 from local.azurite import Azurite
-from local.webpubsub import Emulator, EmulatorSettings
+from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler
 from webpubsub_handler.protocol.signature import sign
 

@@ -20,7 +20,7 @@ from local.azurite import azurite_command, table_connection_string
 from local.functions_host.settings import SettingsError, read_settings
 from local.node_tools import NodeToolsError
 from local.part import Part, StackError, answers
-from local.webpubsub import DEFAULT_ACCESS_KEY
+from webpubsub_emulator import DEFAULT_ACCESS_KEY
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _HUB_SETTING: Final = "WebPubSubHub"
@@ -71,7 +71,7 @@ def plan(arguments: argparse.Namespace, hub: str) -> list[Part]:
     app_url = f"http://localhost:{arguments.functions_port}"
     service_url = f"http://localhost:{arguments.webpubsub_port}"
     webhook = f"{hub}={app_url}/api/eventhandler/{{event}}"
-    service = [sys.executable, "-m", "local.webpubsub", "--port", str(arguments.webpubsub_port)]
+    service = [sys.executable, "-m", "webpubsub_emulator", "--port", str(arguments.webpubsub_port)]
     parts = [
         _azurite("tables", "table", arguments.tables_port, data),
         Part(

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from local.azurite import Azurite
 from tests.browser import running_chromium
 
-pytest_plugins = ["local.webpubsub.pytest_plugin"]
+pytest_plugins = ["webpubsub_emulator.pytest_plugin"]
 
 # Hypothesis is imported here, before the first test: its plugin would do so after the last one, and a finalizer that
 # formats a traceback meanwhile makes CPython 3.11 fail (python/cpython issue 106905).

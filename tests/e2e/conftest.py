@@ -22,8 +22,8 @@ from chat.settings import Settings
 from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
-from local.webpubsub import Emulator, EmulatorSettings
-from local.webpubsub.event_handlers import EventHandler
+from webpubsub_emulator import Emulator, EmulatorSettings
+from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_handler.protocol.signature import sign
 
 SECONDS = 20

@@ -56,7 +56,7 @@ async def test_the_server_logs_who_connected_and_what_was_sent(tmp_path: Path) -
     handler = f"myHub1=http://localhost:{app_port}/eventhandler"
     module = [sys.executable, "-m"]
     server = await Program.start(*module, "local.functions_host", "--app", folder, "--port", app_port)
-    service = await Program.start(*module, "local.webpubsub", "--port", service_port, "--event-handler", handler)
+    service = await Program.start(*module, "webpubsub_emulator", "--port", service_port, "--event-handler", handler)
     client = None
     try:
         await server.until("Functions:")

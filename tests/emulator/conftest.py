@@ -12,9 +12,9 @@ import aiohttp
 import pytest_asyncio
 from yarl import URL
 
-from local.webpubsub import Emulator, EmulatorSettings, EventHandler
-from local.webpubsub.pytest_plugin import webpubsub_emulator
 from tests.emulator.fakes import PRIMARY_KEY, SECONDARY_KEY, RecordingHandler, recording_handler, sign
+from webpubsub_emulator import Emulator, EmulatorSettings, EventHandler
+from webpubsub_emulator.pytest_plugin import webpubsub_emulator
 
 __all__ = ["webpubsub_emulator"]
 

@@ -12,11 +12,11 @@ import jwt
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from local.webpubsub.cloud_events import Event
-from local.webpubsub.connection import ConnectionContext
-from local.webpubsub.frames import Frame
-from local.webpubsub.messages import Payload
-from local.webpubsub.upstream import EventFailedError
+from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.core.frames import Frame
+from webpubsub_emulator.core.messages import Payload
+from webpubsub_emulator.upstream.cloud_events import Event
+from webpubsub_emulator.upstream.dispatcher import EventFailedError
 
 PRIMARY_KEY = "primary-key-0001-long-enough-for-hs256"
 SECONDARY_KEY = "secondary-key-0002-long-enough-for-hs256"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.webpubsub import DEFAULT_ACCESS_KEY, EmulatorSettings, EventHandler, Fault, FaultKind, SettingsError
-from local.webpubsub.command_line import parser, settings
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, EmulatorSettings, EventHandler, Fault, FaultKind, SettingsError
+from webpubsub_emulator.command_line import parser, settings
 
 
 def parsed(*arguments: str, **environ: str) -> EmulatorSettings:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from local.webpubsub import EventHandler, SettingsError
-from local.webpubsub.configuration import Configuration, read_configuration
+from webpubsub_emulator import EventHandler, SettingsError
+from webpubsub_emulator.configuration import Configuration, read_configuration
 
 HANDLER = "WebPubSub__Hubs__chat__EventHandlers__0__"
 

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from local.webpubsub import DEFAULT_ACCESS_KEY
-from local.webpubsub.command_line import parser
 from tests.emulator.fakes import PRIMARY_KEY, RecordingHandler, sign
+from webpubsub_emulator import DEFAULT_ACCESS_KEY
+from webpubsub_emulator.command_line import parser
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -34,7 +34,13 @@ async def program() -> AsyncIterator[StartProgram]:
 
     async def start(*arguments: str, **environ: str) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "local.webpubsub", *arguments, stdout=PIPE, stderr=PIPE, env={**os.environ, **environ}
+            sys.executable,
+            "-m",
+            "webpubsub_emulator",
+            *arguments,
+            stdout=PIPE,
+            stderr=PIPE,
+            env={**os.environ, **environ},
         )
         started.append(process)
         return process

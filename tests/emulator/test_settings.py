@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.webpubsub import EmulatorSettings, EventHandler, SettingsError
-from local.webpubsub.event_handlers import EventHandlerError
+from webpubsub_emulator import EmulatorSettings, EventHandler, SettingsError
+from webpubsub_emulator.upstream.event_handlers import EventHandlerError
 
 
 @pytest.mark.parametrize(

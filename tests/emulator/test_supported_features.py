@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-import local.webpubsub
-from local.webpubsub.rest import HEALTH, HUB, ROUTES
+import webpubsub_emulator
+from webpubsub_emulator.rest.api import HEALTH, HUB, ROUTES
 
-TEXT: Final = (Path(local.webpubsub.__file__).parent / "SUPPORTED_FEATURES.md").read_text("utf-8")
+TEXT: Final = (Path(webpubsub_emulator.__file__).parent / "SUPPORTED_FEATURES.md").read_text("utf-8")
 SECTION: Final = TEXT.partition("\n## REST\n")[2].partition("\n## ")[0]
 ROWS: Final = [
     [cell.strip() for cell in line.strip("|").split("|")]

@@ -128,7 +128,7 @@ async def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, n
 
 @pytest.mark.parametrize(
     ("part", "command"),
-    [("tables", "azurite"), ("webpubsub", "local.webpubsub"), ("functions", "local.functions_host")],
+    [("tables", "azurite"), ("webpubsub", "webpubsub_emulator"), ("functions", "local.functions_host")],
 )
 async def test_a_part_that_dies_ends_the_rest_and_is_named(tmp_path: Path, part: str, command: str) -> None:
     async with stack(tmp_path) as running:

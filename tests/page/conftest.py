@@ -18,9 +18,9 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
-from local.webpubsub import Emulator, EmulatorSettings
-from local.webpubsub.event_handlers import EventHandler
 from tests.e2e.conftest import SECONDS, System, running_system
+from webpubsub_emulator import Emulator, EmulatorSettings
+from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=740)

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.webpubsub.client_protocol import ClientProtocol
-from local.webpubsub.client_session import ClientSession
-from local.webpubsub.connection import Connection, ConnectionContext
-from local.webpubsub.frames import Frame
-from local.webpubsub.hub import Hubs
-from local.webpubsub.json_protocol import FRAME_READERS, JsonProtocol
-from local.webpubsub.messages import DataType, Payload
-from local.webpubsub.protobuf_messages import Downstream
-from local.webpubsub.protobuf_protocol import ProtobufProtocol
-from local.webpubsub.recovery import Recovery
-from local.webpubsub.simple_protocol import SimpleProtocol
-from local.webpubsub.upstream import Upstream
 from tests.emulator.fakes import FakeOutbox, FakeUpstream
 from tests.emulator.wire_format import field
+from webpubsub_emulator.clients.session import ClientSession
+from webpubsub_emulator.core.client_protocol import ClientProtocol
+from webpubsub_emulator.core.connection import Connection, ConnectionContext
+from webpubsub_emulator.core.frames import Frame
+from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.messages import DataType, Payload
+from webpubsub_emulator.core.recovery import Recovery
+from webpubsub_emulator.subprotocols.json import FRAME_READERS, JsonProtocol
+from webpubsub_emulator.subprotocols.protobuf import ProtobufProtocol
+from webpubsub_emulator.subprotocols.protobuf_messages import Downstream
+from webpubsub_emulator.subprotocols.simple import SimpleProtocol
+from webpubsub_emulator.upstream.dispatcher import Upstream
 
 DOCUMENTED_CLOSES = {1003, 1007, 1008}
 JSON_FRAMES = {"system", "message", "ack", "pong", "invokeResponse", "streamClosed"}

@@ -6,7 +6,7 @@ from typing import Any, Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local.webpubsub.connection_filter import ConnectionFacts, ConnectionFilter, FilterError
+from webpubsub_emulator.rest.filter import ConnectionFacts, ConnectionFilter, FilterError
 
 NAMES: Final = st.text(st.sampled_from("abAB' é😀%"), max_size=4)
 FACTS: Final = st.builds(

@@ -44,7 +44,11 @@ def imports_of(source: str, file: str) -> Iterator[Import]:
 
 
 def all_imports() -> list[Import]:
-    rooms = [path for room in ("webpubsub_handler", "chat", "local") for path in (ROOT / room).rglob("*.py")]
+    rooms = [
+        path
+        for room in ("webpubsub_handler", "chat", "local", "webpubsub_emulator")
+        for path in (ROOT / room).rglob("*.py")
+    ]
     return [
         found
         for path in [*rooms, ROOT / "function_app.py"]
@@ -101,18 +105,20 @@ def test_the_library_knows_nothing_of_the_application() -> None:
     found = [found for found in IMPORTS if found.is_by("webpubsub_handler/")]
 
     assert found
-    assert [f for f in found if f.is_of("chat", "local", "function_app")] == []
+    assert [f for f in found if f.is_of("chat", "local", "webpubsub_emulator", "function_app")] == []
 
 
 def test_what_is_deployed_knows_nothing_of_what_stands_in_for_azure() -> None:
-    assert [f for f in IMPORTS if f.is_by("webpubsub_handler/", "chat/", "function_app.py") and f.is_of("local")] == []
+    found = [f for f in IMPORTS if f.is_by("webpubsub_handler/", "chat/", "function_app.py")]
+
+    assert [f for f in found if f.is_of("local", "webpubsub_emulator")] == []
 
 
 def test_the_emulator_shares_no_code_with_what_it_tests() -> None:
-    found = [found for found in IMPORTS if found.is_by("local/webpubsub/")]
+    found = [found for found in IMPORTS if found.is_by("webpubsub_emulator/")]
 
     assert found
-    assert [f for f in found if f.is_of("webpubsub_handler", "chat", "function_app")] == []
+    assert [f for f in found if f.is_of("webpubsub_handler", "chat", "local", "function_app")] == []
 
 
 def test_azure_functions_is_imported_at_the_border_alone() -> None:

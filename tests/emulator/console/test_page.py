@@ -1,0 +1,294 @@
+"""The traffic view in a browser: what it shows, what its filters hide, what it copies, and what its buttons break."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from tests.emulator.conftest import Service, StartService
+from tests.emulator.fakes import Answer, RecordingHandler
+from tests.emulator.upstream.test_traffic import run
+from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.core.messages import DataType, Payload
+from webpubsub_emulator.upstream.cloud_events import user_event
+from webpubsub_emulator.upstream.traffic import MAX_ENTRIES
+
+
+class View:
+    """The view of one emulator, and how a person finds their way in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.shown = page.locator("#shown")
+
+    def event(self, name: str) -> Any:
+        """The rows of events of a name."""
+        return self.page.locator(".entry:visible:not(.log)", has=self.page.get_by_text(name, exact=True))
+
+    async def opened(self, name: str) -> Any:
+        """The details of the newest event of a name."""
+        row = self.event(name).first
+        await row.locator("summary").first.click()
+        detail = row.locator(".detail")
+        await expect(detail).to_be_visible()
+        return detail
+
+    async def filter(self, text: str) -> None:
+        await self.page.get_by_role("searchbox").fill(text)
+
+
+@pytest_asyncio.fixture
+async def view(browser: Browser, service: Service) -> AsyncIterator[View]:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    page = await context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    await page.goto(service.url)
+    await expect(page.locator("#line")).to_have_text("live")
+    yield View(page)
+    assert problems == []
+    await context.close()
+
+
+async def test_events_appear_as_they_happen_with_their_headers_and_the_answer(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    await expect(view.page.get_by_text("Nothing has happened yet.")).to_be_visible()
+    handler.script["order"] = [Answer(200, b"thank you", {"Content-Type": "text/plain", "X-Own": "1"})]
+    socket = await service.connect(sub="ana")
+    await socket.send({"type": "event", "event": "order", "dataType": "text", "data": "two teas"})
+    await expect(view.event("connect")).to_have_count(1)
+    await expect(view.event("order")).to_contain_text("two teas")
+    await expect(view.event("order").locator(".status")).to_have_text("200")
+    await expect(view.page.get_by_text("Nothing has happened yet.")).to_be_hidden()
+    detail = await view.opened("order")
+    request, answers = detail.locator(".request"), detail.locator(".answers")
+    for name, value in handler.events("order")[0].headers.items():
+        if name.lower().startswith("ce-"):
+            await expect(request.get_by_role("row", name=name, exact=False).first).to_contain_text(value)
+    await expect(request.locator("pre")).to_have_text("two teas")
+    await expect(answers).to_contain_text("X-Own")
+    await expect(answers.locator("pre")).to_have_text("thank you")
+
+
+async def test_retries_and_faults_are_marked_and_each_answer_is_shown(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    socket = await service.connect()
+    handler.script["a"] = [Answer(503, b"not now"), Answer(204)]
+    await view.page.get_by_role("button", name="Duplicate event").click()
+    await expect(view.page.locator("#armed")).to_contain_text("duplicate_event")
+    await socket.request(type="event", event="a", data=1, ackId=1)
+    marks = view.event("a").locator(".marks")
+    await expect(marks).to_contain_text("↻ 2")
+    await expect(marks).to_contain_text("duplicate_event")
+    await expect(view.page.locator("#armed")).to_be_empty()
+    detail = await view.opened("a")
+    await expect(detail.locator(".attempt")).to_have_count(3)
+    await expect(detail.locator(".attempt").nth(0)).to_contain_text("not now")
+    await expect(detail.locator(".attempt").nth(2)).to_contain_text("Duplicate on purpose")
+    await expect(view.page.locator(".log", has_text="FAULT duplicate_event strikes a")).to_have_count(1)
+
+
+async def test_the_copied_curl_command_sends_the_event_again_and_gets_its_answer(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    await view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    handler.script["ask"] = [Answer(204), Answer(200, b"the answer to curl", {"Content-Type": "text/plain"})]
+    socket = await service.connect(sub="Grüße '张' $HOME")
+    await socket.request(type="event", event="ask", dataType="json", data={"it's": ["ü", "\n"]}, ackId=1)
+    detail = await view.opened("ask")
+    await detail.get_by_role("button", name="Copy as curl").click()
+    await expect(detail.get_by_role("status")).to_have_text("Copied.")
+    output = await run(await view.page.evaluate("navigator.clipboard.readText()"))
+    assert output.startswith("HTTP/1.1 200")
+    assert output.endswith("the answer to curl")
+    by_service, by_curl = handler.events("ask")
+    assert by_curl.body == by_service.body
+    assert by_curl.path == by_service.path
+    own = {"accept", "accept-encoding", "user-agent"}
+    headers = [{n: v for n, v in r.headers.items() if n.lower() not in own} for r in (by_service, by_curl)]
+    assert headers[0] == headers[1]
+    assert "sha256=" in headers[1]["ce-signature"]
+
+
+async def test_a_command_that_cannot_be_copied_is_selected(service: Service, view: View) -> None:
+    await view.page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('denied'); }; }")
+    await service.connect()
+    detail = await view.opened("connect")
+    await detail.get_by_role("button", name="Copy as curl").click()
+    await expect(detail.get_by_role("status")).to_contain_text("selected")
+    assert (await view.page.evaluate("getSelection().toString()")).startswith("curl ")
+
+
+async def test_hubs_are_shown_with_their_event_handlers(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    await service.connect("other")
+    hubs = view.page.locator(".hub")
+    await expect(hubs).to_have_count(2)
+    await expect(hubs.first).to_contain_text(f"{handler.url}/api/eventhandler/{{event}}")
+    await expect(hubs.last).to_contain_text("no event handler")
+
+
+async def test_a_connection_that_is_chosen_hides_all_others(service: Service, view: View) -> None:
+    ana = await service.connect(sub="ana", groups=["lobby"])
+    await service.connect(sub="ben")
+    chosen = view.page.get_by_role("button", name="ana")
+    await expect(chosen).to_contain_text("lobby")
+    await chosen.click()
+    await expect(view.event("connect")).to_have_count(1)
+    await expect(view.event("connect")).to_contain_text("ana")
+    await ana.request(type="event", event="more", data=1, ackId=1)
+    await expect(view.event("more")).to_have_count(1)
+    await view.page.locator("#connection-filter").click()
+    await expect(view.event("connect")).to_have_count(2)
+
+
+async def test_text_filters_what_is_shown_and_what_comes(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    handler.script["b"] = [Answer(400)]
+    socket = await service.connect(sub="ana")
+    for ack_id, event in enumerate(("a", "b", "c")):
+        await socket.request(type="event", event=event, dataType="text", data=f"data of {event}", ackId=ack_id)
+    await view.filter("DATA ana of")
+    await expect(view.shown).to_contain_text("3 of ")
+    await view.filter("data 400")
+    await expect(view.event("b")).to_have_count(1)
+    await expect(view.event("a")).to_have_count(0)
+    await socket.request(type="event", event="d", dataType="text", data="data 400", ackId=9)
+    await expect(view.event("d")).to_have_count(1)
+    await view.filter("")
+    await view.page.get_by_text("Problems").click()
+    await expect(view.event("b")).to_have_count(1)
+    await expect(view.event("a")).to_have_count(0)
+    await expect(view.page.locator(".log:visible").first).to_contain_text("EVENT azure.webpubsub.user.b")
+
+
+async def test_a_fault_of_a_button_concerns_the_chosen_connection(service: Service, view: View) -> None:
+    ana, ben = await service.connect(sub="ana"), await service.connect(sub="ben")
+    await view.page.get_by_role("button", name="ana").click()
+    await view.page.get_by_role("button", name="Cut connections").click()
+    await expect(view.page.locator("#fault-said")).to_have_text("Cut 1 connection.")
+    await ana.raw.receive(timeout=5)
+    assert ana.raw.close_code == 1006
+    await ben.assert_alive()
+    await expect(view.page.locator("#connection-count")).to_have_text("1")
+
+
+async def test_faults_take_their_numbers_and_are_cleared(service: Service, view: View) -> None:
+    await view.page.get_by_label("times").fill("3")
+    await view.page.get_by_label("seconds").fill("60")
+    await view.page.get_by_role("button", name="Delay event").click()
+    await view.page.get_by_role("button", name="503 to sends").click()
+    await expect(view.page.locator("#armed li")).to_have_count(2)
+    assert [fault["fault"] for fault in service.emulator.armed_faults] == ["delay", "unavailable"]
+    assert service.emulator.armed_faults[0] | {"count": 3, "seconds": 60} == service.emulator.armed_faults[0]
+    await view.page.get_by_role("button", name="Clear all faults").click()
+    await expect(view.page.locator("#armed li")).to_have_count(0)
+    assert service.emulator.armed_faults == []
+
+
+async def test_everything_is_text_and_nothing_is_markup(
+    handler: RecordingHandler, service: Service, view: View
+) -> None:
+    evil = "<img src=x onerror=\"document.body.innerHTML='taken'\">"
+    handler.script["a"] = [Answer(200, evil.encode(), {"Content-Type": "text/plain", "X-Own": evil})]
+    socket = await service.connect(sub=evil, groups=[evil])
+    await socket.send({"type": "event", "event": "a", "dataType": "text", "data": evil})
+    await expect(view.event("a")).to_contain_text(evil)
+    await view.opened("a")
+    await expect(view.page.locator(".connection")).to_contain_text(evil)
+    assert await view.page.locator("img[src='x']").count() == 0
+    await expect(view.page.get_by_role("heading", name="Traffic")).to_be_visible()
+
+
+async def test_paused_the_view_stands_still_and_then_catches_up(service: Service, view: View) -> None:
+    await view.page.get_by_role("button", name="Pause").click()
+    await service.connect()
+    await expect(view.page.get_by_role("button", name="Resume (")).to_be_visible()
+    await expect(view.event("connect")).to_have_count(0)
+    await view.page.get_by_role("button", name="Resume (").click()
+    await expect(view.event("connect")).to_have_count(1)
+
+
+async def test_cleared_entries_stay_away(service: Service, view: View) -> None:
+    await service.connect()
+    await expect(view.event("connected")).to_have_count(1)
+    await view.page.get_by_role("button", name="Clear", exact=True).click()
+    await expect(view.event("connect")).to_have_count(0)
+    await view.page.reload()
+    await expect(view.page.locator("#line")).to_have_text("live")
+    await expect(view.page.locator("#connection-count")).to_have_text("1")
+    await expect(view.event("connect")).to_have_count(0)
+
+
+async def test_an_emulator_that_comes_back_is_shown_anew(
+    start_service: StartService, handler: RecordingHandler, browser: Browser
+) -> None:
+    first = await start_service()
+    page = await browser.new_page()
+    await page.goto(first.url)
+    await first.connect(sub="before")
+    view = View(page)
+    await expect(view.event("connect")).to_contain_text("before")
+    await first.emulator.stop()
+    await expect(page.locator("#line")).to_contain_text("not reachable")
+    second = await start_service(port=int(first_port(page.url)))
+    await second.connect(sub="after")
+    await expect(view.event("connect")).to_contain_text("after")
+    await expect(view.event("connect")).to_have_count(1)
+
+
+def first_port(url: str) -> str:
+    return url.rpartition(":")[2].strip("/")
+
+
+async def test_as_many_events_as_are_kept_are_shown_and_filtered(service: Service, browser: Browser) -> None:
+    traffic = service.emulator.traffic
+    for number in range(MAX_ENTRIES):
+        payload = Payload(DataType.TEXT, f"message number {number}".encode())
+        context = ConnectionContext("chat", f"conn-{number % 50}", "ana")
+        with traffic.exchange(context, user_event("message", payload), number) as exchange:
+            exchange.request("http://localhost/", {"ce-id": str(number)})
+    page = await browser.new_page()
+    await page.goto(service.url)
+    await expect(page.locator("#shown")).to_have_text(f"{MAX_ENTRIES} entries")
+    await expect(page.locator(".entry").first).to_contain_text(f"message number {MAX_ENTRIES - 1}")
+    await View(page).filter("number 4321")
+    await expect(page.locator("#shown")).to_have_text(f"1 of {MAX_ENTRIES} entries")
+    await View(page).filter("")
+    with traffic.exchange(ConnectionContext("chat", "new"), user_event("newest", payload), 0):
+        pass
+    await expect(page.locator(".entry").first).to_contain_text("newest")
+    await expect(page.locator(".entry")).to_have_count(MAX_ENTRIES)
+    await expect(page.locator(".entry").last).to_contain_text("message number 1")
+
+
+async def test_the_view_fits_a_narrow_screen_and_works_with_the_keyboard(service: Service, browser: Browser) -> None:
+    await service.connect(sub="ana" * 30, groups=["g" * 200])
+    page = await browser.new_page(viewport={"width": 360, "height": 700})
+    await page.goto(service.url)
+    await expect(View(page).event("connect")).to_have_count(1)
+    await page.get_by_text("Hubs and connections", exact=False).first.click()
+    await expect(page.get_by_role("button", name="ana")).to_be_visible()
+    row = View(page).event("connect").locator("summary").first
+    await row.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".detail")).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_the_page_is_served_with_strict_headers(service: Service) -> None:
+    for path in ("/", "/emulator/view/main.js", "/emulator/traffic"):
+        async with service.session.get(f"{service.url}{path}") as response:
+            policy = response.headers["Content-Security-Policy"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert response.headers["Cache-Control"] == "no-store"

@@ -1,0 +1,50 @@
+"""Access tokens, without a server."""
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.emulator.fakes import PRIMARY_KEY
+from webpubsub_emulator.core.tokens import TokenError, bearer_token, origins, verify_token
+
+URL = "http://localhost:8080/client/hubs/chat"
+
+
+@pytest.mark.parametrize("claims", [{"aud": URL}, {"exp": time.time() + 60}])
+def test_a_token_must_say_for_whom_and_until_when(claims: dict[str, Any]) -> None:
+    with pytest.raises(TokenError, match="missing"):
+        verify_token(jwt.encode(claims, PRIMARY_KEY), [PRIMARY_KEY], [URL])
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_only_hs256_is_accepted(algorithm: str) -> None:
+    token = jwt.encode({"aud": URL, "exp": time.time() + 60}, PRIMARY_KEY * 2, algorithm=algorithm)
+    with pytest.raises(TokenError, match="alg"):
+        verify_token(token, [PRIMARY_KEY * 2], [URL])
+
+
+def test_one_of_several_audiences_is_enough() -> None:
+    token = jwt.encode({"aud": ["x", URL], "exp": time.time() + 60}, PRIMARY_KEY)
+    assert verify_token(token, [PRIMARY_KEY], [URL])["aud"] == ["x", URL]
+
+
+@pytest.mark.parametrize(
+    ("value", "token"), [("Bearer t", "t"), ("bearer  t ", "t"), ("Bearer ", None), ("Basic t", None), ("t", None)]
+)
+def test_the_bearer_token_is_found(value: str, token: str | None) -> None:
+    assert bearer_token({"Authorization": value}) == token
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("", ["http://a:1", "https://b"]),
+        ("A:1", ["https://b", "http://a:1"]),
+        ("b", ["http://a:1", "https://b"]),
+        ("c", ["http://a:1", "https://b", "http://c"]),
+    ],
+)
+def test_the_last_origin_is_the_one_that_the_caller_can_reach(host: str, found: list[str]) -> None:
+    assert origins(["http://a:1", "https://b/"], {"Host": host}) == found

@@ -1,0 +1,45 @@
+"""Metadata on its way through the service: from REST calls and answers of handlers to clients of every subprotocol."""
+
+from typing import Any
+
+from tests.emulator.conftest import Service
+from tests.emulator.fakes import Answer, RecordingHandler
+from webpubsub_emulator.subprotocols.protobuf_messages import Downstream, Upstream
+
+HEADERS = {"X-WebPubSub-Metadata-Trace-Id": "1", "x-webpubsub-metadata-tenant": "a, b"}
+METADATA = {"trace-id": "1", "tenant": "b"}
+REPLY = Answer(200, b"reply", {"Content-Type": "text/plain", **HEADERS})
+
+
+async def protobuf(service: Service) -> Any:
+    socket = await service.connect(protocols=("protobuf.webpubsub.azure.v1",))
+    assert Downstream.FromString(await socket.binary()).system.connected.connection_id
+    return socket
+
+
+async def test_metadata_of_a_rest_call_reaches_clients(service: Service) -> None:
+    reliable, binary = await service.reliable(), await protobuf(service)
+    assert (await service.rest("POST", "/:send", body=b"x", headers=HEADERS))[0] == 202
+    assert (await reliable.frame())["metadata"] == METADATA
+    assert dict(Downstream.FromString(await binary.binary()).message.metadata) == METADATA
+
+
+async def test_metadata_of_an_answer_reaches_the_sender_of_an_event(
+    handler: RecordingHandler, service: Service
+) -> None:
+    handler.script["a"] = [REPLY, REPLY]
+    reliable, binary = await service.reliable(), await protobuf(service)
+    await reliable.send({"type": "event", "event": "a", "dataType": "text", "data": ""})
+    assert (await reliable.frame())["metadata"] == METADATA
+    await binary.send(Upstream(event={"event": "a", "data": {"text": ""}}).SerializeToString())
+    assert dict(Downstream.FromString(await binary.binary()).message.metadata) == METADATA
+
+
+async def test_metadata_of_an_answer_reaches_who_has_invoked(handler: RecordingHandler, service: Service) -> None:
+    handler.script["a"] = [REPLY, REPLY]
+    socket, binary = await service.connect(), await protobuf(service)
+    answer = await socket.request(type="invoke", invocationId="1", target="event", event="a")
+    assert (answer["success"], answer["data"], answer["metadata"]) == (True, "reply", METADATA)
+    await binary.send(Upstream(invoke={"event": "a", "invocation_id": "2"}).SerializeToString())
+    response = Downstream.FromString(await binary.binary()).invoke_response
+    assert (response.invocation_id, response.data.text, dict(response.metadata)) == ("2", "reply", METADATA)

@@ -1,0 +1,1 @@
+"""The WebSocket side: where clients connect, and what happens with their frames."""

@@ -1,0 +1,270 @@
+"""The client endpoint: who may connect to `/client/hubs/{hub}`, as whom, with which subprotocol.
+
+Statuses before the upgrade are those of Microsoft's emulator: 400, 401, the connect handler's own 4xx or 5xx, else 500.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from webpubsub_emulator.clients.session import NOT_RECOVERED, ClientSession
+from webpubsub_emulator.clients.socket import CLOSE_TIMEOUT_SECONDS, GOING_AWAY, MAX_READ_BYTES, ClientSocket, SocketEnd
+from webpubsub_emulator.core import names
+from webpubsub_emulator.core.client_protocol import ClientProtocol
+from webpubsub_emulator.core.connection import Connection, ConnectionContext
+from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.recovery import Recovery
+from webpubsub_emulator.core.tokens import TokenError, bearer_token, origins, verify_token
+from webpubsub_emulator.settings import EmulatorSettings
+from webpubsub_emulator.subprotocols import registry
+from webpubsub_emulator.subprotocols.registry import SUBPROTOCOLS, SubprotocolError
+from webpubsub_emulator.subprotocols.simple import SimpleModeError, simple_protocol
+from webpubsub_emulator.upstream import cloud_events
+from webpubsub_emulator.upstream.dispatcher import EventFailedError, Upstream
+
+_USER_ID_CLAIM: Final = "sub"
+_ROLE_CLAIM: Final = "role"
+_GROUP_CLAIM: Final = "webpubsub.group"
+_SUBPROTOCOL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_CONNECTION_ID: Final = "awps_connection_id"
+_RECONNECTION_TOKEN: Final = "awps_reconnection_token"  # noqa: S105 - the parameter's name
+_SHUTDOWN: Final = (GOING_AWAY, "The service is shutting down.")
+_Query = Mapping[str, Sequence[str]]
+_log = logging.getLogger(__name__)
+
+
+def new_connection_id() -> str:
+    """An id like the service's: opaque, unguessable, safe in URLs and headers."""
+    return secrets.token_urlsafe(16) + secrets.token_hex(5)
+
+
+class _RefusedError(Exception):
+    """The upgrade is refused with `status`; the text goes to the client and to the log."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """As whom a client comes in."""
+
+    user_id: str | None
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+class ClientEndpoint:
+    """Accepts clients and keeps their sessions."""
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        endpoint: str,
+        hubs: Hubs,
+        upstream: Upstream,
+        connection_ids: Callable[[], str],
+    ) -> None:
+        """`endpoint` is the service's public URL; `connection_ids` gives an id that is not in use."""
+        self._settings = settings
+        self._endpoint = endpoint
+        self._hubs = hubs
+        self._upstream = upstream
+        self._connection_ids = connection_ids
+        self._sessions: dict[str, ClientSession] = {}
+        self._is_closing = False
+
+    async def handle(self, request: web.BaseRequest, hub: str | None) -> web.StreamResponse:
+        """Answer an upgrade request to `hub`; absent, the hub is in the query."""
+        query = parse_qs(request.rel_url.raw_query_string, keep_blank_values=True)
+        hub_name = hub if hub is not None else (query.get("hub") or [""])[-1]
+        try:
+            return await self._connect(request, hub_name, query)
+        except _RefusedError as refusal:
+            _log.warning("REFUSED a client of hub %r with %d: %s", hub_name[:128], refusal.status, refusal)
+            return web.Response(status=refusal.status, text=str(refusal))
+
+    async def close(self) -> None:
+        """Close all clients with 1001 and let no more in."""
+        self._is_closing = True
+        workers = {session.worker for session in self._sessions.values()}
+        for session in list(self._sessions.values()):
+            session.connection.outbox.close(*_SHUTDOWN)
+        if workers:
+            _, late = await asyncio.wait(workers, timeout=CLOSE_TIMEOUT_SECONDS + 1)
+            for worker in late:
+                worker.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _connect(self, request: web.BaseRequest, hub: str, query: _Query) -> web.StreamResponse:
+        offered = _offered_subprotocols(request)
+        if not web.WebSocketResponse(protocols=offered).can_prepare(request):
+            raise _RefusedError(400, "This address takes WebSocket upgrades only.")
+        if not names.is_hub(hub):
+            raise _RefusedError(
+                400, "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
+            )
+        if _CONNECTION_ID in query:
+            return await self._recover(request, hub, query, offered)
+        claims = self._verify_token(request, hub, query)
+        admission = _admission(claims)
+        context = ConnectionContext(hub.lower(), self._connection_ids(), admission.user_id)
+        try:
+            simple = simple_protocol(query)
+        except SimpleModeError as error:
+            raise _RefusedError(400, str(error)) from None
+        event = cloud_events.connect_event(claims, query, request.headers.items(), offered)
+        try:
+            answer = await self._upstream.connect(context, event)
+        except EventFailedError as error:
+            _log.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
+            raise _RefusedError(error.status, "The event handler refused the connection, or failed.") from None
+        if answer.user_id is not None:
+            context.user_id = answer.user_id or None
+        admission = replace(
+            admission,
+            roles=admission.roles if answer.roles is None else answer.roles,
+            groups=answer.groups or admission.groups,
+        )
+        try:
+            context.subprotocol = registry.choose(offered, answer.subprotocol)
+        except SubprotocolError as error:
+            raise _RefusedError(400 if answer.subprotocol is None else 500, str(error)) from None
+        return await self._serve(request, context, simple, admission)
+
+    async def _serve(
+        self, request: web.BaseRequest, context: ConnectionContext, simple: ClientProtocol, admission: _Admission
+    ) -> web.StreamResponse:
+        try:
+            response, socket = await self._accept(request, context.subprotocol, context.connection_id)
+        except ConnectionError:
+            # The handler has let it in, so it must hear that it has gone.
+            self._upstream.notify(context, cloud_events.disconnected_event("The connection was lost."))
+            raise
+        known = SUBPROTOCOLS.get(context.subprotocol or "")
+        recovery = Recovery(secrets.token_urlsafe(32)) if known and known.is_reliable else None
+        connection = Connection(context, known.protocol if known else simple, socket, admission.roles, recovery)
+        _log.info(
+            "CONNECTED connection %s to hub %s as user %r with subprotocol %s",
+            connection.id, context.hub, connection.user_id, context.subprotocol or "(none)",
+        )  # fmt: skip
+        session = ClientSession(
+            connection,
+            self._hubs,
+            self._upstream,
+            ack_delay=self._settings.ack_delay,
+            recovery_timeout=self._settings.recovery_timeout,
+        )
+        self._sessions[connection.id] = session
+        session.worker.add_done_callback(lambda _: self._sessions.pop(connection.id))
+        session.start(admission.groups)
+        await self._read(socket, session)
+        return response
+
+    async def _recover(
+        self, request: web.BaseRequest, hub: str, query: _Query, offered: Sequence[str]
+    ) -> web.StreamResponse:
+        """Give a client its connection back, or close with 1008: after a refused upgrade SDKs would go on trying."""
+        connection_id = query[_CONNECTION_ID][-1]
+        session = self._sessions.get(connection_id)
+        if session is not None:
+            context = session.connection.context
+            if context.hub != hub.lower() or context.subprotocol not in offered:
+                session = None
+        subprotocol = (
+            next((name for name in offered if name in SUBPROTOCOLS), None)
+            if session is None
+            else session.connection.context.subprotocol
+        )
+        response, socket = await self._accept(request, subprotocol, connection_id if session else "(unknown)")
+        if session is not None and session.recover(query.get(_RECONNECTION_TOKEN, [""])[-1], socket):
+            _log.info("RECOVERED connection %s of hub %s", connection_id, hub.lower())
+            await self._read(socket, session)
+        else:
+            socket.close(1008, NOT_RECOVERED)
+            await socket.read(_ignore)
+        return response
+
+    async def _read(self, socket: ClientSocket, session: ClientSession) -> None:
+        if self._is_closing:
+            socket.close(*_SHUTDOWN)
+        end = SocketEnd("The connection was lost.", is_final=True)
+        try:
+            end = await socket.read(session.receive)
+        finally:
+            session.leave(socket, end.reason, is_final=end.is_final)
+
+    async def _accept(
+        self, request: web.BaseRequest, subprotocol: str | None, connection_id: str
+    ) -> tuple[web.WebSocketResponse, ClientSocket]:
+        """Upgrade.
+
+        Raises:
+            ConnectionError: when the client has gone.
+        """
+        response = web.WebSocketResponse(
+            protocols=[subprotocol] if subprotocol else (),
+            heartbeat=self._settings.ping_interval,
+            max_msg_size=MAX_READ_BYTES,
+            timeout=CLOSE_TIMEOUT_SECONDS,
+            autoclose=False,
+            compress=False,
+        )
+        # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
+        await asyncio.sleep(self._settings.ack_delay)
+        writer = await response.prepare(request)
+        limit = self._settings.outgoing_buffer_bytes
+        return response, ClientSocket(request, response, writer, limit, f"connection {connection_id}")
+
+    def _verify_token(self, request: web.BaseRequest, hub: str, query: _Query) -> dict[str, Any]:
+        token = bearer_token(request.headers) or next(
+            (values[-1] for name, values in query.items() if name.lower() == "access_token"), None
+        )
+        if token is None and self._upstream.allows_anonymous(hub):
+            return {}
+        if token is None:
+            raise _RefusedError(
+                401, "There is no token: put it in ?access_token= or in an Authorization: Bearer header."
+            )
+        endpoints = (self._endpoint, *self._settings.known_endpoints)
+        audiences = [f"{origin}/client/hubs/{hub}" for origin in origins(endpoints, request.headers)]
+        try:
+            return verify_token(token, self._settings.access_keys, audiences)
+        except TokenError as error:
+            raise _RefusedError(401, f"The token is not accepted: {error}.") from None
+
+
+def _admission(claims: Mapping[str, Any]) -> _Admission:
+    user_id = claims.get(_USER_ID_CLAIM)
+    if user_id is not None and not names.is_unicode(user_id):
+        raise _RefusedError(400, "The user id in the token is not valid Unicode.")
+    groups = _strings(claims, _GROUP_CLAIM)
+    if not all(names.is_group(group) for group in groups):
+        raise _RefusedError(400, "A group in the token is not valid: 1 to 1024 characters, not only white space.")
+    return _Admission(user_id or None, _strings(claims, _ROLE_CLAIM), groups)
+
+
+def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = claims.get(name, [])
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+        raise _RefusedError(400, f"The claim {name!r} must be a string or a list of strings.")
+    return tuple(values)
+
+
+def _offered_subprotocols(request: web.BaseRequest) -> list[str]:
+    lines = request.headers.getall("Sec-WebSocket-Protocol", [])
+    names_offered = [name.strip() for line in lines for name in line.split(",")]
+    return [name for name in names_offered if _SUBPROTOCOL.fullmatch(name)]
+
+
+async def _ignore(_: str | bytes) -> None:
+    """A client that is not let back in has nothing to say."""

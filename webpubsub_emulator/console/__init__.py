@@ -1,0 +1,1 @@
+"""What a developer sees in a browser: traffic, hubs and faults."""

@@ -1,0 +1,224 @@
+"""The emulator's own endpoints, for the machine it runs on only: the traffic view at `/`, faults at `/emulator/faults`.
+
+What is here can read events and break things, so no web site may: it is served on loopback addresses only, for
+loopback names in Host (else a name could be bound to 127.0.0.1), to loopback origins, and takes JSON only.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.messages import MessageBodyError, parse_json
+from webpubsub_emulator.upstream.event_handlers import HubSettings
+from webpubsub_emulator.upstream.faults import Fault, FaultError, Faults
+from webpubsub_emulator.upstream.traffic import MAX_ENTRIES, Entry, Traffic
+
+_VIEW: Final = Path(__file__).parent / "page"
+_CONTENT_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_FILES: Final = {file.name: file for file in _VIEW.iterdir() if file.suffix in _CONTENT_TYPES}
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_CHUNK: Final = 500
+_STATE_SECONDS: Final = 1.0
+# Many changes within this time make one message, so a busy emulator does not drown its viewer.
+_BATCH_SECONDS: Final = 0.1
+# How soon a viewer looks again for an emulator that has gone.
+_RETRY_MILLISECONDS: Final = 1000
+_MAX_CONNECTIONS_SHOWN: Final = 1000
+_log = logging.getLogger(__name__)
+
+
+class Console:
+    """Answers `/` and everything under `/emulator`."""
+
+    def __init__(
+        self,
+        url: str | None,
+        endpoint: str,
+        hubs: Hubs,
+        hub_settings: HubSettings,
+        faults: Faults,
+        traffic: Traffic,
+    ) -> None:
+        """`url` is where this console is; `None` when the network could reach it: then it serves nothing."""
+        self.url: Final = url
+        self._endpoint = endpoint
+        self._hubs = hubs
+        self._hub_settings = hub_settings
+        self._faults = faults
+        self._traffic = traffic
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        response = self._refusal(request) or await self._answer(request)
+        if not response.prepared:
+            response.headers.update(_HEADERS)
+        return response
+
+    def _refusal(self, request: web.BaseRequest) -> web.Response | None:
+        host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
+        if self.url is None:
+            return _text(404, "The traffic view and the faults are served only on a loopback address: "
+                              "start the emulator with --host 127.0.0.1.")  # fmt: skip
+        if not _is_loopback_url(f"http://{host}"):
+            return _text(403, f"The host {host[:100]!r} is not this machine: use localhost or 127.0.0.1.")
+        if origin is not None and not _is_loopback_url(origin):
+            return _text(403, f"The origin {origin[:100]!r} is not this machine: no web site may call this.")
+        return None
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        match request.method, request.path.split("/")[1:]:
+            case "GET" | "HEAD", [""]:
+                return _file(_FILES["index.html"])
+            case "GET" | "HEAD", ["emulator", "view", name] if name in _FILES:
+                return _file(_FILES[name])
+            case "GET", ["emulator", "traffic"]:
+                return await self._stream(request)
+            case "DELETE", ["emulator", "traffic"]:
+                self._traffic.clear()
+                return _json(200, {})
+            case "GET", ["emulator", "traffic", number] if number.isdecimal():
+                entry = self._traffic.find(int(number[:20]))
+                return _json(200, entry.details()) if entry else _text(404, "This entry is no longer kept.")
+            case method, ["emulator", "faults"]:
+                response = await self._faults_answer(method, request)
+                if (origin := request.headers.get("Origin")) is not None:
+                    response.headers.update({"Access-Control-Allow-Origin": origin, "Vary": "Origin"})
+                return response
+            case _:
+                return _text(404, "There is the traffic view at /, and POST, GET and DELETE at /emulator/faults.")
+
+    async def _faults_answer(self, method: str, request: web.BaseRequest) -> web.Response:
+        match method:
+            case "OPTIONS":
+                headers = {"Access-Control-Allow-Methods": "GET, POST, DELETE"}
+                headers |= {"Access-Control-Allow-Headers": "content-type", "Access-Control-Max-Age": "600"}
+                return web.Response(status=204, headers=headers)
+            case "GET":
+                return _json(200, {"faults": self._faults.armed()})
+            case "DELETE":
+                return _json(200, {"cleared": self._faults.clear()})
+            case "POST" if request.content_type != "application/json":
+                return _text(415, "The Content-Type must be application/json.")
+            case "POST":
+                return await self._inject(request)
+        response = _text(405, "Use POST with a fault, GET for those that wait, DELETE to clear them.")
+        response.headers["Allow"] = "GET, POST, DELETE, OPTIONS"
+        return response
+
+    async def _inject(self, request: web.BaseRequest) -> web.Response:
+        try:
+            fault = Fault.from_json(parse_json(await request.read()))
+        except web.HTTPRequestEntityTooLarge:
+            return _text(413, "A fault is a small JSON object.")
+        except (MessageBodyError, FaultError) as error:
+            return _text(400, str(error))
+        return _json(200, {**fault.to_json(), "affected": self._faults.inject(fault)})
+
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Server-Sent Events: `entries` (new and changed ones) and `state` (hubs, faults) until the viewer goes."""
+        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with self._traffic.subscribe() as subscription, suppress(ConnectionError):
+            await response.write(f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
+            state = await self._send_state(response, "")
+            await _send(response, "start", {"limit": MAX_ENTRIES})
+            entries = self._traffic.entries()
+            for first in range(0, len(entries), _CHUNK):
+                await _send_entries(response, entries[first : first + _CHUNK])
+            while not subscription.is_over:
+                await _send_entries(response, await subscription.changes(_STATE_SECONDS))
+                state = await self._send_state(response, state)
+                await asyncio.sleep(_BATCH_SECONDS)
+        return response
+
+    async def _send_state(self, response: web.StreamResponse, before: str) -> str:
+        """Send the hubs and faults when they are others than before; a comment keeps the line alive otherwise."""
+        state = json.dumps(self._state())
+        if state != before:
+            await response.write(f"event: state\ndata: {state}\n\n".encode())
+        else:
+            await response.write(b":\n\n")
+        return state
+
+    def _state(self) -> dict[str, Any]:
+        names = dict.fromkeys([*self._hub_settings.event_handlers, *(hub.name for hub in self._hubs)])
+        return {
+            "endpoint": self._endpoint,
+            "faults": self._faults.armed(),
+            "hubs": [self._hub(name) for name in names],
+        }
+
+    def _hub(self, name: str) -> dict[str, Any]:
+        hub = self._hubs[name]
+        return {
+            "name": name,
+            "count": len(hub),
+            "handlers": [handler.shown for handler in self._hub_settings.event_handlers.get(name, ())],
+            "connections": [
+                {
+                    "id": connection.id,
+                    "userId": connection.user_id,
+                    "subprotocol": connection.context.subprotocol,
+                    "groups": sorted(connection.groups),
+                }
+                for connection in islice(hub, _MAX_CONNECTIONS_SHOWN)
+            ],
+        }
+
+
+async def _send_entries(response: web.StreamResponse, entries: list[Entry]) -> None:
+    if entries:
+        await _send(response, "entries", [entry.summary() for entry in entries])
+
+
+async def _send(response: web.StreamResponse, event: str, data: object) -> None:
+    await response.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode())
+
+
+def _is_loopback_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return parts.scheme in {"http", "https"} and (host == "localhost" or ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
+def _file(file: Path) -> web.Response:
+    return web.Response(body=file.read_bytes(), headers={"Content-Type": _CONTENT_TYPES[file.suffix]})
+
+
+def _json(status: int, value: Mapping[str, Any]) -> web.Response:
+    return web.json_response(value, status=status)
+
+
+def _text(status: int, text: str) -> web.Response:
+    if status >= 400:
+        _log.info("CONSOLE answers %d: %s", status, text)
+    return web.Response(status=status, text=text)

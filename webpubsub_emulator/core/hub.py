@@ -1,0 +1,147 @@
+"""A hub: its connections, users and groups, and delivery to them. Plain Python; sockets are behind `Outbox`.
+
+Hub names are case-insensitive, all others case-sensitive. A user and a group exist as long as they have a connection.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
+
+from webpubsub_emulator.core.client_protocol import EncodedMessage, OutgoingMessage
+from webpubsub_emulator.core.connection import Connection
+
+_CLOSED_BY_SERVER: Final = "Application server closed the connection."
+_NORMAL_CLOSURE: Final = 1000
+_Members = dict[str, Connection]
+Presence = Callable[[Connection, str, str], None]
+"""Is told a connection, `joined` or `left`, and the group, after each change of a membership."""
+
+
+class Hub:
+    """The connections of one hub."""
+
+    def __init__(self, name: str, presence: Presence | None = None) -> None:
+        """Start empty."""
+        self.name: Final = name
+        self._presence = presence
+        self._connections: _Members = {}
+        self._users: dict[str, _Members] = {}
+        self._groups: dict[str, _Members] = {}
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """All connections, as they are now."""
+        return iter(list(self._connections.values()))
+
+    def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
+        """Take a connection in, as a member of `groups`."""
+        self._connections[connection.id] = connection
+        if connection.user_id:
+            self._users.setdefault(connection.user_id, {})[connection.id] = connection
+        for group in groups:
+            self.join(connection, group)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection and all its memberships."""
+        if self._connections.pop(connection.id, None) is None:
+            return
+        self.leave_all(connection)
+        if connection.user_id:
+            _discard(self._users, connection.user_id, connection.id)
+
+    def connection(self, connection_id: str) -> Connection | None:
+        """The connection of that id."""
+        return self._connections.get(connection_id)
+
+    def user(self, user_id: str) -> Collection[Connection]:
+        """The connections of a user; empty when there are none."""
+        return self._users.get(user_id, {}).values()
+
+    def group(self, group: str) -> Collection[Connection]:
+        """The members of a group; empty when there are none."""
+        return self._groups.get(group, {}).values()
+
+    def join(self, connection: Connection, group: str) -> None:
+        """Make `connection` a member of `group`; nothing happens when it is one, or when it has gone."""
+        if connection.id in self._connections and group not in connection.groups:
+            connection.groups.add(group)
+            self._groups.setdefault(group, {})[connection.id] = connection
+            if self._presence is not None:
+                self._presence(connection, "joined", group)
+
+    def leave(self, connection: Connection, group: str) -> None:
+        """End a membership; nothing happens when there is none."""
+        if group in connection.groups:
+            connection.groups.discard(group)
+            _discard(self._groups, group, connection.id)
+            if self._presence is not None:
+                self._presence(connection, "left", group)
+
+    def leave_all(self, connection: Connection) -> None:
+        """End all memberships of a connection."""
+        for group in tuple(connection.groups):
+            self.leave(connection, group)
+
+
+class Hubs:
+    """All hubs that have a connection; any other is an empty one."""
+
+    def __init__(self, presence: Presence | None = None) -> None:
+        """Start without hubs."""
+        self._hubs: dict[str, Hub] = {}
+        self._presence = presence
+
+    def __getitem__(self, name: str) -> Hub:
+        """The hub of that name, in any case."""
+        name = name.lower()
+        return self._hubs.get(name) or Hub(name)
+
+    def __iter__(self) -> Iterator[Hub]:
+        """The hubs that have a connection, as they are now."""
+        return iter(list(self._hubs.values()))
+
+    def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
+        """Take a connection into its hub."""
+        name = connection.context.hub
+        self._hubs.setdefault(name, Hub(name, self._presence)).add(connection, groups)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection, and its hub with the last one."""
+        hub = self[connection.context.hub]
+        hub.remove(connection)
+        if not len(hub):
+            self._hubs.pop(hub.name, None)
+
+
+def deliver(
+    message: OutgoingMessage, connections: Iterable[Connection], excluded: Collection[str] = frozenset()
+) -> None:
+    """Send `message` to all `connections` but the `excluded` ids; encoded once for each dialect."""
+    encoded: dict[str, EncodedMessage] = {}
+    for connection in tuple(connections):
+        if connection.id in excluded:
+            continue
+        protocol = connection.protocol
+        in_dialect = encoded.get(protocol.dialect)
+        if in_dialect is None:
+            in_dialect = encoded[protocol.dialect] = protocol.message(message)
+        connection.deliver(in_dialect)
+
+
+def close(connections: Iterable[Connection], reason: str | None) -> None:
+    """Close all `connections` in the application server's name."""
+    message = f"{_CLOSED_BY_SERVER} Reason: {reason}" if reason else _CLOSED_BY_SERVER
+    for connection in tuple(connections):
+        connection.send(connection.protocol.disconnected(message))
+        connection.outbox.close(_NORMAL_CLOSURE, message)
+
+
+def _discard(index: dict[str, _Members], key: str, connection_id: str) -> None:
+    members = index.get(key)
+    if members is None:
+        return
+    members.pop(connection_id, None)
+    if not members:
+        del index[key]

@@ -1,0 +1,131 @@
+"""A message on its way through the service, and how it looks as an HTTP body.
+
+The body is kept as the bytes that HTTP carries: UTF-8 for text, the JSON text for json, raw bytes for binary.
+Most messages come from HTTP or go to HTTP, so most are never converted at all.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from email.message import Message as MimeHeaders
+from enum import StrEnum
+from typing import Final, NoReturn
+
+from webpubsub_emulator.core.names import is_unicode
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_TTL_SECONDS: Final = 300
+METADATA_HEADER_PREFIX: Final = "x-webpubsub-metadata-"
+
+
+class DataType(StrEnum):
+    """How a message's body is to be read."""
+
+    TEXT = "text"
+    JSON = "json"
+    BINARY = "binary"
+    PROTOBUF = "protobuf"
+
+
+_CONTENT_TYPES: Final = {
+    DataType.TEXT: "text/plain; charset=utf-8",
+    DataType.JSON: "application/json",
+    DataType.BINARY: "application/octet-stream",
+    DataType.PROTOBUF: "application/x-protobuf",
+}
+# Only clients send protobuf: neither the REST API nor the answer of an event handler may carry it.
+_DATA_TYPES: Final = {
+    "text/plain": DataType.TEXT,
+    "application/json": DataType.JSON,
+    "application/octet-stream": DataType.BINARY,
+}
+
+
+class UnsupportedContentTypeError(ValueError):
+    """The body's content type is none that a message can have."""
+
+
+class MessageBodyError(ValueError):
+    """The body is not what its content type says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One message: its type, its body as HTTP carries it, and its metadata."""
+
+    data_type: DataType
+    body: bytes
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type this body travels with."""
+        return _CONTENT_TYPES[self.data_type]
+
+
+def payload_from_http(content_type: str | None, body: bytes, metadata: Mapping[str, str]) -> Payload:
+    """The message in an HTTP body; a missing Content-Type means binary.
+
+    Raises:
+        UnsupportedContentTypeError: for any other type than text/plain, application/json, application/octet-stream, and
+            for an unknown charset.
+        MessageBodyError: when the body is no JSON, or no text in its charset.
+    """
+    if not content_type:
+        return Payload(DataType.BINARY, body, metadata)
+    media_type, _, parameters = content_type.partition(";")
+    data_type = _DATA_TYPES.get(media_type.strip().lower())
+    if data_type is None:
+        raise UnsupportedContentTypeError(
+            f"Content-Type {content_type!r} is not supported; use {', '.join(_DATA_TYPES)}."
+        )
+    if data_type is DataType.BINARY:
+        return Payload(data_type, body, metadata)
+    text = _decode(body, _charset(content_type) if parameters else "utf-8")
+    if data_type is DataType.JSON:
+        parse_json(text)
+    return Payload(data_type, text.encode(), metadata)
+
+
+def parse_json(text: str | bytes) -> object:
+    """The value of a JSON text, held to RFC 8259.
+
+    Raises:
+        MessageBodyError: for anything else, including `NaN` and a nesting too deep to read.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise MessageBodyError("The request body is not a valid JSON.") from None
+
+
+def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The `X-WebPubSub-Metadata-*` headers as metadata: keys in lower case, of several values the last."""
+    return {
+        name[len(METADATA_HEADER_PREFIX) :].lower(): value.rpartition(",")[2].strip()
+        for name, value in headers
+        if name[: len(METADATA_HEADER_PREFIX)].lower() == METADATA_HEADER_PREFIX
+    }
+
+
+def _charset(content_type: str) -> str:
+    headers = MimeHeaders()
+    headers["Content-Type"] = content_type
+    return headers.get_content_charset("utf-8")
+
+
+def _decode(body: bytes, charset: str) -> str:
+    try:
+        text: str | None = body.decode(charset)
+    except UnicodeError:
+        text = None
+    except (LookupError, ValueError):
+        # The latter is for a name with a null character.
+        raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
+    if text is None or not is_unicode(text):
+        raise MessageBodyError(f"The request body is no text in charset {charset!r}.")
+    return text
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(constant)

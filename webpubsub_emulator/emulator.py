@@ -1,0 +1,233 @@
+"""The emulator itself: its rooms behind one port."""
+
+import errno
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+
+from webpubsub_emulator.clients.endpoint import ClientEndpoint, new_connection_id
+from webpubsub_emulator.console.server import Console
+from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.rest.api import RestApi
+from webpubsub_emulator.settings import EmulatorSettings, SettingsError
+from webpubsub_emulator.subprotocols.registry import MQTT_REFUSAL
+from webpubsub_emulator.upstream.dispatcher import Upstream
+from webpubsub_emulator.upstream.event_handlers import HubSettings
+from webpubsub_emulator.upstream.faults import Fault, FaultKind, Faults
+from webpubsub_emulator.upstream.sender import MAX_HEADER_BYTES, EventSender
+from webpubsub_emulator.upstream.traffic import Traffic, TrafficLog
+
+_SHUTDOWN_SECONDS: Final = 1.0
+_log = logging.getLogger(__name__)
+_package_log = logging.getLogger(__package__)
+_http_log = logging.getLogger(f"{__name__}.http")
+
+
+class _WithoutTraceback(logging.Filter):
+    """What aiohttp cannot parse is its sender's mistake, not ours; and its text may hold a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, but bare."""
+        record.exc_info = None
+        return True
+
+
+_http_log.addFilter(_WithoutTraceback())
+
+
+class PortTakenError(OSError):
+    """Another program listens on the emulator's port."""
+
+
+class _Rooms:
+    """What exists while the emulator runs."""
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        endpoint: str,
+        clock: Callable[[], datetime],
+        connection_ids: Callable[[], str],
+        console_url: str | None,
+    ) -> None:
+        hubs = Hubs(lambda connection, change, group: self.upstream.notify_group(connection.context, change, group))
+        self.endpoint = endpoint
+        self.traffic = Traffic(clock)
+        self.traffic_log = TrafficLog(self.traffic)
+        self.faults = Faults(hubs)
+        self.hub_settings = HubSettings(settings.event_handlers, settings.anonymous_hubs)
+        self.sender = EventSender(settings, urlsplit(endpoint).hostname or "localhost", self.faults)
+        self.upstream = Upstream(self.hub_settings, self.sender, self.traffic)
+        self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
+        self.rest = RestApi(settings, endpoint, hubs)
+        self.console = Console(console_url, endpoint, hubs, self.hub_settings, self.faults, self.traffic)
+
+
+class Emulator:
+    """One emulated Web PubSub service. Use as an async context manager, or call `start` and `stop`.
+
+    async with Emulator(EmulatorSettings(port=0)) as emulator:
+        client = WebPubSubServiceClient.from_connection_string(emulator.connection_string, hub="chat")
+    """
+
+    def __init__(
+        self,
+        settings: EmulatorSettings | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        connection_ids: Callable[[], str] = new_connection_id,
+    ) -> None:
+        """`clock` gives the time of events and `connection_ids` the ids of new connections."""
+        self._settings = settings or EmulatorSettings()
+        self._clock = clock
+        self._connection_ids = connection_ids
+        self._rooms: _Rooms | None = None
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The public endpoint, known once the emulator has started."""
+        return self._running().endpoint
+
+    @property
+    def connection_string(self) -> str:
+        """The connection string for the service SDKs; it holds the primary access key."""
+        return f"Endpoint={self.url};AccessKey={self._settings.access_key};Version=1.0;"
+
+    @property
+    def console_url(self) -> str | None:
+        """Where the traffic view is; `None` when the network could reach it, as then it is not served."""
+        return self._running().console.url
+
+    @property
+    def traffic(self) -> Traffic:
+        """The last events, with what their handlers answered."""
+        return self._running().traffic
+
+    def inject(self, fault: Fault) -> int:
+        """Let something go wrong on purpose; the result is how many connections it concerns now."""
+        return self._running().faults.inject(fault)
+
+    @property
+    def armed_faults(self) -> list[dict[str, Any]]:
+        """The faults that wait, as JSON objects; `count` and `seconds` are what is left of them."""
+        return self._running().faults.armed()
+
+    def clear_faults(self) -> None:
+        """Let all go well again."""
+        self._running().faults.clear()
+
+    async def reload(self, settings: EmulatorSettings) -> None:
+        """Take event handlers and anonymous hubs of other settings, and ask each handler for its consent at once.
+
+        What is under way ends with the settings before. All other settings are for the start only.
+        """
+        rooms = self._running()
+        rooms.hub_settings.replace(settings.event_handlers, settings.anonymous_hubs)
+        await rooms.sender.validate_again(settings.event_handlers)
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            PortTakenError: when the port is in use.
+            SettingsError: when there is no such address on this machine, or it is not for this user.
+        """
+        settings = self._settings
+        server = web.Server(
+            self._handle,
+            access_log=None,
+            logger=_http_log,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            await runner.cleanup()
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(
+                    f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}; choose another --host "
+                    "or --port."
+                ) from None
+            raise PortTakenError(
+                f"Port {settings.port} on {settings.host} is taken: stop the program there, or choose another port "
+                "with --port (0 for any free one)."
+            ) from None
+        self._runner = runner
+        port = runner.addresses[0][1]
+        endpoint = (settings.public_endpoint or f"http://localhost:{port}").rstrip("/")
+        is_local = all(ip_address(address[0]).is_loopback for address in runner.addresses)
+        console_url = f"http://localhost:{port}/" if is_local else None
+        rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids, console_url)
+        _package_log.addHandler(rooms.traffic_log)
+        self._rooms = rooms
+        for fault in settings.faults:
+            rooms.faults.inject(fault)
+
+    async def stop(self) -> None:
+        """Close all clients with 1001 and stop, if it is running; takes a few seconds at most."""
+        rooms, runner = self._rooms, self._runner
+        if rooms is None or runner is None:
+            return
+        self._rooms = self._runner = None
+        await rooms.clients.close()
+        rooms.traffic.close()
+        await runner.cleanup()
+        await rooms.upstream.close(_SHUTDOWN_SECONDS)
+        _package_log.removeHandler(rooms.traffic_log)
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+    def _running(self) -> _Rooms:
+        if self._rooms is None:
+            raise RuntimeError("The emulator is not running: use `async with Emulator(...)`, or call start() first.")
+        return self._rooms
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._route(request)
+        except (ConnectionError, web.RequestPayloadError) as error:
+            _log.info("A caller went away during %s %r: %s", request.method, request.path[:300], error)
+            return web.Response(status=400)
+        except Exception:  # noqa: BLE001 - one client's trouble must not reach others
+            _log.exception("A defect of the emulator, please report it: %s %r", request.method, request.path[:300])
+            return web.Response(status=500, text="Internal server error")
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        rooms = self._rooms
+        if rooms is None:
+            return web.Response(status=503, text="The service is starting or shutting down.")
+        match request.raw_path.partition("?")[0].split("/"):
+            case ["", "api", "hubs", hub, *_, ":send"] if rooms.faults.reigns(FaultKind.UNAVAILABLE, unquote(hub)):
+                _log.warning("FAULT unavailable answers %s %r with 503.", request.method, request.path[:300])
+                return web.Response(status=503, text="On purpose: the fault unavailable is on.")
+            case ["", "api", *_]:
+                return await rooms.rest.handle(request)
+            case ["", "client", "hubs", hub]:
+                return await rooms.clients.handle(request, unquote(hub))
+            case ["", "client"] | ["", "client", ""]:
+                return await rooms.clients.handle(request, None)
+            case ["", "" | "emulator", *_]:
+                return await rooms.console.handle(request)
+            case ["", "clients", "mqtt", "hubs", _]:
+                return web.Response(status=501, text=MQTT_REFUSAL)
+            case _:
+                return web.Response(status=404, text="Clients connect to /client/hubs/{hub}, REST calls to /api.")

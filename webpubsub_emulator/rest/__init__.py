@@ -1,0 +1,1 @@
+"""The REST API that the service SDKs call."""

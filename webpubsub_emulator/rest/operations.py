@@ -1,0 +1,182 @@
+"""What REST operations do to a hub's connections; the statuses are those of the data-plane REST API 2024-12-01.
+
+An operation gets the call and returns a response; problems are raised as `RestError`. Lists, permissions and tokens
+have modules of their own.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final
+
+from aiohttp import web
+
+from webpubsub_emulator.core import hub as hubs
+from webpubsub_emulator.core.client_protocol import OutgoingMessage
+from webpubsub_emulator.core.connection import Connection
+from webpubsub_emulator.core.hub import Hub
+from webpubsub_emulator.core.messages import MAX_TTL_SECONDS, DataType, Payload, parse_json
+from webpubsub_emulator.rest.call import Call, Test, bad_request, group, matching, not_existed, unsupported_media_type
+
+Operation = Callable[[Call], Awaitable[web.Response]]
+_Choice = Callable[[Call], Collection[Connection]]
+_Narrowing = Callable[[Call], Test]
+
+
+def _everyone(call: Call) -> Collection[Connection]:
+    return tuple(call.hub)
+
+
+def _of_group(call: Call) -> Collection[Connection]:
+    return call.hub.group(call["group"])
+
+
+def _of_user(call: Call) -> Collection[Connection]:
+    return call.hub.user(call["user"])
+
+
+def _of_connection(call: Call) -> Collection[Connection]:
+    connection = call.hub.connection(call["connection"])
+    return () if connection is None else (connection,)
+
+
+def _filtered(call: Call) -> Test:
+    return matching(call.single("filter"), "filter")
+
+
+def _not_excluded(call: Call) -> Test:
+    excluded = frozenset(call.query.get("excluded", ()))
+    return lambda connection: connection.id not in excluded
+
+
+def _passing(tests: Iterable[Test], connections: Iterable[Connection]) -> list[Connection]:
+    return [connection for connection in connections if all(test(connection) for test in tests)]
+
+
+def _from_server(payload: Payload, _: Call) -> OutgoingMessage:
+    return OutgoingMessage(payload)
+
+
+def _from_group(payload: Payload, call: Call) -> OutgoingMessage:
+    return OutgoingMessage(payload, call["group"])
+
+
+def _send(
+    choice: _Choice, *narrowings: _Narrowing, message: Callable[[Payload, Call], OutgoingMessage] = _from_server
+) -> Operation:
+    """Send the body; to nobody is fine too."""
+
+    async def operation(call: Call) -> web.Response:
+        # Validated and not used, as in Microsoft's emulator: delivery is immediate and no message expires.
+        call.integer("messageTtlSeconds", 0, MAX_TTL_SECONDS)
+        tests = [narrowing(call) for narrowing in narrowings]
+        outgoing = message(await call.payload(), call)
+        hubs.deliver(outgoing, _passing(tests, choice(call)))
+        return web.Response(status=202)
+
+    return operation
+
+
+def _close(choice: _Choice, *narrowings: _Narrowing) -> Operation:
+    """Close connections; none is fine too."""
+
+    async def operation(call: Call) -> web.Response:
+        tests = [narrowing(call) for narrowing in narrowings]
+        hubs.close(_passing(tests, choice(call)), call.single("reason"))
+        return web.Response(status=204)
+
+    return operation
+
+
+def _exists(choice: _Choice, kind: str) -> Operation:
+    """Say whether there is any such connection; `kind` names what is missing in the error code."""
+
+    async def operation(call: Call) -> web.Response:
+        if not choice(call):
+            raise not_existed("Warning", kind, call[kind.lower()])
+        return web.Response(status=200)
+
+    return operation
+
+
+def _join(choice: _Choice, severity: str, kind: str) -> Operation:
+    """Put connections into a group; there must be one."""
+
+    async def operation(call: Call) -> web.Response:
+        name, connections = call["group"], choice(call)
+        if not connections:
+            raise not_existed(severity, kind, call[kind.lower()])
+        for connection in connections:
+            call.hub.join(connection, name)
+        return web.Response(status=200)
+
+    return operation
+
+
+def _leave(choice: _Choice) -> Operation:
+    """End memberships of one group; there need not be any."""
+
+    async def operation(call: Call) -> web.Response:
+        name = call["group"]
+        for connection in choice(call):
+            call.hub.leave(connection, name)
+        return web.Response(status=204)
+
+    return operation
+
+
+def _leave_all(choice: _Choice) -> Operation:
+    """End all memberships; there need not be any."""
+
+    async def operation(call: Call) -> web.Response:
+        for connection in choice(call):
+            call.hub.leave_all(connection)
+        return web.Response(status=204)
+
+    return operation
+
+
+def _change_groups(change: Callable[[Hub, Connection, str], None]) -> Operation:
+    """`{"groups": […], "filter": …}`: join or leave the groups with all connections that pass the filter."""
+
+    async def operation(call: Call) -> web.Response:
+        groups, test = await _groups_and_filter(call)
+        for connection in _passing([test], call.hub):
+            for name in groups:
+                change(call.hub, connection, name)
+        return web.Response(status=200)
+
+    return operation
+
+
+async def _groups_and_filter(call: Call) -> tuple[list[str], Test]:
+    payload = await call.payload()
+    if payload.data_type is not DataType.JSON:
+        raise unsupported_media_type("The body must be application/json.")
+    match parse_json(payload.body):
+        case {"groups": [_, *_] as groups, **rest} if all(isinstance(name, str) for name in groups):
+            text = rest.get("filter")
+        case _:
+            raise bad_request('The body must be {"groups": […], "filter": …} with at least one group, a string.')
+    if text is not None and not isinstance(text, str):
+        raise bad_request("'filter' must be a string.")
+    return [group(name) for name in groups], matching(text, "Filter")
+
+
+send_to_all: Final = _send(_everyone, _filtered, _not_excluded)
+send_to_group: Final = _send(_of_group, _filtered, _not_excluded, message=_from_group)
+send_to_user: Final = _send(_of_user, _filtered)
+send_to_connection: Final = _send(_of_connection)
+close_all_connections: Final = _close(_everyone, _not_excluded)
+close_group_connections: Final = _close(_of_group, _not_excluded)
+close_user_connections: Final = _close(_of_user, _not_excluded)
+close_connection: Final = _close(_of_connection)
+group_exists: Final = _exists(_of_group, "Group")
+user_exists: Final = _exists(_of_user, "User")
+connection_exists: Final = _exists(_of_connection, "Connection")
+add_connection_to_group: Final = _join(_of_connection, "Error", "Connection")
+add_user_to_group: Final = _join(_of_user, "Warning", "User")
+remove_connection_from_group: Final = _leave(_of_connection)
+remove_user_from_group: Final = _leave(_of_user)
+remove_connection_from_all_groups: Final = _leave_all(_of_connection)
+remove_user_from_all_groups: Final = _leave_all(_of_user)
+add_connections_to_groups: Final = _change_groups(Hub.join)
+remove_connections_from_groups: Final = _change_groups(Hub.leave)

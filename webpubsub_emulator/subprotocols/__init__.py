@@ -1,0 +1,1 @@
+"""The subprotocols that clients speak: their frames, read and written."""

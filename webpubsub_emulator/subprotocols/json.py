@@ -1,0 +1,278 @@
+"""The subprotocols `json.webpubsub.azure.v1` and its reliable twin: JSON text frames in both directions, no I/O.
+
+Order of keys and absence of white space are part of it: the SDKs' tests compare whole frames as text.
+Source: MicrosoftDocs `reference-json-webpubsub-subprotocol` and `reference-json-reliable-webpubsub-subprotocol`; where
+they are silent, Microsoft's emulator.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from webpubsub_emulator.core import names
+from webpubsub_emulator.core.client_protocol import (
+    CancelInvocation,
+    ClientFrame,
+    ClientProtocolError,
+    ErrorDetail,
+    GroupStateRequest,
+    Invoke,
+    JoinGroup,
+    LeaveGroup,
+    OutgoingMessage,
+    Ping,
+    SendToGroup,
+    SequenceAck,
+    StreamFrame,
+    UserEvent,
+    check_ttl,
+    checked_event,
+    checked_group,
+    checked_metadata,
+)
+from webpubsub_emulator.core.frames import Frame
+from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
+from webpubsub_emulator.subprotocols.protobuf_messages import is_any
+
+_MAX_ID: Final = 2**64 - 1
+_dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)  # with a dictionary, where cached_property keeps its value
+class _EncodedMessage:
+    """A message but for the brace that closes it."""
+
+    fields: bytes
+
+    @cached_property
+    def frame(self) -> Frame:
+        return Frame(self.fields + b"}", is_text=True)
+
+    def numbered(self, sequence_id: int) -> Frame:
+        return Frame(b'%b,"sequenceId":%d}' % (self.fields, sequence_id), is_text=True)
+
+
+class JsonProtocol:
+    """The codec of JSON frames."""
+
+    dialect: Final = "json"
+    closes_on_failure: Final = False
+
+    def decode(self, frame: str | bytes) -> ClientFrame:
+        """The request in one frame."""
+        if isinstance(frame, bytes):
+            raise ClientProtocolError("The JSON subprotocol requires text messages.", close_code=1003)
+        try:
+            fields = parse_json(frame)
+        except MessageBodyError:
+            raise ClientProtocolError("The frame is not valid JSON.") from None
+        if not isinstance(fields, dict):
+            raise ClientProtocolError("The frame must be a JSON object.")
+        frame_type = _text(fields, "type")
+        read = _READERS.get(frame_type.lower())
+        if read is None:
+            raise ClientProtocolError(f"The frame type {frame_type[:64]!r} is unknown.")
+        return read(fields)
+
+    def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame:
+        """The first frame a client gets."""
+        fields = {"type": "system", "event": "connected", "userId": user_id, "connectionId": connection_id}
+        if reconnection_token is not None:
+            fields["reconnectionToken"] = reconnection_token
+        return _frame(fields)
+
+    def disconnected(self, message: str) -> Frame:
+        """The last frame before the server closes."""
+        return _frame({"type": "system", "event": "disconnected", "message": message})
+
+    def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame:
+        """The answer to the request `ack_id`."""
+        if error is None:
+            return Frame(b'{"type":"ack","ackId":%d,"success":true}' % ack_id, is_text=True)
+        return _frame({"type": "ack", "ackId": ack_id, "success": False, "error": _error(error)})
+
+    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame:
+        """The answer to an invocation."""
+        is_success = not isinstance(result, ErrorDetail)
+        text = _dumps({"type": "invokeResponse", "invocationId": invocation_id, "success": is_success})
+        if isinstance(result, ErrorDetail):
+            fields = b',"error":' + _dumps(_error(result)).encode()
+        else:
+            fields = b"" if result is None else b"," + _payload_fields(result)
+        return Frame(b"%b%b}" % (text[:-1].encode(), fields), is_text=True)
+
+    def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame:
+        """The refusal of a stream."""
+        return _frame({"type": "streamClosed", "streamId": stream_id, "error": _error(error)})
+
+    def pong(self) -> Frame:
+        """The answer to a ping."""
+        return Frame(b'{"type":"pong"}', is_text=True)
+
+    def message(self, message: OutgoingMessage) -> _EncodedMessage:
+        """A message; JSON data is passed on as it was written."""
+        if message.group is None:
+            origin = b'"server"'
+        else:
+            origin = f'"group","fromUserId":{_dumps(message.from_user_id)},"group":{_dumps(message.group)}'.encode()
+        return _EncodedMessage(b'{"type":"message","from":%b,%b' % (origin, _payload_fields(message.payload)))
+
+
+def _frame(fields: _Fields) -> Frame:
+    return Frame(_dumps(fields).encode(), is_text=True)
+
+
+def _error(error: ErrorDetail) -> dict[str, str]:
+    return {"name": error.name, "message": error.message}
+
+
+def _payload_fields(payload: Payload) -> bytes:
+    metadata = b',"metadata":' + _dumps(dict(payload.metadata)).encode() if payload.metadata else b""
+    return b'"dataType":"%b","data":%b%b' % (payload.data_type.encode(), _data(payload), metadata)
+
+
+def _data(payload: Payload) -> bytes:
+    match payload.data_type:
+        case DataType.JSON:
+            return payload.body
+        case DataType.TEXT:
+            return _dumps(payload.body.decode()).encode()
+        case DataType.BINARY | DataType.PROTOBUF:
+            return b'"%b"' % base64.b64encode(payload.body)
+
+
+def _read_event(fields: _Fields) -> UserEvent:
+    return UserEvent(_event(fields), _payload(fields), _id(fields, "ackId"))
+
+
+def _read_send_to_group(fields: _Fields) -> SendToGroup | StreamFrame:
+    group = _group(fields)
+    stream = fields.get("stream")
+    if stream is not None:
+        if not isinstance(stream, dict):
+            raise ClientProtocolError("'stream' must be an object.")
+        return _read_stream(stream)
+    ttl_seconds = fields.get("ttlSeconds")
+    if ttl_seconds is not None:
+        if type(ttl_seconds) is not int:
+            raise ClientProtocolError("'ttlSeconds' must be an integer.")
+        check_ttl(ttl_seconds)
+    return SendToGroup(group, _payload(fields), not _no_echo(fields), _id(fields, "ackId"))
+
+
+def _read_invoke(fields: _Fields) -> Invoke:
+    if _text(fields, "target") != "event":
+        raise ClientProtocolError("'target' must be 'event'.")
+    has_payload = "data" in fields or "dataType" in fields
+    payload = _payload(fields) if has_payload else Payload(DataType.TEXT, b"", _metadata(fields))
+    return Invoke(_unicode(fields, "invocationId"), _event(fields), payload)
+
+
+def _read_sequence_ack(fields: _Fields) -> SequenceAck:
+    sequence_id = _id(fields, "sequenceId")
+    if sequence_id is None:
+        raise ClientProtocolError("'sequenceId' is missing.")
+    return SequenceAck(sequence_id)
+
+
+def _read_group_state(fields: _Fields) -> GroupStateRequest:
+    _group(fields)
+    return GroupStateRequest(_id(fields, "ackId"))
+
+
+def _read_stream(fields: _Fields) -> StreamFrame:
+    return StreamFrame(_unicode(fields, "streamId"))
+
+
+FRAME_READERS: Final[dict[str, Callable[[_Fields], ClientFrame]]] = {
+    "joinGroup": lambda fields: JoinGroup(_group(fields), _id(fields, "ackId")),
+    "leaveGroup": lambda fields: LeaveGroup(_group(fields), _id(fields, "ackId")),
+    "sendToGroup": _read_send_to_group,
+    "event": _read_event,
+    "ping": lambda _: Ping(),
+    "sequenceAck": _read_sequence_ack,
+    "invoke": _read_invoke,
+    "cancelInvocation": lambda fields: CancelInvocation(_unicode(fields, "invocationId")),
+    "streamData": _read_stream,
+    "streamEnd": _read_stream,
+    "setGroupState": _read_group_state,
+    "subscribeGroupState": _read_group_state,
+    "unsubscribeGroupState": _read_group_state,
+}
+"""How each frame of a client is read, by its type; types are compared in any case."""
+
+_READERS: Final = {name.lower(): reader for name, reader in FRAME_READERS.items()}
+
+
+def _payload(fields: _Fields) -> Payload:
+    metadata = _metadata(fields)
+    if "data" not in fields and "dataType" not in fields and metadata:
+        return Payload(DataType.TEXT, b"", metadata)
+    kind = fields.get("dataType", "json")
+    data = fields.get("data")
+    try:
+        match kind:
+            case "json" if data is not None:
+                return Payload(DataType.JSON, _dumps(data).encode(), metadata)
+            case "text" if isinstance(data, str):
+                return Payload(DataType.TEXT, data.encode(), metadata)
+            case "binary" if isinstance(data, str):
+                return Payload(DataType.BINARY, base64.b64decode(data, validate=True), metadata)
+            # Clients of the protobuf subprotocol could not read a frame that holds anything else.
+            case "protobuf" if isinstance(data, str) and is_any(body := base64.b64decode(data, validate=True)):
+                return Payload(DataType.PROTOBUF, body, metadata)
+    except (binascii.Error, ValueError, RecursionError):
+        raise ClientProtocolError(f"'data' is not valid for dataType {kind!r}.") from None
+    raise ClientProtocolError(f"'data' is missing or does not fit dataType {str(kind)[:64]!r}.")
+
+
+def _metadata(fields: _Fields) -> Mapping[str, str]:
+    metadata = fields.get("metadata")
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ClientProtocolError("'metadata' must be an object of strings.")
+    return checked_metadata(metadata)
+
+
+def _text(fields: _Fields, name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise ClientProtocolError(f"'{name}' must be a string.")
+    return value
+
+
+def _unicode(fields: _Fields, name: str) -> str:
+    value = _text(fields, name)
+    if not value or not names.is_unicode(value):
+        raise ClientProtocolError(f"'{name}' must be Unicode text with at least one character.")
+    return value
+
+
+def _group(fields: _Fields) -> str:
+    return checked_group(_text(fields, "group"))
+
+
+def _event(fields: _Fields) -> str:
+    return checked_event(_text(fields, "event"))
+
+
+def _id(fields: _Fields, name: str) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value <= _MAX_ID:
+        raise ClientProtocolError(f"'{name}' must be an unsigned 64-bit integer.")
+    return value
+
+
+def _no_echo(fields: _Fields) -> bool:
+    no_echo = fields.get("noEcho")
+    if no_echo is not None and type(no_echo) is not bool:
+        raise ClientProtocolError("'noEcho' must be true or false.")
+    return bool(no_echo)

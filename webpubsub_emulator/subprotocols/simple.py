@@ -1,0 +1,102 @@
+"""The simple client: no subprotocol, or a custom one that only the event handler understands; no I/O.
+
+Every frame is the user event `message`, or with `webpubsub_mode=sendToGroup` a message to one group.
+Source: MicrosoftDocs `concept-client-protocols`; the modes from Microsoft's emulator.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from webpubsub_emulator.core import names
+from webpubsub_emulator.core.client_protocol import ErrorDetail, OutgoingMessage, SendToGroup, UserEvent
+from webpubsub_emulator.core.frames import Frame
+from webpubsub_emulator.core.messages import DataType, Payload
+
+_EVENT: Final = "message"
+
+
+class SimpleModeError(ValueError):
+    """The query asks for a mode that does not exist; the upgrade is refused with 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EncodedMessage:
+    frame: Frame
+
+    def numbered(self, sequence_id: int) -> Frame:  # noqa: ARG002 - the seam's name for it
+        """Simple clients get no numbers."""
+        return self.frame
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleProtocol:
+    """The codec of simple clients; with `group` every frame is published there instead of sent upstream."""
+
+    group: str | None = None
+    is_echoed: bool = True
+
+    @property
+    def dialect(self) -> str:
+        """All simple clients are written to alike."""
+        return "simple"
+
+    @property
+    def closes_on_failure(self) -> bool:
+        """A simple client can be told of a failure in no other way."""
+        return True
+
+    def decode(self, frame: str | bytes) -> UserEvent | SendToGroup:
+        """The whole frame is the message."""
+        payload = Payload(DataType.TEXT, frame.encode()) if isinstance(frame, str) else Payload(DataType.BINARY, frame)
+        if self.group is None:
+            return UserEvent(_EVENT, payload)
+        return SendToGroup(self.group, payload, self.is_echoed)
+
+    def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> None:
+        """Simple clients get no greeting."""
+
+    def disconnected(self, message: str) -> None:
+        """Simple clients get no farewell."""
+
+    def ack(self, ack_id: int, error: ErrorDetail | None) -> None:
+        """Simple clients get no acks."""
+
+    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> None:
+        """Simple clients invoke nothing."""
+
+    def stream_closed(self, stream_id: str, error: ErrorDetail) -> None:
+        """Simple clients open no streams."""
+
+    def pong(self) -> None:
+        """Simple clients send no pings."""
+
+    def message(self, message: OutgoingMessage) -> _EncodedMessage:
+        """The bare body: a text frame for text and JSON, a binary frame for binary and protobuf."""
+        is_text = message.payload.data_type in {DataType.TEXT, DataType.JSON}
+        return _EncodedMessage(Frame(message.payload.body, is_text=is_text))
+
+
+def simple_protocol(query: Mapping[str, Sequence[str]]) -> SimpleProtocol:
+    """The simple protocol in the mode that a client's query asks for; of repeated parameters the last counts.
+
+    Raises:
+        SimpleModeError: when the mode, its group or its noEcho is not valid.
+    """
+    mode = _last(query, "webpubsub_mode")
+    if mode is None or mode.lower() == "sendevent":
+        return SimpleProtocol()
+    if mode.lower() != "sendtogroup":
+        raise SimpleModeError("webpubsub_mode must be sendEvent or sendToGroup.")
+    group = _last(query, "group")
+    if group is None or not names.is_group(group):
+        raise SimpleModeError("webpubsub_mode=sendToGroup needs a valid group parameter.")
+    no_echo = (_last(query, "noEcho") or "false").lower()
+    if no_echo not in {"true", "false"}:
+        raise SimpleModeError("noEcho must be true or false.")
+    return SimpleProtocol(group, is_echoed=no_echo == "false")
+
+
+def _last(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+    values = query.get(name)
+    return values[-1] if values else None

@@ -1,0 +1,148 @@
+"""The upstream dispatcher: which handler gets an event, in which order, and what its answer changes.
+
+Source: MicrosoftDocs `reference-cloud-events`, `howto-develop-eventhandler`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
+
+from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.core.messages import Payload
+from webpubsub_emulator.upstream import cloud_events
+from webpubsub_emulator.upstream.cloud_events import AnswerError, ConnectAnswer, Event
+from webpubsub_emulator.upstream.event_handlers import EventHandler, HubSettings
+from webpubsub_emulator.upstream.sender import Answer, EventFailedError, EventSender
+from webpubsub_emulator.upstream.traffic import Traffic
+
+__all__ = ["EventFailedError", "Upstream"]
+
+MAX_WAITING_NOTIFICATIONS: Final = 1000
+Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
+
+
+class _Notification(NamedTuple):
+    handler: EventHandler
+    context: ConnectionContext
+    event: Event
+    event_id: int
+
+
+class Upstream:
+    """Tells event handlers what happens to connections: blocking events one at a time, notifications in their order."""
+
+    def __init__(self, hubs: HubSettings, sender: EventSender, traffic: Traffic) -> None:
+        """`traffic` keeps what is sent and answered."""
+        self._hubs = hubs
+        self._sender = sender
+        self._traffic = traffic
+        self._waiting: dict[str, deque[_Notification]] = {}
+        self._notifiers: dict[str, asyncio.Task[None]] = {}
+
+    def allows_anonymous(self, hub: str) -> bool:
+        """Whether clients may connect to a hub without a token."""
+        return self._hubs.allows_anonymous(hub)
+
+    async def connect(self, context: ConnectionContext, event: Event) -> ConnectAnswer:
+        """Ask the connect handler; without one everything stays as the token says.
+
+        Raises:
+            EventFailedError: when the client must not connect.
+        """
+        handler = self._hubs.handler_of_system_event(context.hub, event.name)
+        if handler is None:
+            return ConnectAnswer()
+        return await self._ask(handler, context, event, 0, lambda answer: cloud_events.connect_answer(answer.body))
+
+    async def user_event(self, context: ConnectionContext, event: Event) -> Payload | None:
+        """Send a user event and wait; the result is the message to the sender, if any.
+
+        Raises:
+            EventFailedError: when there is no handler, or it had no success.
+        """
+        handler = self._hubs.handler_of_user_event(context.hub, event.name)
+        if handler is None:
+            raise EventFailedError(
+                f"hub {context.hub!r} has no event handler for it; start with --event-handler {context.hub}=URL"
+            )
+        return await self._ask(
+            handler,
+            context,
+            event,
+            context.next_event_id(),
+            lambda answer: cloud_events.user_event_answer(answer.body, answer.headers),
+        )
+
+    def notify(self, context: ConnectionContext, event: Event) -> None:
+        """Send a connected or disconnected event without waiting, after the notifications before it."""
+        self._enqueue(self._hubs.handler_of_system_event(context.hub, event.name), context, event)
+
+    def notify_group(self, context: ConnectionContext, change: str, group: str) -> None:
+        """Tell without waiting that a connection has `joined` or `left` a group, after the notifications before it."""
+        handler = self._hubs.handler_of_group_event(context.hub, change, group)
+        self._enqueue(handler, context, cloud_events.group_event(change, group))
+
+    async def keep_pace(self, context: ConnectionContext) -> None:
+        """Wait, if too many notifications of a connection do: a client is as fast as its handler."""
+        key = context.connection_id
+        if len(self._waiting.get(key, ())) >= MAX_WAITING_NOTIFICATIONS:
+            await asyncio.wait([self._notifiers[key]])
+
+    async def close(self, grace_seconds: float) -> None:
+        """Give pending notifications `grace_seconds`, then stop."""
+        pending = list(self._notifiers.values())
+        if pending:
+            _, late = await asyncio.wait(pending, timeout=grace_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._sender.close()
+
+    async def _ask(
+        self,
+        handler: EventHandler,
+        context: ConnectionContext,
+        event: Event,
+        event_id: int,
+        parse: Callable[[Answer], Result],
+    ) -> Result:
+        """Read an answer, and only when all of it is valid keep the state and the cookies that it sets."""
+        with self._traffic.exchange(context, event, event_id) as exchange:
+            answer = await self._sender.send(handler, context, exchange)
+            try:
+                result = parse(answer)
+                state = cloud_events.connection_state(answer.headers)
+            except AnswerError as error:
+                raise EventFailedError(f"its answer is not valid: {error}") from None
+        if state is not None:
+            context.state = state
+        context.cookies.update(answer.cookies)
+        return result
+
+    def _enqueue(self, handler: EventHandler | None, context: ConnectionContext, event: Event) -> None:
+        if handler is None:
+            return
+        key = context.connection_id
+        if key not in self._waiting:
+            self._waiting[key] = deque()
+            self._notifiers[key] = asyncio.create_task(self._notify_all(key))
+        self._waiting[key].append(_Notification(handler, context, event, context.next_event_id()))
+
+    async def _notify_all(self, key: str) -> None:
+        """Send a connection's notifications one after the other, until none waits."""
+        waiting = self._waiting[key]
+        try:
+            while waiting:
+                await self._notify(*waiting.popleft())
+        finally:
+            del self._waiting[key], self._notifiers[key]
+
+    async def _notify(self, handler: EventHandler, context: ConnectionContext, event: Event, event_id: int) -> None:
+        try:
+            with self._traffic.exchange(context, event, event_id) as exchange:
+                await self._sender.send(handler, context, exchange)
+        except EventFailedError as error:
+            _log.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)

@@ -1,0 +1,239 @@
+"""Faults on purpose: what goes wrong now and then in the cloud, here when you ask for it.
+
+A fault is injected (`Faults.inject`), then either acts at once or waits until something it concerns comes along.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from webpubsub_emulator.core.connection import Connection, ConnectionContext
+from webpubsub_emulator.core.hub import Hubs
+
+MAX_COUNT: Final = 1_000_000
+MAX_SECONDS: Final = 3600.0
+_MAX_NAME_LENGTH: Final = 1024
+_log = logging.getLogger(__name__)
+
+
+class FaultKind(StrEnum):
+    """What can go wrong."""
+
+    DUPLICATE_EVENT = "duplicate_event"
+    """An event reaches its handler twice, with the same `ce-id`; the first answer counts."""
+    DROP_ANSWER = "drop_answer"
+    """The handler answers, but the service never hears it: it tries again, as after a lost line."""
+    DELAY = "delay"
+    """An event, or the answer to it, is late."""
+    UNAVAILABLE = "unavailable"
+    """REST calls that send messages are answered 503."""
+    CUT_CONNECTIONS = "cut_connections"
+    """Sockets end at once, without a farewell: a lost line."""
+    REFUSE_VALIDATION = "refuse_validation"
+    """Event handlers count as not consenting: nothing is sent to them."""
+
+
+class DelayedPart(StrEnum):
+    """Which way of an event is slow."""
+
+    EVENT = "event"
+    ANSWER = "answer"
+
+
+_ON_EVENTS: Final = frozenset({"hub", "connectionId", "event", "count"})
+FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
+    FaultKind.DUPLICATE_EVENT: _ON_EVENTS,
+    FaultKind.DROP_ANSWER: _ON_EVENTS,
+    FaultKind.DELAY: _ON_EVENTS | {"seconds", "of"},
+    FaultKind.UNAVAILABLE: frozenset({"hub", "seconds"}),
+    FaultKind.CUT_CONNECTIONS: frozenset({"hub", "connectionId"}),
+    FaultKind.REFUSE_VALIDATION: frozenset({"hub", "seconds"}),
+}
+"""The fields that each kind of fault takes in JSON, beside `fault`."""
+
+
+class FaultError(ValueError):
+    """A fault is not valid; the message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault. Without `hub`, `connection_id` or `event` (the name of a system or user event) it concerns all.
+
+    `count` is how many events it strikes; `seconds` is how late a delayed one is, or how long the fault lasts.
+
+    Raises:
+        FaultError: for a value out of its bounds.
+    """
+
+    kind: FaultKind
+    hub: str | None = None
+    connection_id: str | None = None
+    event: str | None = None
+    count: int = 1
+    seconds: float = 0
+    of: DelayedPart = DelayedPart.EVENT
+
+    def __post_init__(self) -> None:
+        """Refuse what could never strike; bring the hub's name to lower case."""
+        if not 1 <= self.count <= MAX_COUNT:
+            raise FaultError(f"'count' must be 1 to {MAX_COUNT}.")
+        if "seconds" in FIELDS[self.kind] and not 0 < self.seconds <= MAX_SECONDS:
+            raise FaultError(f"'seconds' of {self.kind} must be more than 0 and at most {MAX_SECONDS:g}.")
+        if self.hub is not None:
+            object.__setattr__(self, "hub", self.hub.lower())
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """The fault in a JSON object such as `{"fault":"delay","seconds":2,"count":1}`.
+
+        Raises:
+            FaultError: for anything else; the message names the field, and what it may be.
+        """
+        if not isinstance(value, dict):
+            raise FaultError('A fault is a JSON object such as {"fault":"drop_answer","count":1}.')
+        fields: dict[str, Any] = dict(value)
+        try:
+            kind = FaultKind(fields.pop("fault", None))
+        except ValueError:
+            raise FaultError(f"'fault' must be one of {', '.join(FaultKind)}.") from None
+        for name, given in fields.items():
+            if name not in FIELDS[kind]:
+                raise FaultError(f"{name!r} is no field of {kind}; it takes {', '.join(sorted(FIELDS[kind]))}.")
+            _check_type(name, given)
+        # A field that is null is one that is left out.
+        names = {"connectionId": "connection_id"}
+        given = {names.get(name, name): field for name, field in fields.items() if field is not None}
+        if "of" in given:
+            given["of"] = DelayedPart(given["of"])
+        return cls(kind, **given)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of this fault, with the fields that its kind has."""
+        fields = {
+            "hub": self.hub,
+            "connectionId": self.connection_id,
+            "event": self.event,
+            "count": self.count,
+            "seconds": self.seconds,
+            "of": self.of,
+        }
+        own = {name: value for name, value in fields.items() if name in FIELDS[self.kind] and value is not None}
+        return {"fault": self.kind, **own}
+
+    def concerns(self, context: ConnectionContext, event: str | None = None) -> bool:
+        """Whether it may strike this connection, and this event of it."""
+        return (
+            self.hub in {None, context.hub}
+            and self.connection_id in {None, context.connection_id}
+            and (event is None or self.event is None or self.event.lower() == event.lower())
+        )
+
+
+class _Armed:
+    """A fault that waits for its time, and how much of it is left."""
+
+    __slots__ = ("ends", "fault", "left")
+
+    def __init__(self, fault: Fault, ends: float) -> None:
+        self.fault = fault
+        self.left = fault.count
+        self.ends = ends
+
+
+class Faults:
+    """The faults of one emulator."""
+
+    def __init__(self, hubs: Hubs, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds."""
+        self._hubs = hubs
+        self._clock = clock
+        self._armed: list[_Armed] = []
+
+    def inject(self, fault: Fault) -> int:
+        """Arm a fault, or cut connections at once; the result is how many connections it concerns now."""
+        concerned = [connection for connection in self._connections() if fault.concerns(connection.context)]
+        _log.warning("FAULT %s is injected: %s.", fault.kind, _described(fault) or "everywhere")
+        if fault.kind is FaultKind.CUT_CONNECTIONS:
+            for connection in concerned:
+                _log.warning("FAULT cut_connections: the line of connection %s is lost.", connection.id)
+                connection.outbox.cut()
+        else:
+            lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
+            self._armed.append(_Armed(fault, self._clock() + fault.seconds if lasts else math.inf))
+        return len(concerned)
+
+    def clear(self) -> int:
+        """Disarm all; the result is how many there were."""
+        count = len(self._current())
+        self._armed.clear()
+        if count:
+            _log.warning("FAULTS are cleared.")
+        return count
+
+    def armed(self) -> list[dict[str, Any]]:
+        """The faults that wait, as JSON objects: `count` and `seconds` are what is left of them."""
+        result = []
+        for armed in self._current():
+            fields = armed.fault.to_json()
+            if "count" in fields:
+                fields["count"] = armed.left
+            if armed.ends != math.inf:
+                fields["seconds"] = round(armed.ends - self._clock(), 1)
+            result.append(fields)
+        return result
+
+    def strike(
+        self, kind: FaultKind, context: ConnectionContext, event: str, of: DelayedPart = DelayedPart.EVENT
+    ) -> Fault | None:
+        """The armed fault of a kind that strikes this event now, if any; it counts as one strike."""
+        for armed in self._armed:
+            fault = armed.fault
+            if fault.kind is kind and fault.of is of and fault.concerns(context, event):
+                armed.left -= 1
+                if not armed.left:
+                    self._armed.remove(armed)
+                _log.warning("FAULT %s strikes %s of connection %s.", kind, event, context.connection_id)
+                return fault
+        return None
+
+    def reigns(self, kind: FaultKind, hub: str) -> bool:
+        """Whether a fault of a kind that lasts for some time holds for a hub now."""
+        return any(armed.fault.kind is kind and armed.fault.hub in {None, hub.lower()} for armed in self._current())
+
+    def _current(self) -> list[_Armed]:
+        now = self._clock()
+        self._armed = [armed for armed in self._armed if armed.ends > now]
+        return self._armed
+
+    def _connections(self) -> list[Connection]:
+        return [connection for hub in self._hubs for connection in hub]
+
+
+def _check_type(name: str, value: object) -> None:
+    """Raise `FaultError` unless a field has a value of its type."""
+    if value is None:
+        return
+    match name:
+        case "count" if isinstance(value, int) and not isinstance(value, bool):
+            return
+        case "count":
+            raise FaultError("'count' must be a whole number.")
+        case "seconds" if isinstance(value, int | float) and not isinstance(value, bool):
+            return
+        case "seconds":
+            raise FaultError("'seconds' must be a number.")
+        case "of" if value in tuple(DelayedPart):
+            return
+        case "of":
+            raise FaultError(f"'of' must be one of {', '.join(DelayedPart)}.")
+    if not isinstance(value, str) or not value.isprintable() or not 1 <= len(value) <= _MAX_NAME_LENGTH:
+        raise FaultError(f"{name!r} must be a text of 1 to {_MAX_NAME_LENGTH} printable characters.")
+
+
+def _described(fault: Fault) -> str:
+    return ", ".join(f"{name} {value}" for name, value in fault.to_json().items() if name != "fault")

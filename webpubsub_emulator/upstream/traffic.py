@@ -1,0 +1,176 @@
+"""What went between the service and event handlers: the last events with their answers, and the log beside them.
+
+Bounded by number and by bytes; the oldest entries go first. No I/O: viewers subscribe and fetch what has changed.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.upstream.cloud_events import Event
+from webpubsub_emulator.upstream.exchange import Clock, Exchange, iso
+
+MAX_ENTRIES: Final = 5_000
+MAX_BYTES: Final = 32 * 1024 * 1024
+# What a line of the log holds beside its text, as a round figure.
+_LINE_BYTES: Final = 256
+
+
+class LogLine:
+    """One line of the log."""
+
+    def __init__(self, at: datetime, level: str, text: str) -> None:
+        """`level` is a name such as WARNING."""
+        self.id = self.counted = 0
+        self.time = at
+        self.level = level
+        self.text = text
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds."""
+        return 2 * len(self.text) + _LINE_BYTES
+
+    def summary(self) -> dict[str, Any]:
+        """All of it."""
+        return {"id": self.id, "kind": "log", "time": iso(self.time), "level": self.level, "text": self.text}
+
+    details = summary
+
+
+Entry = Exchange | LogLine
+
+
+class Traffic:
+    """The last entries of one emulator. Use within one thread."""
+
+    def __init__(self, now: Clock) -> None:
+        """`now` gives the time of entries."""
+        self._now = now
+        self._entries: deque[Entry] = deque()
+        self._next_id = 1
+        self._bytes = 0
+        self._subscriptions: set[Subscription] = set()
+
+    @contextmanager
+    def exchange(self, context: ConnectionContext, event: Event, event_id: int) -> Iterator[Exchange]:
+        """An event from its beginning to its end; an exception is its failure."""
+        exchange = Exchange(context, event, event_id, self._now, self._changed)
+        self._add(exchange)
+        try:
+            yield exchange
+        except BaseException as error:
+            exchange.ended(str(error) or type(error).__name__)
+            raise
+        exchange.ended(None)
+
+    def log(self, level: str, text: str) -> None:
+        """Keep a line of the log."""
+        self._add(LogLine(self._now(), level, text))
+
+    def entries(self) -> list[Entry]:
+        """All that is kept, oldest first."""
+        return list(self._entries)
+
+    def exchanges(self, event: str) -> list[Exchange]:
+        """The events of a name, such as `connect`, oldest first."""
+        return [entry for entry in self._entries if isinstance(entry, Exchange) and entry.event.name == event]
+
+    def find(self, entry_id: int) -> Entry | None:
+        """The entry of that id, while it is kept."""
+        index = entry_id - (self._next_id - len(self._entries))
+        return self._entries[index] if 0 <= index < len(self._entries) else None
+
+    def clear(self) -> None:
+        """Forget all entries; ids go on."""
+        self._entries.clear()
+        self._bytes = 0
+
+    @contextmanager
+    def subscribe(self) -> Iterator["Subscription"]:
+        """Hear of changes."""
+        subscription = Subscription(self)
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    def close(self) -> None:
+        """Tell the subscribers that it is over."""
+        for subscription in self._subscriptions:
+            subscription.end()
+
+    def _add(self, entry: Entry) -> None:
+        entry.id = self._next_id
+        self._next_id += 1
+        self._entries.append(entry)
+        self._changed(entry.id)
+
+    def _changed(self, entry_id: int) -> None:
+        """Count an entry that is new or has grown, let go of the oldest beyond the bounds, and tell the subscribers."""
+        entry = self.find(entry_id)
+        if entry is None:
+            return
+        self._bytes += entry.size - entry.counted
+        entry.counted = entry.size
+        while len(self._entries) > MAX_ENTRIES or (self._bytes > MAX_BYTES and len(self._entries) > 1):
+            self._bytes -= self._entries.popleft().counted
+        for subscription in self._subscriptions:
+            subscription.notify(entry_id)
+
+
+class Subscription:
+    """What one viewer has not fetched yet: ids only, so that a slow viewer costs little and gets the latest state."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        """Begin with nothing."""
+        self._traffic = traffic
+        self._changed: dict[int, None] = {}
+        self._wakeup = asyncio.Event()
+        self.is_over = False
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.is_over = True
+        self._wakeup.set()
+
+    def notify(self, entry_id: int) -> None:
+        """An entry has changed."""
+        self._changed[entry_id] = None
+        if len(self._changed) > 2 * MAX_ENTRIES:
+            # The viewer does not read; what is no longer kept it cannot get either.
+            self._changed = dict.fromkeys(kept for kept in self._changed if self._traffic.find(kept) is not None)
+        self._wakeup.set()
+
+    async def changes(self, timeout: float) -> list[Entry]:  # noqa: ASYNC109 - the viewer's heartbeat
+        """The entries that have changed since the last call, once there are any; none after `timeout` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wakeup.wait()
+        except TimeoutError:
+            return []
+        self._wakeup.clear()
+        changed, self._changed = self._changed, {}
+        return [entry for entry in map(self._traffic.find, changed) if entry is not None]
+
+
+class TrafficLog(logging.Handler):
+    """Brings log lines of the emulator into its traffic; several emulators in one thread share their lines."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        """Take lines of this thread only: traffic belongs to one."""
+        super().__init__(logging.INFO)
+        self._traffic = traffic
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        if record.thread == self._thread:
+            self._traffic.log(record.levelname, record.getMessage())
