@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-LEAST_PYTHON = (3, 11)
+MIN_PYTHON = (3, 11)
 CODE = (
     "function_app.py",
     "dev.py",
@@ -33,12 +33,12 @@ CODE = (
 
 
 def python() -> Path:
-    """Give the Python of the virtual environment."""
+    """Return the Python of the virtual environment."""
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def fingerprint(requirements: Path) -> str:
-    """Give a hash of a requirements file, of those it includes, and of this Python."""
+    """Return a hash of a requirements file, of those it includes, and of this Python."""
     text = requirements.read_text(encoding="utf-8")
     parts = [sys.version, text]
     parts += [fingerprint(ROOT / name) for name in re.findall(r"^-r (\S+)", text, re.MULTILINE)]
@@ -148,9 +148,9 @@ def counts(report: Path) -> str:
 
 def main() -> int:
     """Read the command and do it."""
-    if sys.version_info < LEAST_PYTHON:
+    if sys.version_info < MIN_PYTHON:
         sys.exit(
-            f"Error: Python {'.'.join(map(str, LEAST_PYTHON))} or newer is needed; this is {sys.version.split()[0]}."
+            f"Error: Python {'.'.join(map(str, MIN_PYTHON))} or newer is needed; this is {sys.version.split()[0]}."
         )
     commands = {"run": run, "test": test}
     parser = argparse.ArgumentParser(prog="python dev.py", description=__doc__.partition("\n")[0] if __doc__ else None)

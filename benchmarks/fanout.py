@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from webpubsub_emulator import DEFAULT_ACCESS_KEY, Emulator, EmulatorSettings
 
-LEAST_RATIO = 0.6
-MOST_KIB_A_CONNECTION = 50
+MIN_RATIO = 0.6
+MAX_KIB_PER_CONNECTION = 50
 _CLIENTS = 1000
 _BROADCASTS = 20
 _ROUNDS = 7
@@ -80,7 +80,7 @@ class Server:
     """A server in a process of its own, its clients, and how to broadcast to them."""
 
     def __init__(self, process: subprocess.Popen[str], http: aiohttp.ClientSession, subprotocol: str | None) -> None:
-        """`subprotocol` is that of the local Web PubSub's clients; the bare loop has none."""
+        """``subprotocol`` is that of the local Web PubSub's clients; the bare loop has none."""
         self._process = process
         self._http = http
         self._port = int(process.stdout.readline()) if process.stdout else 0
@@ -138,7 +138,7 @@ class Client(asyncio.Protocol):
         self._receipt: asyncio.Future[float] | None = None
 
     def expect(self) -> asyncio.Future[float]:
-        """Give the time at which the next message is there."""
+        """Return the time at which the next message is there."""
         self._receipt = asyncio.get_running_loop().create_future()
         return self._receipt
 
@@ -201,8 +201,8 @@ async def main() -> None:
             f"{name:18}{statistics.median(server.rates):8.0f} messages/s, ratio {ratio:.2f}, p99 {p99:5.1f} ms, "
             f"{server.connection_kib:5.1f} KiB an idle connection"
         )
-        has_failed |= ratio < LEAST_RATIO or server.connection_kib > MOST_KIB_A_CONNECTION
-    print(f"ratio at least {LEAST_RATIO}, at most {MOST_KIB_A_CONNECTION} KiB; ratios are medians of {_ROUNDS} pairs")
+        has_failed |= ratio < MIN_RATIO or server.connection_kib > MAX_KIB_PER_CONNECTION
+    print(f"ratio at least {MIN_RATIO}, at most {MAX_KIB_PER_CONNECTION} KiB; ratios are medians of {_ROUNDS} pairs")
     if has_failed:
         raise SystemExit(1)
 

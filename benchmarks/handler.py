@@ -92,7 +92,7 @@ class OneKey(SigningKeys):
         self._key = jwt.PyJWK(public, "RS256")
 
     async def get(self, _: str) -> jwt.PyJWK:
-        """Give the key, whatever it is called."""
+        """Return the key, whatever it is called."""
         return self._key
 
 
@@ -151,7 +151,7 @@ async def empty(_: HttpRequest) -> HttpResponse:
 
 
 async def measure(call: Callable[[HttpRequest], Awaitable[HttpResponse]], *requests: HttpRequest) -> float:
-    """Give the CPU time of one call in microseconds: the median of several rounds over the requests."""
+    """Return the CPU time of one call in microseconds: the median of several rounds over the requests."""
     events = [(list(request.headers), request.body) for request in requests]
     count = _EVENTS // len(events)
     rounds = []

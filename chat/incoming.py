@@ -64,7 +64,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
 
 
 def idempotency_key(request: UserEventRequest) -> str | None:
-    """Give the key of a ``send`` event, None without one."""
+    """Return the key of a ``send`` event, None without one."""
     fields: Any = request.data
     key = fields.get("key") if _is_send(request) and isinstance(fields, dict) else None
     return key if isinstance(key, str) and _KEY.fullmatch(key) else None

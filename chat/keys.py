@@ -43,7 +43,7 @@ class InvalidCursorError(ValueError):
 
 @lru_cache(maxsize=1024)
 def partition_key(hub: str, room: str | None) -> str:
-    """Give the partition of a room, or of the hub's messages outside rooms: one room is one partition.
+    """Return the partition of a room, or of the hub's messages outside rooms: one room is one partition.
 
     Bytes that table keys forbid (and some more) are written ``=XX``; ``|`` stands between hub and room.
     """
@@ -52,26 +52,26 @@ def partition_key(hub: str, room: str | None) -> str:
 
 
 def message_id(partition: str, time: datetime, connection_id: str, event_id: str) -> str:
-    """Give the id of the message that an event carries; a redelivered event has the same one."""
+    """Return the id of the message that an event carries; a redelivered event has the same one."""
     seconds = max(0, int(time.timestamp()))
     order = f"{seconds:0{_SECONDS_DIGITS}x}{_digest(connection_id, 16)}{_event_order(event_id)}"
     return order + _check(partition, order)
 
 
 def row_key(cursor: str) -> str:
-    """Give the row key of a message id."""
+    """Return the row key of a message id."""
     return cursor.translate(_COMPLEMENT)
 
 
 def oldest_row_key(cursor: str, reach_back_seconds: int) -> str:
-    """Give a row key just behind every message that is at most so many seconds older than the cursor's."""
+    """Return a row key just behind every message that is at most so many seconds older than the cursor's."""
     seconds = max(0, int(cursor[:_SECONDS_DIGITS], 16) - reach_back_seconds)
     # A shorter key sorts before the longer ones it begins, so the bound lies one second further on.
     return row_key(f"{seconds:0{_SECONDS_DIGITS}x}") + "g"
 
 
 def idempotency_row_key(user_id: str | None, key: str) -> str:
-    """Give the row key of an idempotency key, which is its user's own: another user's same key is another row."""
+    """Return the row key of an idempotency key, which is its user's own: another user's same key is another row."""
     return "sent-" + _digest(f"{user_id or ''}\n{key}", 32)
 
 

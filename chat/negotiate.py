@@ -24,7 +24,7 @@ class RequestRefusedError(Exception):
 
 
 def identify(settings: Settings, headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """Give the caller's user id, None for a client without a name.
+    """Return the caller's user id, None for a client without a name.
 
     With App Service authentication it is the principal's id, which nobody can choose, and never what the query says.
 
@@ -53,7 +53,7 @@ def identify(settings: Settings, headers: Mapping[str, str], query: Mapping[str,
 
 
 def requested_room(query: Mapping[str, str]) -> str | None:
-    """Give the room that is asked for, None for none.
+    """Return the room that is asked for, None for none.
 
     Raises:
         RequestRefusedError: No room can have this name.

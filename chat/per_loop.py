@@ -23,7 +23,7 @@ class PerLoop(Generic[T]):
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
     def get(self) -> T:
-        """Give the running loop's own."""
+        """Return the running loop's own."""
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:

@@ -32,7 +32,7 @@ class Presence:
         self._reads: dict[str, tuple[float, asyncio.Task[RoomPresence]]] = {}
 
     async def of(self, room: str) -> RoomPresence:
-        """Give who is in a room.
+        """Return who is in a room.
 
         Raises:
             ServiceUnavailableError: The service did not answer.

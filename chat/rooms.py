@@ -17,7 +17,7 @@ _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 def is_room_name(name: str) -> bool:
-    """Whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
+    """Return whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
 
     ``.`` and ``..`` are none: in the URL of a broadcast they are steps, and ``groups/../:send`` is the whole hub.
     """
@@ -25,7 +25,7 @@ def is_room_name(name: str) -> bool:
 
 
 def is_user_id(user_id: str) -> bool:
-    """Whether a user may have this id: as a room's name, and nothing in it looks encoded.
+    """Return whether a user may have this id: as a room's name, and nothing in it looks encoded.
 
     An id with ``%41`` in it, or with UTF-8 read as Latin-1, would be another user's id once decoded, and whether the
     service encodes is not known.
@@ -34,7 +34,7 @@ def is_user_id(user_id: str) -> bool:
 
 
 def joined_room(context: ConnectionContext) -> str | None:
-    """Give the room that a connection joined, None when it is in none, "" (no room's name) when that is unknown.
+    """Return the room that a connection joined, None when it is in none, "" (no room's name) when that is unknown.
 
     A state that somebody else wrote may hide a room: its messages must not go to the whole hub.
     """

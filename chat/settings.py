@@ -31,7 +31,7 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
-_MOST_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
+_MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
@@ -115,7 +115,7 @@ class Settings:
 
     @property
     def proves_events(self) -> bool:
-        """Whether anything tells the service's events from those of others."""
+        """Return whether anything tells the service's events from those of others."""
         return bool(self.access_keys) or self.entra_caller is not None
 
     @property
@@ -204,7 +204,7 @@ class _Reader:
         name = "MAX_EVENT_AGE_SECONDS"
         if self.text(name, "0") == "0":
             return 0
-        return self.number(name, 0, MIN_EVENT_AGE_SECONDS, _MOST_EVENT_AGE_SECONDS, "or 0 for any age")
+        return self.number(name, 0, MIN_EVENT_AGE_SECONDS, _MAX_EVENT_AGE_SECONDS, "or 0 for any age")
 
     def choice(self, name: str, kind: type[E_], default: E_) -> E_:
         try:

@@ -2,7 +2,7 @@
 
     azd env get-values --output json | python infra/local_settings.py
 
-No key is written: the developer's own sign-in (`az login` or `azd auth login`) has the roles.
+No key is written: the developer's own sign-in (``az login`` or ``azd auth login``) has the roles.
 """
 
 from __future__ import annotations

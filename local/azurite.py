@@ -23,7 +23,7 @@ _START_SECONDS: Final = 60
 
 
 def azurite_command(service: str, port: int, folder: Path) -> list[str]:
-    """Give the command that serves ``table`` or ``blob`` on a port with its data in a folder."""
+    """Return the command that serves ``table`` or ``blob`` on a port with its data in a folder."""
     main = ensure_packages() / "node_modules" / "azurite" / "dist" / "src" / service / "main.js"
     address = [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
     quiet = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
@@ -31,7 +31,7 @@ def azurite_command(service: str, port: int, folder: Path) -> list[str]:
 
 
 def table_connection_string(port: int) -> str:
-    """Give the connection string of a table service on this machine."""
+    """Return the connection string of a table service on this machine."""
     return (
         f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={ACCOUNT_KEY};"
         f"TableEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
@@ -39,7 +39,7 @@ def table_connection_string(port: int) -> str:
 
 
 def free_port() -> int:
-    """Give a port of this machine that nobody listens on."""
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

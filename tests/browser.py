@@ -36,7 +36,7 @@ class BrowserMissingError(Exception):
 
 
 def chromium_path() -> str:
-    """Give the program that `CHROMIUM_PATH` names, else the first Chromium on `PATH`.
+    """Return the program that ``CHROMIUM_PATH`` names, else the first Chromium on ``PATH``.
 
     Raises:
         BrowserMissingError: There is none.
@@ -54,7 +54,7 @@ def chromium_path() -> str:
 
 @contextmanager
 def running_chromium(profile: Path) -> Iterator[str]:
-    """Run a Chromium on the empty folder `profile`; gives the URL at which Playwright's `connect_over_cdp` finds it."""
+    """Run a Chromium on the empty folder ``profile``; yield its DevTools URL, for ``connect_over_cdp``."""
     with (profile.parent / f"{profile.name}.log").open("wb") as log:
         process = subprocess.Popen(
             [chromium_path(), *_FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=log, stderr=log

@@ -1,5 +1,7 @@
 """A clock that a test sets."""
 
+from __future__ import annotations
+
 
 class Clock:
     """Seconds since 1970, or since whenever: what is read is what a test put there."""

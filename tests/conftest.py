@@ -1,5 +1,7 @@
 """What every test may use."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Iterator
 
 import pytest

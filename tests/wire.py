@@ -1,5 +1,7 @@
 """The wire fixtures of ``tests/events`` as requests, and what they were signed with."""
 
+from __future__ import annotations
+
 import base64
 import json
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""`python -m webpubsub_emulator`: the emulator as a program."""
+"""``python -m webpubsub_emulator``: the emulator as a program."""
+
+from __future__ import annotations
 
 import argparse
 import asyncio
@@ -15,7 +17,7 @@ from webpubsub_emulator.emulator import Emulator, PortTakenError
 from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
 
 _WATCH_SECONDS: Final = 0.5
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,20 +75,20 @@ async def _watch(options: argparse.Namespace, settings: EmulatorSettings, versio
         try:
             changed = command_line.settings(options, os.environ)
         except SettingsError as error:
-            _log.error("SETTINGS are wrong, those before stay:\n%s", error)
+            logger.error("SETTINGS are wrong, those before stay:\n%s", error)
             continue
         if (changed.access_keys, changed.allow_unvalidated_entra_tokens) != (
             settings.access_keys,
             settings.allow_unvalidated_entra_tokens,
         ):
-            _log.warning("SETTINGS: AccessKey, SecondaryAccessKey and AllowUnvalidatedEntraTokens need a restart.")
-        _log.info("SETTINGS are taken again from %s.", options.settings)
+            logger.warning("SETTINGS: AccessKey, SecondaryAccessKey and AllowUnvalidatedEntraTokens need a restart.")
+        logger.info("SETTINGS are taken again from %s.", options.settings)
         _print_handlers(changed)
         await emulator.reload(changed)
 
 
 def _version(file: Path | None) -> object:
-    """What differs after a change of a file, also where editors put another file in its place."""
+    """Return what differs after a change of a file, also where editors put another file in its place."""
     try:
         status = file.stat() if file is not None else None
     except OSError:

@@ -1,4 +1,6 @@
-"""`python -m webpubsub_emulator check URL`: whether a handler's URL passes the handshake, and if not, why."""
+"""``python -m webpubsub_emulator check URL``: whether a handler's URL passes the handshake, and if not, why."""
+
+from __future__ import annotations
 
 import argparse
 import asyncio
@@ -9,6 +11,8 @@ import aiohttp
 
 from webpubsub_emulator.upstream.abuse_protection import Handshake, shake_hands
 from webpubsub_emulator.upstream.event_handlers import EventHandler, EventHandlerError
+
+__all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> int:

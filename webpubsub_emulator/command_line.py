@@ -1,5 +1,7 @@
 """The program's flags, and the settings that they make together with environment and file."""
 
+from __future__ import annotations
+
 import argparse
 import json
 import math
@@ -11,6 +13,8 @@ from webpubsub_emulator.configuration import KEYS, ROOT, read_configuration
 from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
 from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler, EventHandlerError
 from webpubsub_emulator.upstream.faults import Fault, FaultError
+
+__all__ = ["parser", "settings"]
 
 _MAX_SECONDS: Final = 3600
 _EPILOG: Final = """\
@@ -24,7 +28,7 @@ command line come before those of both; the first that matches gets an event.
 
 
 def parser() -> argparse.ArgumentParser:
-    """The flags of `python -m webpubsub_emulator`."""
+    """Return the flags of ``python -m webpubsub_emulator``."""
     result = argparse.ArgumentParser(
         prog="python -m webpubsub_emulator",
         description="An emulator of Azure Web PubSub for development and tests on one machine.",
@@ -108,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> EmulatorSettings:
-    """The settings that flags, environment and file make together.
+    """Return the settings that flags, environment and file make together.
 
     Raises:
         SettingsError: when one is not valid; the message names it and the fix.
@@ -141,7 +145,7 @@ def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Emulato
 
 
 def _event_handler(words: Sequence[str]) -> tuple[str, EventHandler]:
-    """The hub and the handler that the words after one --event-handler describe."""
+    """Return the hub and the handler that the words after one --event-handler describe."""
     hub, equals, url_template = words[0].partition("=")
     if not equals:
         raise SettingsError(f"--event-handler {words[0]!r} must be HUB=URL_TEMPLATE.")

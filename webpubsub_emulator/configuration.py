@@ -1,9 +1,11 @@
 """Settings from a JSON file and from the environment, with the key names of Microsoft's emulator.
 
-Both are one tree: `WebPubSub__Hubs__chat__EventHandlers__0__UrlTemplate` in the environment is, in the file,
-`{"WebPubSub":{"Hubs":{"chat":{"EventHandlers":[{"UrlTemplate":…}]}}}}`. The environment goes before the file, key by
+Both are one tree: ``WebPubSub__Hubs__chat__EventHandlers__0__UrlTemplate`` in the environment is, in the file,
+``{"WebPubSub":{"Hubs":{"chat":{"EventHandlers":[{"UrlTemplate":…}]}}}}``. The environment goes before the file, key by
 key. Keys have no case. Every problem is reported at once.
 """
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,8 @@ from typing import Any, Final
 
 from webpubsub_emulator.settings import SettingsError
 from webpubsub_emulator.upstream.event_handlers import EventHandler, EventHandlerError
+
+__all__ = ["KEYS", "Configuration", "read_configuration"]
 
 ROOT: Final = "WebPubSub"
 _HANDLER: Final = "Hubs:{hub}:EventHandlers:{n}"
@@ -37,7 +41,7 @@ _HANDLER_DEPTH: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What file and environment say; `None` is nothing."""
+    """What file and environment say; ``None`` is nothing."""
 
     access_key: str | None = None
     secondary_access_key: str | None = None
@@ -60,7 +64,7 @@ class _Value:
         return self.spelled(self.keys)
 
     def spelled(self, keys: tuple[str, ...]) -> str:
-        """A key in the spelling of this value's source."""
+        """Return a key in the spelling of this value's source."""
         return "__".join(keys) if self.file is None else f"{':'.join(keys)} in {self.file}"
 
 
@@ -104,7 +108,7 @@ def _from_file(file: Path) -> _Values:
 
 
 def _leaves(node: Any, keys: tuple[str, ...], file: Path) -> Iterator[_Value]:
-    """The values of a JSON tree; members of a list have their number as key, and null is nothing."""
+    """Return the values of a JSON tree; members of a list have their number as key, and null is nothing."""
     if isinstance(node, dict | list):
         for key, child in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _leaves(child, (*keys, str(key)), file)
@@ -188,12 +192,12 @@ class _Reader:
 
 
 def _list(values: _Values, *keys: str) -> list[str]:
-    """The members of a list of an event handler."""
+    """Return the members of a list of an event handler."""
     return [value.text for path, value in values.items() if path[:-1] == keys and path[-1].isdecimal()]
 
 
 def _problem(path: tuple[str, ...], value: _Value) -> str | None:
-    """What is wrong with a key of an event handler; `None` when nothing is."""
+    """Return what is wrong with a key of an event handler; ``None`` when nothing is."""
     match path:
         case ("urltemplate",) | ("eventpattern",):
             return None

@@ -1,5 +1,7 @@
 """The emulator itself: its rooms behind one port."""
 
+from __future__ import annotations
+
 import errno
 import logging
 from collections.abc import Callable
@@ -23,10 +25,12 @@ from webpubsub_emulator.upstream.faults import Fault, FaultKind, Faults
 from webpubsub_emulator.upstream.sender import MAX_HEADER_BYTES, EventSender
 from webpubsub_emulator.upstream.traffic import Traffic, TrafficLog
 
+__all__ = ["Emulator", "PortTakenError"]
+
 _SHUTDOWN_SECONDS: Final = 1.0
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 _package_log = logging.getLogger(__package__)
-_http_log = logging.getLogger(f"{__name__}.http")
+http_logger = logging.getLogger(f"{__name__}.http")
 
 
 class _WithoutTraceback(logging.Filter):
@@ -38,7 +42,7 @@ class _WithoutTraceback(logging.Filter):
         return True
 
 
-_http_log.addFilter(_WithoutTraceback())
+http_logger.addFilter(_WithoutTraceback())
 
 
 class PortTakenError(OSError):
@@ -70,7 +74,7 @@ class _Rooms:
 
 
 class Emulator:
-    """One emulated Web PubSub service. Use as an async context manager, or call `start` and `stop`.
+    """One emulated Web PubSub service. Use as an async context manager, or call ``start`` and ``stop``.
 
     async with Emulator(EmulatorSettings(port=0)) as emulator:
         client = WebPubSubServiceClient.from_connection_string(emulator.connection_string, hub="chat")
@@ -83,7 +87,7 @@ class Emulator:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         connection_ids: Callable[[], str] = new_connection_id,
     ) -> None:
-        """`clock` gives the time of events and `connection_ids` the ids of new connections."""
+        """``clock`` gives the time of events and ``connection_ids`` the ids of new connections."""
         self._settings = settings or EmulatorSettings()
         self._clock = clock
         self._connection_ids = connection_ids
@@ -102,7 +106,7 @@ class Emulator:
 
     @property
     def console_url(self) -> str | None:
-        """Where the traffic view is; `None` when the network could reach it, as then it is not served."""
+        """Where the traffic view is; ``None`` when the network could reach it, as then it is not served."""
         return self._running().console.url
 
     @property
@@ -116,7 +120,7 @@ class Emulator:
 
     @property
     def armed_faults(self) -> list[dict[str, Any]]:
-        """The faults that wait, as JSON objects; `count` and `seconds` are what is left of them."""
+        """The faults that wait, as JSON objects; ``count`` and ``seconds`` are what is left of them."""
         return self._running().faults.armed()
 
     def clear_faults(self) -> None:
@@ -143,7 +147,7 @@ class Emulator:
         server = web.Server(
             self._handle,
             access_log=None,
-            logger=_http_log,
+            logger=http_logger,
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
@@ -205,10 +209,10 @@ class Emulator:
         try:
             return await self._route(request)
         except (ConnectionError, web.RequestPayloadError) as error:
-            _log.info("A caller went away during %s %r: %s", request.method, request.path[:300], error)
+            logger.info("A caller went away during %s %r: %s", request.method, request.path[:300], error)
             return web.Response(status=400)
-        except Exception:  # noqa: BLE001 - one client's trouble must not reach others
-            _log.exception("A defect of the emulator, please report it: %s %r", request.method, request.path[:300])
+        except Exception:
+            logger.exception("A defect of the emulator, please report it: %s %r", request.method, request.path[:300])
             return web.Response(status=500, text="Internal server error")
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -217,7 +221,7 @@ class Emulator:
             return web.Response(status=503, text="The service is starting or shutting down.")
         match request.raw_path.partition("?")[0].split("/"):
             case ["", "api", "hubs", hub, *_, ":send"] if rooms.faults.reigns(FaultKind.UNAVAILABLE, unquote(hub)):
-                _log.warning("FAULT unavailable answers %s %r with 503.", request.method, request.path[:300])
+                logger.warning("FAULT unavailable answers %s %r with 503.", request.method, request.path[:300])
                 return web.Response(status=503, text="On purpose: the fault unavailable is on.")
             case ["", "api", *_]:
                 return await rooms.rest.handle(request)

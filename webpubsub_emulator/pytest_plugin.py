@@ -1,6 +1,6 @@
 """A pytest fixture that runs the emulator in the test's own process.
 
-In the root `conftest.py`: `pytest_plugins = ["webpubsub_emulator.pytest_plugin"]`. Then, with pytest-asyncio:
+In the root ``conftest.py``: ``pytest_plugins = ["webpubsub_emulator.pytest_plugin"]``. Then, with pytest-asyncio:
 
     async def test_a_message_arrives(webpubsub_emulator: StartEmulator) -> None:
         emulator = await webpubsub_emulator()                                   # defaults, on a free port
@@ -19,6 +19,8 @@ In the root `conftest.py`: `pytest_plugins = ["webpubsub_emulator.pytest_plugin"
 Every emulator stops with its test.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -30,9 +32,11 @@ from webpubsub_emulator.emulator import Emulator
 from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.upstream.faults import Fault
 
+__all__ = ["StartEmulator", "webpubsub_emulator"]
+
 
 class StartEmulator(Protocol):
-    """Starts an emulator on the settings, by default those of a free port; `faults` come to those of the settings."""
+    """Starts an emulator on the settings, by default those of a free port; ``faults`` come to those of the settings."""
 
     async def __call__(self, settings: EmulatorSettings | None = None, *, faults: Sequence[Fault] = ()) -> Emulator:
         """Start one more."""
@@ -41,7 +45,7 @@ class StartEmulator(Protocol):
 
 @pytest_asyncio.fixture
 async def webpubsub_emulator() -> AsyncIterator[StartEmulator]:
-    """A function that starts an emulator."""
+    """Return a function that starts an emulator."""
     async with AsyncExitStack() as stack:
 
         async def start(settings: EmulatorSettings | None = None, *, faults: Sequence[Fault] = ()) -> Emulator:

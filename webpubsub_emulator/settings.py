@@ -1,4 +1,6 @@
-"""The emulator's settings as code gives them; `configuration` reads them from a file and the environment."""
+"""The emulator's settings as code gives them; ``configuration`` reads them from a file and the environment."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -9,6 +11,8 @@ from urllib.parse import urlsplit
 from webpubsub_emulator.core import names
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.faults import Fault
+
+__all__ = ["DEFAULT_ACCESS_KEY", "EmulatorSettings", "SettingsError"]
 
 DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
@@ -25,10 +29,10 @@ class SettingsError(ValueError):
 class EmulatorSettings:
     """How one emulator listens, whom it believes and whom it calls.
 
-    `port` 0 takes a free one. `public_endpoint` is what clients and handlers call the service, for example behind a
-    proxy; `http://localhost:{port}` when absent. Tokens made for one of `known_endpoints` are accepted too.
-    `event_handlers` goes by hub, in any case; clients of `anonymous_hubs` need no token. `faults` are injected at the
-    start. Times are in seconds.
+    ``port`` 0 takes a free one. ``public_endpoint`` is what clients and handlers call the service, for example behind a
+    proxy; ``http://localhost:{port}`` when absent. Tokens made for one of ``known_endpoints`` are accepted too.
+    ``event_handlers`` goes by hub, in any case; clients of ``anonymous_hubs`` need no token. ``faults`` are injected
+    at the start. Times are in seconds.
     """
 
     host: str = "127.0.0.1"
@@ -84,7 +88,7 @@ def _is_endpoint(url: str) -> bool:
 
 
 def _check_access_key(key: str, name: str) -> None:
-    """Raise `SettingsError` for a key that is none, or that a connection string cannot hold."""
+    """Raise ``SettingsError`` for a key that is none, or that a connection string cannot hold."""
     if not key:
         raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it away.")
     if ";" in key or key != key.strip() or not key.isprintable():

@@ -1,5 +1,7 @@
 """An event handler for Azure Web PubSub: authenticates, decodes, dispatches and answers the service's events."""
 
+from __future__ import annotations
+
 from webpubsub_handler.authentication import (
     AccessKeyAuthenticator,
     Authenticator,

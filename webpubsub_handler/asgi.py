@@ -43,7 +43,7 @@ class AsgiEventHandler:
 
 
 async def _read(receive: Callable[[], Awaitable[_Message]]) -> bytes | None:
-    """Give the body, None when the caller is gone before its end: half an event is none."""
+    """Return the body, None when the caller is gone before its end: half an event is none."""
     body = bytearray()
     # A little too much is enough for the handler to refuse it.
     while len(body) <= MAX_BODY_BYTES:

@@ -30,7 +30,7 @@ logger = logging.getLogger("webpubsub_handler")
 
 
 def user_event_key(name: str) -> str:
-    """Give the key of a user event's function; names have no case."""
+    """Return the key of a user event's function; names have no case."""
     return f"the user event {name.lower()!r}"
 
 
@@ -65,7 +65,7 @@ class Functions:
         self._middleware.append(middleware)
 
     async def call(self, key: str, event: Event) -> object:
-        """Give what the event's function answers, None when there is none; its exceptions come through."""
+        """Return what the event's function answers, None when there is none; its exceptions come through."""
         call_next: CallNext = _calling(self._find(key, event))
         for middleware in reversed(self._middleware):
             call_next = _passing(middleware, call_next)

@@ -180,7 +180,7 @@ class WebPubSubEventHandler:
         return event if isinstance(event, HttpResponse) else await self._answer(event)
 
     async def _accept(self, request: HttpRequest) -> Event | HttpResponse:
-        """Give the event of an authenticated request, else the answer that refuses it."""
+        """Return the event of an authenticated request, else the answer that refuses it."""
         try:
             for authenticator in self._authenticators:
                 await authenticator.authenticate(request)
@@ -205,7 +205,7 @@ class WebPubSubEventHandler:
             return HttpResponse(204)
         try:
             return _encode(event, await self._call(event))
-        except Exception:  # noqa: BLE001 - the last border: no exception may reach the caller
+        except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
             text = _log_failure(f"the function for {event.context.event_name!r}")
             return encode_error(event, EventErrorResponse(500, text))
 

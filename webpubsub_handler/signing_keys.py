@@ -46,7 +46,7 @@ class SigningKeys:
         self._lock = asyncio.Lock()
 
     async def get(self, key_id: str) -> jwt.PyJWK | None:
-        """Give a key, or None when the issuer has no such key for RS256.
+        """Return a key, or None when the issuer has no such key for RS256.
 
         Raises:
             EventRefusedError: The keys cannot be had now (503).

@@ -1,4 +1,4 @@
-"""Look at a deployment as a user and the Web PubSub service will: `azd` runs this after each `azd deploy`.
+"""Look at a deployment as a user and the Web PubSub service will: ``azd`` runs this after each ``azd deploy``.
 
 It wakes the app up, waits until it is healthy, asks it what the service asks before the first event, makes sure that it
 refuses an event without a proof, and prints where the demo is. It changes nothing. Standard library only.
@@ -23,8 +23,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 # The service itself waits no longer.
 ANSWER_SECONDS = 10
-AGAIN_SECONDS = 2
-MOST_BYTES = 64 * 1024
+RETRY_SECONDS = 2
+MAX_BYTES = 64 * 1024
 
 ROLES = (
     "Roles take up to ten minutes to be in effect after the first deployment: run `azd hooks run postdeploy` again.\n"
@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def is_passing(self) -> bool:
-        """Whether it can be another one soon: no answer, or an error of the platform."""
+        """Return whether it can be another one soon: no answer, or an error of the platform."""
         return self.status == 0 or self.status >= 500
 
     def __str__(self) -> str:
@@ -66,9 +66,9 @@ def ask(method: str, url: str, headers: dict[str, str] | None = None, body: byte
     try:
         request = Request(url, method=method, headers=headers or {}, data=body)
         with build_opener(KeepRedirects()).open(request, timeout=ANSWER_SECONDS) as answer:
-            return Answer(answer.status, answer.headers, answer.read(MOST_BYTES))
+            return Answer(answer.status, answer.headers, answer.read(MAX_BYTES))
     except HTTPError as error:
-        return Answer(error.code, error.headers, error.read(MOST_BYTES))
+        return Answer(error.code, error.headers, error.read(MAX_BYTES))
     except (OSError, HTTPException, ValueError) as error:
         return Answer(0, problem=f"no answer: {getattr(error, 'reason', None) or error}")
 
@@ -85,16 +85,16 @@ class Deadline:
         while True:
             answer = ask_once()
             why = reason(answer)
-            if why is None or time.monotonic() + AGAIN_SECONDS > self._end:
+            if why is None or time.monotonic() + RETRY_SECONDS > self._end:
                 return answer
             if why != self._shown:
                 print(f"  waiting: {why}", flush=True)
                 self._shown = why
-            time.sleep(AGAIN_SECONDS)
+            time.sleep(RETRY_SECONDS)
 
 
 def health_problems(answer: Answer) -> list[str]:
-    """Read what `health` names: settings, or back ends that do not answer."""
+    """Read what ``health`` names: settings, or back ends that do not answer."""
     try:
         told: Any = json.loads(answer.body)
     except ValueError:

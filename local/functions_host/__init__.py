@@ -1,4 +1,6 @@
-"""Stands in for `func start` where Core Tools are not installed; `python -m local.functions_host` serves an app."""
+"""Stands in for ``func start`` where Core Tools are not installed; ``python -m local.functions_host`` serves an app."""
+
+from __future__ import annotations
 
 from local.functions_host.host import FunctionsHost, PortTakenError
 

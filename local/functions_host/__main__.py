@@ -1,4 +1,4 @@
-"""`python -m local.functions_host`: serves the app of a folder and starts it anew when its files change."""
+"""``python -m local.functions_host``: serves the app of a folder and starts it anew when its files change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEBOUNCE_MILLISECONDS: Final = 300
 
 
 class _AppFiles(DefaultFilter):
-    """What `func start` watches: the app's code and settings, not its tests, tools and data."""
+    """What ``func start`` watches: the app's code and settings, not its tests, tools and data."""
 
     ignore_dirs = (*DefaultFilter.ignore_dirs, ".local", "tests", "benchmarks", "infra")
 
@@ -135,7 +135,7 @@ def _supervise(folder: Path, command: list[str]) -> int:
 
 
 def _changes(folder: Path) -> Iterator[set[str]]:
-    """Give the names of the files that changed, and an empty set each second in between."""
+    """Return the names of the files that changed, and an empty set each second in between."""
     watcher = watch(
         folder,
         watch_filter=_AppFiles(),

@@ -1,4 +1,4 @@
-"""Cross-origin rules as `func start` applies them from ``Host.CORS`` of the local settings."""
+"""Cross-origin rules as ``func start`` applies them from ``Host.CORS`` of the local settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Cors:
     credentials: bool
 
     def is_preflight(self, request: web.BaseRequest) -> bool:
-        """Whether the answer is given here and not by a function: only with both headers of a browser's question."""
+        """Return whether the answer is given here: only with both headers that a browser asks with."""
         asks = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
         return bool(self.origins) and request.method == "OPTIONS" and asks
 
     def preflight(self, request: web.BaseRequest) -> dict[str, str]:
-        """Give what a preflight allows beyond the origin."""
+        """Return what a preflight allows beyond the origin."""
         if not self.allowed(request):
             return {}
         wanted = request.headers.get("Access-Control-Request-Headers")
@@ -30,7 +30,7 @@ class Cors:
         return headers | ({"Access-Control-Allow-Headers": wanted} if wanted else {})
 
     def allowed(self, request: web.BaseRequest) -> dict[str, str]:
-        """Give the headers that let the request's origin read the answer; none for a strange or absent origin."""
+        """Return the headers that let the request's origin read the answer; none for a strange or absent origin."""
         origin = request.headers.get("Origin", "")
         if origin and origin in self.origins:
             headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}

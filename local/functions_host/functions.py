@@ -39,7 +39,7 @@ class HttpFunction:
     wants_context: bool
 
     def answers(self, method: str) -> bool:
-        """Whether the method is among the listed ones; HEAD is not implied by GET."""
+        """Return whether the method is among the listed ones; HEAD is not implied by GET."""
         return not self.methods or method in self.methods
 
 
@@ -60,7 +60,7 @@ def import_app(folder: Path) -> func.FunctionRegister:
 
 
 def http_functions(app: func.FunctionRegister, prefix: str) -> list[HttpFunction]:
-    """Give an app's HTTP functions in the order in which the host tries them: by name, without case.
+    """Return an app's HTTP functions in the order in which the host tries them: by name, without case.
 
     Raises:
         AppError: The host would refuse one of them.

@@ -32,15 +32,15 @@ from local.functions_host.messages import BadRequestError, read_request, write_r
 from local.functions_host.routes import decode_path
 from local.functions_host.settings import HostSettings
 
-__all__ = ["FunctionsHost", "PortTakenError"]
+__all__ = ["FunctionsHost", "Invocation", "PortTakenError"]
 
 _MAX_BODY_BYTES: Final = 104_857_600
 _MAX_LINE_BYTES: Final = 8 * 1024
 _MAX_HEADER_BYTES: Final = 32 * 1024
 _THREADS: Final = 1000  # what the host tells a worker that it starts itself
 _HOME_PAGE: Final = "<!doctype html><title>Functions</title><p>Your Functions app is up and running.</p>"
-_LOG: Final = logging.getLogger("local.functions_host")
-_HTTP_LOG: Final = logging.getLogger("local.functions_host.http")
+logger: Final = logging.getLogger("local.functions_host")
+http_logger: Final = logging.getLogger("local.functions_host.http")
 
 
 class _WithoutMalformedText(logging.Filter):
@@ -53,7 +53,7 @@ class _WithoutMalformedText(logging.Filter):
         return True
 
 
-_HTTP_LOG.addFilter(_WithoutMalformedText())
+http_logger.addFilter(_WithoutMalformedText())
 
 
 class PortTakenError(OSError):
@@ -103,7 +103,7 @@ class FunctionsHost:
             self._handle,
             request_factory=_make_request,
             access_log=None,
-            logger=_HTTP_LOG,
+            logger=http_logger,
             auto_decompress=False,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
@@ -166,15 +166,15 @@ class FunctionsHost:
         arguments: dict[str, Any] = {function.request_name: incoming}
         if function.wants_context:
             arguments["context"] = invocation
-        _LOG.info("Executing 'Functions.%s' (Id=%s)", function.name, invocation.invocation_id)
+        logger.info("Executing 'Functions.%s' (Id=%s)", function.name, invocation.invocation_id)
         start = time.perf_counter()
         try:
             response = write_response(await self._call(function, arguments), request)
-        except Exception:  # noqa: BLE001 - the host answers 500 with no text, whatever it was
-            _LOG.exception("Executed 'Functions.%s' (Failed, Id=%s)", function.name, invocation.invocation_id)
+        except Exception:
+            logger.exception("Executed 'Functions.%s' (Failed, Id=%s)", function.name, invocation.invocation_id)
             return web.Response(status=500)
         milliseconds = (time.perf_counter() - start) * 1000
-        _LOG.info(
+        logger.info(
             "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%.0fms, Status=%d)",
             function.name, invocation.invocation_id, milliseconds, response.status,
         )  # fmt: skip

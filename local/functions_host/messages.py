@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 __all__ = ["BadRequestError", "read_request", "write_response"]
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_LOG: Final = logging.getLogger("local.functions_host")
+logger: Final = logging.getLogger("local.functions_host")
 
 
 class BadRequestError(Exception):
@@ -24,7 +24,7 @@ class BadRequestError(Exception):
 
 
 async def read_request(request: web.BaseRequest, parameters: Mapping[str, str]) -> func.HttpRequest:
-    """Give the SDK's request: names lower-cased, repeated fields joined, empty query values dropped.
+    """Return the SDK's request: names lower-cased, repeated fields joined, empty query values dropped.
 
     Raises:
         BadRequestError: The host would answer 400.
@@ -56,14 +56,14 @@ async def read_request(request: web.BaseRequest, parameters: Mapping[str, str]) 
 
 
 def write_response(response: object, request: web.BaseRequest) -> web.Response:
-    """Give the answer to send for what a function returned.
+    """Return the answer to send for what a function returned.
 
     Raises:
         TypeError: It is no response.
         ValueError: The real host could not send it.
     """
     if isinstance(response, str):
-        _LOG.warning("A function returned str; the host sniffs JSON in it: return func.HttpResponse instead.")
+        logger.warning("A function returned str; the host sniffs JSON in it: return func.HttpResponse instead.")
         response = func.HttpResponse(_sniffed(response))
     if not isinstance(response, func.HttpResponse):
         raise TypeError(f"a function must return func.HttpResponse, not {type(response).__name__}")

@@ -1,4 +1,4 @@
-"""What the host reads before it starts an app: `host.json` and the local settings."""
+"""What the host reads before it starts an app: ``host.json`` and the local settings."""
 
 from __future__ import annotations
 

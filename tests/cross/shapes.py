@@ -1,5 +1,7 @@
 """Our event handler with the same functions as server.mjs has."""
 
+from __future__ import annotations
+
 import base64
 from collections.abc import Callable
 from typing import Any, Final

@@ -39,7 +39,7 @@ class Client:
         self._messages: deque[Any] = deque()
 
     async def next(self) -> Any:
-        """Give the next frame; a chat message is kept for ``message``, too."""
+        """Return the next frame; a chat message is kept for ``message``, too."""
         async with asyncio.timeout(SECONDS):
             frame = json.loads(await self._socket.receive_str())
         if _data_type(frame) == "message":
@@ -47,13 +47,13 @@ class Client:
         return frame
 
     async def until(self, wanted: Callable[[Any], bool]) -> Any:
-        """Give the next frame of a kind and pass over others."""
+        """Return the next frame of a kind and pass over others."""
         while not wanted(frame := await self.next()):
             pass
         return frame
 
     async def message(self) -> Any:
-        """Give the next chat message, also one that came while something else was awaited."""
+        """Return the next chat message, also one that came while something else was awaited."""
         while not self._messages:
             await self.next()
         return self._messages.popleft()
@@ -97,7 +97,7 @@ class System:
             return answer.status, await answer.json()
 
     async def history(self, room: str, **query: object) -> list[Any]:
-        """Give one page of a room's messages, newest first."""
+        """Return one page of a room's messages, newest first."""
         status, page = await self.get("messages", room=room, **query)
         assert status == 200, page
         return list(page["messages"])

@@ -1,5 +1,7 @@
 """An emulator with a recording event handler behind it, and sockets into it."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -81,7 +83,7 @@ class Socket:
 
 
 class Service:
-    """A running emulator whose hub `chat` has the recording handler, and clients for it."""
+    """A running emulator whose hub ``chat`` has the recording handler, and clients for it."""
 
     def __init__(self, emulator: Emulator, session: aiohttp.ClientSession) -> None:
         self.emulator = emulator
@@ -106,7 +108,7 @@ class Service:
         groups: str | list[str] | None = None,
         **claims: Any,
     ) -> Socket:
-        """A socket after its greeting; `groups` and `claims` go into its token."""
+        """A socket after its greeting; ``groups`` and ``claims`` go into its token."""
         if groups is not None:
             claims["webpubsub.group"] = groups
         token = token or self.token(hub, **claims)
@@ -163,7 +165,7 @@ class Service:
         content_type: str | None = "text/plain",
         **options: Any,
     ) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and parsed body of a REST call; `path` begins after `/api/hubs/chat`."""
+        """Status, headers and parsed body of a REST call; ``path`` begins after ``/api/hubs/chat``."""
         url = f"{self.url}/api/hubs/chat{path}"
         headers = {"Authorization": f"Bearer {sign({'aud': url})}", **options.pop("headers", {})}
         if body is not None and content_type is not None:

@@ -1,5 +1,7 @@
 """What the emulator's tests put on the other end: an event handler, an outbox, tokens."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 import time

@@ -1,5 +1,7 @@
 """The emulator as a program."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
@@ -152,7 +154,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def said(process: Process, text: str) -> str:
-    """Read the log until a line has `text`."""
+    """Read the log until a line has ``text``."""
     assert process.stderr is not None
     async with asyncio.timeout(20):
         while line := (await process.stderr.readline()).decode():

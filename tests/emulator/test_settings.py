@@ -1,5 +1,7 @@
 """Settings that code gives."""
 
+from __future__ import annotations
+
 import pytest
 
 from webpubsub_emulator import EmulatorSettings, EventHandler, SettingsError

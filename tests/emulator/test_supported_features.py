@@ -1,5 +1,7 @@
 """The list of supported features says what is true of the REST API's routes."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import Final

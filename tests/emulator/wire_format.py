@@ -1,12 +1,14 @@
 """Bytes as the wire carries them, written without the libraries that are under test."""
 
+from __future__ import annotations
+
 import struct
 
 TEXT, BINARY, UNKNOWN, CLOSE, PING = 1, 2, 3, 8, 9
 
 
 def wire(opcode: int, data: bytes, *, flags: int = 0x80, mask: int = 0x80) -> bytes:
-    """A WebSocket frame of a client with a mask that changes nothing; `flags` are FIN and the reserved bits."""
+    """A WebSocket frame of a client with a mask that changes nothing; ``flags`` are FIN and the reserved bits."""
     if len(data) < 126:
         head = struct.pack("!BB", flags | opcode, mask | len(data))
     else:

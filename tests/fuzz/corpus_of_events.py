@@ -3,6 +3,8 @@
 ``python -m tests.fuzz.corpus_of_events`` writes it anew.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,7 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 
 
 def inputs() -> dict[str, bytes]:
-    """Give the inputs by the names of their files."""
+    """Return the inputs by the names of their files."""
     return {name.replace("/", "_"): _input(name) for name in event_names()}
 
 

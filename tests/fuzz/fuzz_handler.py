@@ -69,7 +69,7 @@ async def disconnected(request: DisconnectedEventRequest) -> EventErrorResponse 
 
 @handler.on_user_event("*")
 async def user(request: UserEventRequest) -> UserEventResponse:
-    """Give back what came."""
+    """Return back what came."""
     request.context.state.clear()
     request.context.state["properties"] = [*request.metadata, *map(str, request.mqtt_user_properties)][:2]
     return UserEventResponse(request.data, request.data_type)

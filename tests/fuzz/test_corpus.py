@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from tests.fuzz.corpus_of_events import CORPUS, inputs
 
 

@@ -1,5 +1,7 @@
 """An event handler without functions; each test gives it its own."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.wire import ACCESS_KEY

@@ -1,5 +1,7 @@
 """The context of an event: what the wire tells of the connection, and headers that contradict each other."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import pytest

@@ -1,5 +1,7 @@
 """Tokens of Entra ID: what each claim must be, against an issuer that publishes its keys over HTTP."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import hmac

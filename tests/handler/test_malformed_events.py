@@ -1,5 +1,7 @@
 """Every fixture, with each header dropped or garbled and the body cut or replaced: a clear answer, never a failure."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Final

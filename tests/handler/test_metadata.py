@@ -1,5 +1,7 @@
 """Metadata of a message, in and out."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.wire import event

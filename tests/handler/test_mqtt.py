@@ -1,5 +1,7 @@
 """MQTT clients: what they say when they connect, how they are refused, what they publish, how they leave."""
 
+from __future__ import annotations
+
 import json
 import logging
 from typing import Any
@@ -38,7 +40,7 @@ def connect_body(**mqtt: Any) -> bytes:
 
 
 async def connecting(handler: WebPubSubEventHandler, name: str, body: bytes | None = None) -> ConnectEventRequest:
-    """Give what the function of a connect event sees."""
+    """Return what the function of a connect event sees."""
     requests: list[ConnectEventRequest] = []
 
     @handler.on_connect
@@ -52,7 +54,7 @@ async def connecting(handler: WebPubSubEventHandler, name: str, body: bytes | No
 async def refused(
     handler: WebPubSubEventHandler, name: str, response: EventErrorResponse | MqttConnectEventErrorResponse
 ) -> tuple[int, Any]:
-    """Give status and ``mqtt`` object of the answer to a connect event that is refused so."""
+    """Return status and ``mqtt`` object of the answer to a connect event that is refused so."""
 
     @handler.on_connect
     async def refuse(_: ConnectEventRequest) -> EventErrorResponse | MqttConnectEventErrorResponse:
@@ -452,7 +454,7 @@ async def test_a_disconnected_event_of_another_shape_is_a_400(handler: WebPubSub
 
 
 async def message_of(handler: WebPubSubEventHandler, name: str) -> UserEventRequest:
-    """Give what the function of a user event sees."""
+    """Return what the function of a user event sees."""
     messages: list[UserEventRequest] = []
 
     @handler.on_user_event("*")

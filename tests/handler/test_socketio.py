@@ -1,5 +1,7 @@
 """Clients of Socket.IO in serverless mode: the same events with a namespace and a socket."""
 
+from __future__ import annotations
+
 from tests.wire import event
 from webpubsub_handler import (
     ConnectEventRequest,

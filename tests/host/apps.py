@@ -34,7 +34,7 @@ class Recorder:
 
 
 async def seen(method: str, target: str, **more: Any) -> func.HttpRequest:
-    """Give what a function sees of a request."""
+    """Return what a function sees of a request."""
     recorder = Recorder()
     async with FunctionsHost(recorder.app) as host:
         assert (await ask(host, method, target, **more)).status == 200

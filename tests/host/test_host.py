@@ -41,7 +41,7 @@ async def test_an_unknown_path_is_404_with_an_empty_body() -> None:
 
 
 async def test_sync_functions_run_beside_each_other_and_async_ones_go_on() -> None:
-    """As many as `func` allows at the least: 64 sync calls meet, which none of them could alone."""
+    """As many as ``func`` allows at the least: 64 sync calls meet, which none of them could alone."""
     together = threading.Barrier(65)
     app = func.FunctionApp()
 

@@ -38,7 +38,7 @@ async def x(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def answering(text: str) -> str:
-    """Give an app whose function tells this text and its own process."""
+    """Return an app whose function tells this text and its own process."""
     return f"""
 import os
 import azure.functions as func
@@ -86,7 +86,7 @@ class Running:
         await self.until(printed)
 
     async def until_answers(self, word: str, target: str = "/api/x") -> str:
-        """Give the rest of the first answer that begins with a word."""
+        """Return the rest of the first answer that begins with a word."""
         answer = ""
 
         async def answers() -> bool:

@@ -34,7 +34,7 @@ def app_of(*functions: tuple[str, str | None] | tuple[str, str | None, list[str]
 
 
 async def reached(app: func.FunctionApp, target: str, method: str = "GET", prefix: str = "api") -> Any:
-    """Give the function and its route parameters, or the status of an answer that no function gave."""
+    """Return the function and its route parameters, or the status of an answer that no function gave."""
     async with FunctionsHost(app, settings=HostSettings(route_prefix=prefix)) as host:
         answer = await ask(host, method, target)
     return json.loads(answer.body) if answer.status == 200 else answer.status

@@ -84,7 +84,7 @@ def is_free(port: int) -> bool:
 
 
 def children_of(pid: int) -> dict[int, str]:
-    """Give the processes below one, with their command lines."""
+    """Return the processes below one, with their command lines."""
     found: dict[int, str] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

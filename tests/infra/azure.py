@@ -34,7 +34,7 @@ _TEXTS: Final = {
 
 
 def guid(*parts: str) -> str:
-    """Give the GUID of some texts."""
+    """Return the GUID of some texts."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "|".join(parts)))
 
 

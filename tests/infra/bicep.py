@@ -123,14 +123,14 @@ def _decorators(node: Node) -> Iterator[tuple[str, Node]]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Give a node and all below it."""
+    """Return a node and all below it."""
     yield node
     for child in node.children:
         yield from walk(child)
 
 
 def text(node: Node) -> str:
-    """Give the source of a node."""
+    """Return the source of a node."""
     return (node.text or b"").decode()
 
 
@@ -140,14 +140,14 @@ def place(path: str, node: Node) -> str:
 
 
 def properties(node: Node) -> Iterator[tuple[Node, Node]]:
-    """Give the keys and values of an object."""
+    """Return the keys and values of an object."""
     for child in node.named_children:
         if child.type == "object_property":
             yield child.named_children[0], child.named_children[-1]
 
 
 def string_parts(node: Node) -> Iterator[str | Node]:
-    """Give the texts of a string and the expressions between them."""
+    """Return the texts of a string and the expressions between them."""
     for child in node.named_children:
         if child.type == "interpolation":
             yield child.named_children[0]
@@ -156,7 +156,7 @@ def string_parts(node: Node) -> Iterator[str | Node]:
 
 
 def literal(node: Node) -> Any:
-    """Give the value of what needs no evaluation: decorators' arguments, mostly."""
+    """Return the value of what needs no evaluation: decorators' arguments, mostly."""
     match node.type:
         case "string":
             return "".join(part if isinstance(part, str) else "${…}" for part in string_parts(node))

@@ -1,5 +1,7 @@
 """What the tests of the infrastructure look at."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.infra.infra import Infra

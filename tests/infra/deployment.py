@@ -68,23 +68,23 @@ class Deployment:
     existing: list[tuple[str, set[str]]] = field(default_factory=list)
 
     def of_type(self, kind: str) -> list[Resource]:
-        """Give the resources of a type, without regard to its version."""
+        """Return the resources of a type, without regard to its version."""
         return [resource for resource in self.resources.values() if resource.type == kind]
 
     def one(self, kind: str) -> Resource:
-        """Give the only resource of a type."""
+        """Return the only resource of a type."""
         found = self.of_type(kind)
         assert len(found) == 1, f"{len(found)} of {kind}"
         return found[0]
 
     def config(self, name: str) -> dict[str, Any]:
-        """Give the properties of one of the site's configurations."""
+        """Return the properties of one of the site's configurations."""
         found = [r for r in self.of_type("Microsoft.Web/sites/config") if r.name.endswith(f"/{name}")]
         assert len(found) == 1, name
         return dict(found[0].body["properties"])
 
     def before(self, resource: Resource) -> set[str]:
-        """Give the ids of all that is there before a resource, by way of others, too."""
+        """Return the ids of all that is there before a resource, by way of others, too."""
         found: set[str] = set()
         todo = set(resource.after)
         while todo:

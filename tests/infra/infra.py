@@ -36,7 +36,7 @@ class Infra:
         return cls({path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted(paths)})
 
     def mutant(self, path: str, old: str, new: str) -> Infra:
-        """Give a copy with one change."""
+        """Return a copy with one change."""
         assert self.sources[path].count(old) == 1, f"{path}: {old}"
         return Infra(self.sources | {path: self.sources[path].replace(old, new)})
 

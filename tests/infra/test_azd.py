@@ -1,5 +1,7 @@
 """azd finds everything, asks for nothing but what it always asks for, and pipelines pass the same choices on."""
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Any, Final
@@ -20,7 +22,7 @@ def parameters(infra: Infra) -> dict[str, Any]:
 
 
 def variables(infra: Infra) -> dict[str, re.Match[str]]:
-    """Give the variable of each parameter that has one."""
+    """Return the variable of each parameter that has one."""
     found = {}
     for name, value in parameters(infra).items():
         if isinstance(value, str):

@@ -1,5 +1,7 @@
 """The app is on Flex Consumption, as that plan wants it."""
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Final

@@ -1,5 +1,7 @@
 """A laptop gets settings for a deployed environment, without a key."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys

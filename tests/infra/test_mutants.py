@@ -1,5 +1,7 @@
 """The checks can fail: each of these small mistakes in the infrastructure is found by the check meant for it."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -303,7 +305,7 @@ MUTANTS: Final = {
 
 
 def checks() -> Iterator[tuple[str, Callable[[Infra], None]]]:
-    """Give the tests that look at nothing but the infrastructure, with their names."""
+    """Return the tests that look at nothing but the infrastructure, with their names."""
     for subject in SUBJECTS:
         for name, check in inspect.getmembers(subject, inspect.isfunction):
             if (

@@ -1,4 +1,6 @@
-"""Azure makes things in the right order, so that the first `azd up` works."""
+"""Azure makes things in the right order, so that the first ``azd up`` works."""
+
+from __future__ import annotations
 
 from tests.infra.deployment import Deployment, Resource
 from tests.infra.infra import Infra

@@ -1,5 +1,7 @@
 """What is deployed is what runs, and nothing else."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ SETTINGS = {
 
 
 def package(folder: Path = ROOT) -> Iterator[Path]:
-    """Give the files that are packed, as azd finds them: an ignored folder is not looked into."""
+    """Return the files that are packed, as azd finds them: an ignored folder is not looked into."""
     for path in sorted(folder.iterdir()):
         name = path.relative_to(ROOT).as_posix()
         if path.is_dir():

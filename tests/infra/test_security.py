@@ -1,5 +1,7 @@
 """Nothing is open that need not be: the webhook in every mode, keys, roles, outputs."""
 
+from __future__ import annotations
+
 import asyncio
 import re
 from typing import Any, Final
@@ -237,7 +239,7 @@ def test_the_roles_are_the_known_ones_by_name_and_id(infra: Infra) -> None:
 
 
 def roles(deployment: Deployment, principal: str) -> dict[tuple[str, str], Any]:
-    """Give a principal's roles: by name, and the type that each is scoped to."""
+    """Return a principal's roles: by name, and the type that each is scoped to."""
     names = {role_id: name for name, role_id in ROLES.items()}
     return {
         (

@@ -1,5 +1,7 @@
 """What the deployment sets is what the code reads, and the names on both sides are the same."""
 
+from __future__ import annotations
+
 from typing import Any, Final
 
 import function_app
@@ -46,7 +48,7 @@ class Asked(dict[str, str]):
 
 
 def app_settings(deployment: Deployment) -> dict[str, str]:
-    """Give the settings as the app sees them: references to the key vault are its values."""
+    """Return the settings as the app sees them: references to the key vault are its values."""
     settings: dict[str, str] = deployment.config("appsettings")
     for secret in deployment.of_type("Microsoft.KeyVault/vaults/secrets"):
         vault, name = secret.name.split("/")

@@ -1,5 +1,7 @@
 """Every file is Bicep that the compiler takes without a warning, as far as that can be told without it."""
 
+from __future__ import annotations
+
 import posixpath
 import re
 from typing import Final

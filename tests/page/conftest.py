@@ -63,7 +63,7 @@ class Tab:
         await expect(self.page.locator(".bubble", has=self.page.get_by_text(text, exact=True))).to_have_count(1)
 
     async def texts(self) -> list[str]:
-        """Give what is in the bubbles, from the top."""
+        """Return what is in the bubbles, from the top."""
         return await self.page.locator(".bubble").all_text_contents()
 
     async def people(self) -> list[str]:
@@ -174,7 +174,7 @@ class MortalApp:
             self.process = None
 
     async def history(self, room: str) -> list[str]:
-        """Give the data of a room's messages, oldest first."""
+        """Return the data of a room's messages, oldest first."""
         async with (
             aiohttp.ClientSession() as http,
             http.get(f"{self.url}/api/messages?room={room}&limit=200") as answer,

@@ -39,7 +39,7 @@ def axe() -> str:
 
 
 async def findings(page: Page, axe: str) -> list[str]:
-    """Give what axe-core has against the page as it is now."""
+    """Return what axe-core has against the page as it is now."""
     await page.evaluate(axe)
     found: list[str] = await page.evaluate(FINDINGS)
     return found
@@ -166,7 +166,7 @@ async def test_a_thousand_messages_scroll_as_smoothly_as_fifty(azurite: Azurite,
 
 
 def tall_image() -> bytes:
-    """Give a PNG of 4 × 200 grey pixels."""
+    """Return a PNG of 4 × 200 grey pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,5 +1,7 @@
 """What the property tests draw from."""
 
+from __future__ import annotations
+
 from typing import Any, Final
 
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """Keys, message ids, cursors and envelopes of the chat, for all rooms, times and messages."""
 
+from __future__ import annotations
+
 import base64
 import json
 import re

@@ -1,5 +1,7 @@
 """Whatever a client sends, in every subprotocol: frames that it can read or a documented close, and no exception."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from typing import Any, cast

@@ -1,5 +1,7 @@
 """Filters of the local Web PubSub: any text has a verdict, and what they mean obeys the laws of logic."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, Final
 

@@ -1,5 +1,7 @@
 """Whatever comes in, a response goes out."""
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Any, Final

@@ -1,5 +1,7 @@
 """What goes in comes out: payloads, answers to connect, connection states, attributes."""
 
+from __future__ import annotations
+
 import base64
 import json
 from datetime import UTC, datetime

@@ -16,7 +16,7 @@ __all__ = ["Issuer", "private_key", "serving"]
 
 @cache
 def private_key(key_id: str) -> RSAPrivateKey:
-    """Give the key of this name; keys take a while to make."""
+    """Return the key of this name; keys take a while to make."""
     return generate_private_key(65537, 2048)
 
 
@@ -37,7 +37,7 @@ class Issuer:
 
     @staticmethod
     def public_key(key_id: str) -> dict[str, Any]:
-        """Give a key as the issuer publishes it: without ``alg``, as Entra ID does."""
+        """Return a key as the issuer publishes it: without ``alg``, as Entra ID does."""
         key = jwt.algorithms.RSAAlgorithm.to_jwk(private_key(key_id).public_key(), as_dict=True)
         return {**key, "kid": key_id, "use": "sig"}
 

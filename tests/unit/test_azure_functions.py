@@ -1,5 +1,7 @@
 """The adapter between the host's messages and ours."""
 
+from __future__ import annotations
+
 import azure.functions as func
 
 from tests.wire import ACCESS_KEY, event

@@ -1,5 +1,7 @@
 """The documentation says what is true: settings, routes, events, error codes, and its own code."""
 
+from __future__ import annotations
+
 import ast
 import json
 import re
@@ -56,7 +58,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def table_of(section: str) -> list[str]:
-    """Give the first cells of a section's tables, without back-ticks."""
+    """Return the first cells of a section's tables, without back-ticks."""
     text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return [row.partition("|")[0].strip().strip("`") for row in re.findall(r"^\| (`.*)$", text, re.MULTILINE)]
 

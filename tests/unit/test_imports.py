@@ -1,5 +1,7 @@
 """The rules between the rooms of the house: who may import what."""
 
+from __future__ import annotations
+
 import ast
 import subprocess
 import sys

@@ -1,5 +1,7 @@
 """The keys of an issuer: fetched when needed, kept, fetched anew for a key that is not known, without a flood."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any

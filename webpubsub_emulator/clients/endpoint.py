@@ -1,7 +1,9 @@
-"""The client endpoint: who may connect to `/client/hubs/{hub}`, as whom, with which subprotocol.
+"""The client endpoint: who may connect to ``/client/hubs/{hub}``, as whom, with which subprotocol.
 
 Statuses before the upgrade are those of Microsoft's emulator: 400, 401, the connect handler's own 4xx or 5xx, else 500.
 """
+
+from __future__ import annotations
 
 import asyncio
 import logging
@@ -29,6 +31,8 @@ from webpubsub_emulator.subprotocols.simple import SimpleModeError, simple_proto
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.dispatcher import EventFailedError, Upstream
 
+__all__ = ["ClientEndpoint", "new_connection_id"]
+
 _USER_ID_CLAIM: Final = "sub"
 _ROLE_CLAIM: Final = "role"
 _GROUP_CLAIM: Final = "webpubsub.group"
@@ -37,16 +41,16 @@ _CONNECTION_ID: Final = "awps_connection_id"
 _RECONNECTION_TOKEN: Final = "awps_reconnection_token"  # noqa: S105 - the parameter's name
 _SHUTDOWN: Final = (GOING_AWAY, "The service is shutting down.")
 _Query = Mapping[str, Sequence[str]]
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 def new_connection_id() -> str:
-    """An id like the service's: opaque, unguessable, safe in URLs and headers."""
+    """Return an id like the service's: opaque, unguessable, safe in URLs and headers."""
     return secrets.token_urlsafe(16) + secrets.token_hex(5)
 
 
 class _RefusedError(Exception):
-    """The upgrade is refused with `status`; the text goes to the client and to the log."""
+    """The upgrade is refused with ``status``; the text goes to the client and to the log."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -73,7 +77,7 @@ class ClientEndpoint:
         upstream: Upstream,
         connection_ids: Callable[[], str],
     ) -> None:
-        """`endpoint` is the service's public URL; `connection_ids` gives an id that is not in use."""
+        """``endpoint`` is the service's public URL; ``connection_ids`` gives an id that is not in use."""
         self._settings = settings
         self._endpoint = endpoint
         self._hubs = hubs
@@ -83,13 +87,13 @@ class ClientEndpoint:
         self._is_closing = False
 
     async def handle(self, request: web.BaseRequest, hub: str | None) -> web.StreamResponse:
-        """Answer an upgrade request to `hub`; absent, the hub is in the query."""
+        """Answer an upgrade request to ``hub``; absent, the hub is in the query."""
         query = parse_qs(request.rel_url.raw_query_string, keep_blank_values=True)
         hub_name = hub if hub is not None else (query.get("hub") or [""])[-1]
         try:
             return await self._connect(request, hub_name, query)
         except _RefusedError as refusal:
-            _log.warning("REFUSED a client of hub %r with %d: %s", hub_name[:128], refusal.status, refusal)
+            logger.warning("REFUSED a client of hub %r with %d: %s", hub_name[:128], refusal.status, refusal)
             return web.Response(status=refusal.status, text=str(refusal))
 
     async def close(self) -> None:
@@ -125,7 +129,7 @@ class ClientEndpoint:
         try:
             answer = await self._upstream.connect(context, event)
         except EventFailedError as error:
-            _log.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
+            logger.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
             raise _RefusedError(error.status, "The event handler refused the connection, or failed.") from None
         if answer.user_id is not None:
             context.user_id = answer.user_id or None
@@ -152,7 +156,7 @@ class ClientEndpoint:
         known = SUBPROTOCOLS.get(context.subprotocol or "")
         recovery = Recovery(secrets.token_urlsafe(32)) if known and known.is_reliable else None
         connection = Connection(context, known.protocol if known else simple, socket, admission.roles, recovery)
-        _log.info(
+        logger.info(
             "CONNECTED connection %s to hub %s as user %r with subprotocol %s",
             connection.id, context.hub, connection.user_id, context.subprotocol or "(none)",
         )  # fmt: skip
@@ -172,7 +176,7 @@ class ClientEndpoint:
     async def _recover(
         self, request: web.BaseRequest, hub: str, query: _Query, offered: Sequence[str]
     ) -> web.StreamResponse:
-        """Give a client its connection back, or close with 1008: after a refused upgrade SDKs would go on trying."""
+        """Return a client its connection back, or close with 1008: after a refused upgrade SDKs would go on trying."""
         connection_id = query[_CONNECTION_ID][-1]
         session = self._sessions.get(connection_id)
         if session is not None:
@@ -186,7 +190,7 @@ class ClientEndpoint:
         )
         response, socket = await self._accept(request, subprotocol, connection_id if session else "(unknown)")
         if session is not None and session.recover(query.get(_RECONNECTION_TOKEN, [""])[-1], socket):
-            _log.info("RECOVERED connection %s of hub %s", connection_id, hub.lower())
+            logger.info("RECOVERED connection %s of hub %s", connection_id, hub.lower())
             await self._read(socket, session)
         else:
             socket.close(1008, NOT_RECOVERED)
@@ -267,4 +271,4 @@ def _offered_subprotocols(request: web.BaseRequest) -> list[str]:
 
 
 async def _ignore(_: str | bytes) -> None:
-    """A client that is not let back in has nothing to say."""
+    """Answer a client that is not let back in has nothing to say."""

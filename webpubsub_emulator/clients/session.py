@@ -3,6 +3,8 @@
 A reliable connection outlives its socket: its messages are kept until a new socket takes it over or time is up.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from typing import Final
@@ -32,6 +34,8 @@ from webpubsub_emulator.core.permissions import Permission
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.dispatcher import EventFailedError, Upstream
 
+__all__ = ["NOT_RECOVERED", "ClientSession"]
+
 NOT_RECOVERED: Final = "The connection could not be recovered."
 # Requests of a client that wait for the one before; more stay in its socket, so a client is as fast as its handler.
 _MAX_WAITING_REQUESTS: Final = 64
@@ -41,7 +45,7 @@ _FAILED: Final = ErrorDetail("InternalServerError", "Internal server error")
 _NO_GROUP_STATE: Final = ErrorDetail("BadRequest", "Group state is not implemented by this emulator.")
 _STILL_INVOKED: Final = ErrorDetail("BadRequest", "An invocation of this id is not finished.")
 _NO_STREAMS: Final = ErrorDetail("BadRequest", "Streams are not implemented by this emulator.")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 class _NoSocket:
@@ -49,15 +53,15 @@ class _NoSocket:
 
     is_closing: Final = False
 
-    def __init__(self, session: "ClientSession") -> None:
+    def __init__(self, session: ClientSession) -> None:
         self._session = session
 
     def send(self, frame: Frame) -> None:
-        """A client that comes back gets its messages from the connection and asks again for what was not answered."""
+        """Drop it: a client that comes back gets its messages from the connection, and asks again."""
 
     def close(self, code: int, reason: str) -> None:
         """There is no socket to wait for."""
-        _log.info("CLOSING connection %s without a socket with %d: %r", self._session.connection.id, code, reason)
+        logger.info("CLOSING connection %s without a socket with %d: %r", self._session.connection.id, code, reason)
         self._session.end(reason)
 
     def cut(self) -> None:
@@ -70,7 +74,7 @@ class ClientSession:
     def __init__(
         self, connection: Connection, hubs: Hubs, upstream: Upstream, *, ack_delay: float, recovery_timeout: float
     ) -> None:
-        """`ack_delay` and `recovery_timeout`, how long a reliable connection waits without a socket, are in seconds."""
+        """Take ``ack_delay`` and ``recovery_timeout`` (how long a connection waits for a new socket) in seconds."""
         self.connection: Final = connection
         self._hubs = hubs
         self._upstream = upstream
@@ -86,14 +90,14 @@ class ClientSession:
         self.worker: Final = asyncio.create_task(self._work())
 
     def start(self, groups: tuple[str, ...]) -> None:
-        """Greet the client and take it into its hub; `groups` are those it starts in."""
+        """Greet the client and take it into its hub; ``groups`` are those it starts in."""
         self._greet()
         # First connected, then the groups that it joins: notifications go in the order of these calls.
         self._upstream.notify(self.connection.context, cloud_events.connected_event())
         self._hubs.add(self.connection, groups)
 
     def recover(self, token: str, outbox: Outbox) -> bool:
-        """Let a client that proves itself with `token` go on with a new socket; the old one, if any, is closed."""
+        """Let a client that proves itself with ``token`` go on with a new socket; the old one, if any, is closed."""
         recovery = self.connection.recovery
         if recovery is None or self._is_ended or self.connection.outbox.is_closing or not recovery.admits(token):
             return False
@@ -110,13 +114,13 @@ class ClientSession:
         return True
 
     def leave(self, outbox: Outbox, reason: str | None, *, is_final: bool) -> None:
-        """A socket has ended. The connection ends with it when that is final, or when nobody could come back."""
+        """End a socket. The connection ends with it when that is final, or when nobody could come back."""
         if self.connection.outbox is not outbox:
             return
         if is_final or self.connection.recovery is None:
             self.end(reason)
             return
-        _log.info("LOST the socket of connection %s: %s", self.connection.id, reason)
+        logger.info("LOST the socket of connection %s: %s", self.connection.id, reason)
         self.connection.outbox = _NoSocket(self)
         self._expiry = self._loop.call_later(self._recovery_timeout, self.end, _NEVER_RECOVERED)
 
@@ -130,7 +134,7 @@ class ClientSession:
             self._expiry.cancel()
         context = self.connection.context
         self._hubs.remove(self.connection)
-        _log.info("DISCONNECTED connection %s of hub %s, reason: %r", context.connection_id, context.hub, reason)
+        logger.info("DISCONNECTED connection %s of hub %s, reason: %r", context.connection_id, context.hub, reason)
         self._requests.put_nowait(None)
 
     async def receive(self, data: str | bytes) -> None:
@@ -171,8 +175,8 @@ class ClientSession:
                 try:
                     await (self._invoke(request) if isinstance(request, Invoke) else self._serve(request))
                     await self._upstream.keep_pace(self.connection.context)
-                except Exception:  # noqa: BLE001 - one client's trouble must not reach others
-                    _log.exception(
+                except Exception:
+                    logger.exception(
                         "A defect of the emulator, please report it; connection %s is closed.", self.connection.id
                     )
                     self.connection.outbox.close(1011, "Internal server error")
@@ -235,11 +239,11 @@ class ClientSession:
         try:
             return await self._upstream.user_event(self.connection.context, event)
         except EventFailedError as error:
-            _log.error("EVENT %s of connection %s failed: %s.", event.type, self.connection.id, error)
+            logger.error("EVENT %s of connection %s failed: %s.", event.type, self.connection.id, error)
             return _FAILED
 
     def _forbid(self, permission: Permission, group: str) -> ErrorDetail:
-        _log.warning(
+        logger.warning(
             "FORBIDDEN: connection %s may not %s %r: give its token the role webpubsub.%s.%s, or grant it by REST.",
             self.connection.id, permission, group, permission, group,
         )  # fmt: skip

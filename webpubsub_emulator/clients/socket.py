@@ -1,5 +1,7 @@
 """One client's WebSocket: frames out without waiting for the client, frames in one after the other, and its end."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections import deque
@@ -13,6 +15,8 @@ from webpubsub_emulator.core.connection import SLOW_CLIENT
 from webpubsub_emulator.core.frames import Frame, close_frame
 from webpubsub_emulator.core.messages import MAX_MESSAGE_BYTES
 
+__all__ = ["CLOSE_TIMEOUT_SECONDS", "GOING_AWAY", "MAX_READ_BYTES", "ClientSocket", "SocketEnd"]
+
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
 GOING_AWAY: Final = 1001
 # What aiohttp itself finds too large it answers by closing the TCP connection under a client that still sends, who can
@@ -22,7 +26,7 @@ _CONNECTION_LOST: Final = "The connection was lost."
 _PING_TIMEOUT: Final = "PingTimeout"
 _NO_STATUS: Final = 0
 _NORMAL_CLOSURES: Final = frozenset({_NO_STATUS, 1000})
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 class SocketEnd(NamedTuple):
@@ -33,7 +37,7 @@ class SocketEnd(NamedTuple):
 
 
 class ClientSocket:
-    """The `Outbox` of a WebSocket that is read at the same time.
+    """The ``Outbox`` of a WebSocket that is read at the same time.
 
     Frames go to the transport at once while the client keeps up. Else they wait here: a transport looks at all that
     waits in it at each write. Too much of it costs the client its connection.
@@ -52,7 +56,7 @@ class ClientSocket:
         limit_bytes: int,
         label: str,
     ) -> None:
-        """`limit_bytes` bounds what may wait for the client; `label` names the connection in the log.
+        """``limit_bytes`` bounds what may wait for the client; ``label`` names the connection in the log.
 
         Raises:
             ConnectionError: when the client has gone.
@@ -74,7 +78,7 @@ class ClientSocket:
 
     @property
     def is_closing(self) -> bool:
-        """Whether `close` was called."""
+        """Return whether ``close`` was called."""
         return self._close_code is not None
 
     def send(self, frame: Frame) -> None:
@@ -104,7 +108,7 @@ class ClientSocket:
         self._transport.abort()
 
     async def read(self, receive: Callable[[str | bytes], Awaitable[None]]) -> SocketEnd:
-        """Hand every message to `receive` until the socket is closed."""
+        """Hand every message to ``receive`` until the socket is closed."""
         try:
             end = await self._read(receive)
         finally:
@@ -132,7 +136,7 @@ class ClientSocket:
 
     def _say_goodbye(self, code: int, reason: str) -> None:
         level = logging.INFO if code in {1000, GOING_AWAY} else logging.WARNING
-        _log.log(level, "CLOSING %s with %d: %r", self._label, code, reason)
+        logger.log(level, "CLOSING %s with %d: %r", self._label, code, reason)
         if code == GOING_AWAY:
             self._forget_waiting()
         # A close that the application asked for says why in its `disconnected` frame; the close frame stays bare.
@@ -182,11 +186,11 @@ class ClientSocket:
     def _failed(self, error: BaseException | None) -> SocketEnd:
         if isinstance(error, WebSocketError):
             if self._close_code is None:
-                _log.warning("CLOSED %s with %d: %s", self._label, error.code, error)
+                logger.warning("CLOSED %s with %d: %s", self._label, error.code, error)
             return SocketEnd(str(error), is_final=True)
         # What a client that is gone has not read would keep the transport open for ever.
         self._transport.abort()
         if isinstance(error, TimeoutError):
-            _log.warning("CLOSED %s: it did not answer a ping.", self._label)
+            logger.warning("CLOSED %s: it did not answer a ping.", self._label)
             return SocketEnd(_PING_TIMEOUT, is_final=False)
         return SocketEnd(_CONNECTION_LOST, is_final=False)

@@ -1,8 +1,10 @@
-"""The emulator's own endpoints, for the machine it runs on only: the traffic view at `/`, faults at `/emulator/faults`.
+"""The emulator's own endpoints, for the machine it runs on only: the traffic view and the faults.
 
 What is here can read events and break things, so no web site may: it is served on loopback addresses only, for
 loopback names in Host (else a name could be bound to 127.0.0.1), to loopback origins, and takes JSON only.
 """
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -22,6 +24,8 @@ from webpubsub_emulator.core.messages import MessageBodyError, parse_json
 from webpubsub_emulator.upstream.event_handlers import HubSettings
 from webpubsub_emulator.upstream.faults import Fault, FaultError, Faults
 from webpubsub_emulator.upstream.traffic import MAX_ENTRIES, Entry, Traffic
+
+__all__ = ["Console"]
 
 _VIEW: Final = Path(__file__).parent / "page"
 _CONTENT_TYPES: Final = {
@@ -50,11 +54,11 @@ _BATCH_SECONDS: Final = 0.1
 # How soon a viewer looks again for an emulator that has gone.
 _RETRY_MILLISECONDS: Final = 1000
 _MAX_CONNECTIONS_SHOWN: Final = 1000
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 class Console:
-    """Answers `/` and everything under `/emulator`."""
+    """Answers ``/`` and everything under ``/emulator``."""
 
     def __init__(
         self,
@@ -65,7 +69,7 @@ class Console:
         faults: Faults,
         traffic: Traffic,
     ) -> None:
-        """`url` is where this console is; `None` when the network could reach it: then it serves nothing."""
+        """``url`` is where this console is; ``None`` when the network could reach it: then it serves nothing."""
         self.url: Final = url
         self._endpoint = endpoint
         self._hubs = hubs
@@ -141,7 +145,7 @@ class Console:
         return _json(200, {**fault.to_json(), "affected": self._faults.inject(fault)})
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Server-Sent Events: `entries` (new and changed ones) and `state` (hubs, faults) until the viewer goes."""
+        """Server-Sent Events: ``entries`` (new and changed ones) and ``state`` (hubs, faults) until the viewer goes."""
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
         with self._traffic.subscribe() as subscription, suppress(ConnectionError):
@@ -220,5 +224,5 @@ def _json(status: int, value: Mapping[str, Any]) -> web.Response:
 
 def _text(status: int, text: str) -> web.Response:
     if status >= 400:
-        _log.info("CONSOLE answers %d: %s", status, text)
+        logger.info("CONSOLE answers %d: %s", status, text)
     return web.Response(status=status, text=text)

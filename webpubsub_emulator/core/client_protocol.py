@@ -1,5 +1,7 @@
 """What a client may say and what a codec must be able to write: the seam between a connection and a subprotocol."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,6 +9,30 @@ from typing import Protocol
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import MAX_TTL_SECONDS, Payload
+
+__all__ = [
+    "CancelInvocation",
+    "ClientFrame",
+    "ClientProtocol",
+    "ClientProtocolError",
+    "ClientRequest",
+    "EncodedMessage",
+    "ErrorDetail",
+    "GroupStateRequest",
+    "Invoke",
+    "JoinGroup",
+    "LeaveGroup",
+    "OutgoingMessage",
+    "Ping",
+    "SendToGroup",
+    "SequenceAck",
+    "StreamFrame",
+    "UserEvent",
+    "check_ttl",
+    "checked_event",
+    "checked_group",
+    "checked_metadata",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +118,7 @@ ClientFrame = ClientRequest | Invoke | CancelInvocation | StreamFrame | Sequence
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """Why a request of a client failed; `name` is one of the protocol's error names."""
+    """Why a request of a client failed; ``name`` is one of the protocol's error names."""
 
     name: str
     message: str
@@ -100,7 +126,7 @@ class ErrorDetail:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A message to clients; from a group's member when `group` is set, else from the server."""
+    """A message to clients; from a group's member when ``group`` is set, else from the server."""
 
     payload: Payload
     group: str | None = None
@@ -108,7 +134,7 @@ class OutgoingMessage:
 
 
 class ClientProtocolError(ValueError):
-    """A frame that the protocol does not allow; the socket is closed with `close_code`."""
+    """A frame that the protocol does not allow; the socket is closed with ``close_code``."""
 
     def __init__(self, reason: str, *, close_code: int = 1007) -> None:
         """Keep the close code beside the reason."""
@@ -124,13 +150,13 @@ class EncodedMessage(Protocol):
         """The message to clients whose messages have no numbers."""
 
     def numbered(self, sequence_id: int) -> Frame:
-        """The message to a client of a reliable subprotocol."""
+        """Return the message to a client of a reliable subprotocol."""
 
 
 class ClientProtocol(Protocol):
-    """A codec without I/O and state. Codecs of one `dialect` write alike, so a broadcast encodes once a dialect.
+    """A codec without I/O and state. Codecs of one ``dialect`` write alike, so a broadcast encodes once a dialect.
 
-    What a protocol has no frame for is written as `None`.
+    What a protocol has no frame for is written as ``None``.
     """
 
     @property
@@ -139,39 +165,39 @@ class ClientProtocol(Protocol):
 
     @property
     def closes_on_failure(self) -> bool:
-        """Whether a failed request closes the socket, as the protocol has no other way to say so."""
+        """Return whether a failed request closes the socket, as the protocol has no other way to say so."""
 
     def decode(self, frame: str | bytes) -> ClientFrame:
-        """What the client said.
+        """Return what the client said.
 
         Raises:
             ClientProtocolError: when the frame is not allowed.
         """
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame | None:
-        """The greeting; the token is that of a reliable subprotocol."""
+        """Return the greeting; the token is that of a reliable subprotocol."""
 
     def disconnected(self, message: str) -> Frame | None:
-        """The farewell before the server closes."""
+        """Return the farewell before the server closes."""
 
     def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame | None:
-        """The answer to a request with an `ackId`."""
+        """Return the answer to a request with an ``ackId``."""
 
     def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame | None:
-        """The answer to an invocation; `None` is success without data."""
+        """Return the answer to an invocation; ``None`` is success without data."""
 
     def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame | None:
-        """The refusal of a stream."""
+        """Return the refusal of a stream."""
 
     def pong(self) -> Frame | None:
-        """The answer to a ping."""
+        """Return the answer to a ping."""
 
     def message(self, message: OutgoingMessage) -> EncodedMessage:
-        """A message to clients."""
+        """Return a message to clients."""
 
 
 def checked_group(group: str) -> str:
-    """A group's name that may be one.
+    """Return a group's name that may be one.
 
     Raises:
         ClientProtocolError: when it may not.
@@ -182,7 +208,7 @@ def checked_group(group: str) -> str:
 
 
 def checked_event(event: str) -> str:
-    """An event's name that may be one.
+    """Return an event's name that may be one.
 
     Raises:
         ClientProtocolError: when it may not.
@@ -195,7 +221,7 @@ def checked_event(event: str) -> str:
 
 
 def checked_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """A message's metadata that may travel.
+    """Return a message's metadata that may travel.
 
     Raises:
         ClientProtocolError: when it may not.

@@ -1,5 +1,7 @@
 """One connection as the service sees it: who it is, what it may do, where its frames go. No sockets."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -8,6 +10,8 @@ from webpubsub_emulator.core.client_protocol import ClientProtocol, EncodedMessa
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.permissions import GroupRights, Permission
 from webpubsub_emulator.core.recovery import Recovery
+
+__all__ = ["ACK_MEMORY", "SLOW_CLIENT", "AckMemory", "Connection", "ConnectionContext", "Outbox"]
 
 ACK_MEMORY: Final = 1000
 SLOW_CLIENT: Final = "SlowClient"
@@ -18,13 +22,13 @@ class Outbox(Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Whether the service has closed it, be it that the client does not know yet."""
+        """Return whether the service has closed it, be it that the client does not know yet."""
 
     def send(self, frame: Frame) -> None:
-        """Send `frame` after all frames before it; dropped when the socket is closing."""
+        """Send ``frame`` after all frames before it; dropped when the socket is closing."""
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket after all frames before; `reason` is what the log and the disconnected event say."""
+        """Close the socket after all frames before; ``reason`` is what the log and the disconnected event say."""
 
     def cut(self) -> None:
         """End the socket at once, as when its line is lost: no frame and no farewell."""
@@ -34,7 +38,7 @@ class Outbox(Protocol):
 class ConnectionContext:
     """What every event of a connection carries upstream.
 
-    `state` is the value of `ce-connectionState`, replaced by answers; `cookies` are those the handler has set.
+    ``state`` is the value of ``ce-connectionState``, replaced by answers; ``cookies`` are those the handler has set.
     """
 
     hub: str
@@ -46,13 +50,13 @@ class ConnectionContext:
     _event_ids: int = 0
 
     def next_event_id(self) -> int:
-        """The id of the next event after connect; 0 is connect's own, used or not."""
+        """Return the id of the next event after connect; 0 is connect's own, used or not."""
         self._event_ids += 1
         return self._event_ids
 
 
 class AckMemory:
-    """The last `ACK_MEMORY` ids that were acknowledged with success: a repeat of one is a duplicate.
+    """The last ``ACK_MEMORY`` ids that were acknowledged with success: a repeat of one is a duplicate.
 
     Failed ids are not kept, because the SDKs try again with the same id.
     """
@@ -64,11 +68,11 @@ class AckMemory:
         self._ids: dict[int, None] = {}
 
     def __contains__(self, ack_id: int) -> bool:
-        """Whether `ack_id` succeeded before."""
+        """Return whether ``ack_id`` succeeded before."""
         return ack_id in self._ids
 
     def add(self, ack_id: int) -> None:
-        """Remember `ack_id`, forget the oldest."""
+        """Remember ``ack_id``, forget the oldest."""
         self._ids[ack_id] = None
         if len(self._ids) > ACK_MEMORY:
             del self._ids[next(iter(self._ids))]
@@ -87,7 +91,7 @@ class Connection:
         roles: Iterable[str] = (),
         recovery: Recovery | None = None,
     ) -> None:
-        """Start without groups; the hub keeps `groups`. `outbox` is that of the socket at hand and may be replaced."""
+        """Start without groups; the hub keeps ``groups``. ``outbox`` is the current socket's and may be replaced."""
         roles = tuple(roles)
         self.id: Final = context.connection_id
         self.user_id: Final = context.user_id
@@ -100,7 +104,7 @@ class Connection:
         self.rights: Final = {permission: GroupRights(permission, roles) for permission in Permission}
 
     def send(self, frame: Frame | None) -> None:
-        """Send what concerns the socket at hand: without one it is lost, and `None` is nothing."""
+        """Send what concerns the socket at hand: without one it is lost, and ``None`` is nothing."""
         if frame is not None:
             self.outbox.send(frame)
 

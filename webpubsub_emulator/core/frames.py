@@ -1,7 +1,11 @@
 """WebSocket frames to clients, RFC 6455 §5.2: whole, unmasked, framed once however many sockets they go to."""
 
+from __future__ import annotations
+
 import struct
 from typing import Final
+
+__all__ = ["Frame", "close_frame"]
 
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
@@ -16,7 +20,7 @@ class Frame:
     __slots__ = ("wire",)
 
     def __init__(self, data: bytes, *, is_text: bool) -> None:
-        """Frame `data`."""
+        """Frame ``data``."""
         self.wire: Final = _framed(_TEXT if is_text else _BINARY, data)
 
     @property
@@ -26,12 +30,12 @@ class Frame:
 
     @property
     def is_text(self) -> bool:
-        """Whether the client gets text."""
+        """Return whether the client gets text."""
         return self.wire[0] == _TEXT
 
 
 def close_frame(code: int, text: str) -> bytes:
-    """A close frame as the socket carries it, with as much of `text` as it can hold and no half characters."""
+    """Return a close frame as the socket carries it, with as much of ``text`` as it can hold and no half characters."""
     reason = text.encode(errors="replace")[:_MAX_CLOSE_TEXT_BYTES].decode(errors="ignore").encode()
     return _framed(_CLOSE, struct.pack("!H", code) + reason)
 

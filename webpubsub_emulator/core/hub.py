@@ -1,13 +1,17 @@
-"""A hub: its connections, users and groups, and delivery to them. Plain Python; sockets are behind `Outbox`.
+"""A hub: its connections, users and groups, and delivery to them. Plain Python; sockets are behind ``Outbox``.
 
 Hub names are case-insensitive, all others case-sensitive. A user and a group exist as long as they have a connection.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from webpubsub_emulator.core.client_protocol import EncodedMessage, OutgoingMessage
 from webpubsub_emulator.core.connection import Connection
+
+__all__ = ["Hub", "Hubs", "Presence", "close", "deliver"]
 
 _CLOSED_BY_SERVER: Final = "Application server closed the connection."
 _NORMAL_CLOSURE: Final = 1000
@@ -36,7 +40,7 @@ class Hub:
         return iter(list(self._connections.values()))
 
     def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
-        """Take a connection in, as a member of `groups`."""
+        """Take a connection in, as a member of ``groups``."""
         self._connections[connection.id] = connection
         if connection.user_id:
             self._users.setdefault(connection.user_id, {})[connection.id] = connection
@@ -52,19 +56,19 @@ class Hub:
             _discard(self._users, connection.user_id, connection.id)
 
     def connection(self, connection_id: str) -> Connection | None:
-        """The connection of that id."""
+        """Return the connection of that id."""
         return self._connections.get(connection_id)
 
     def user(self, user_id: str) -> Collection[Connection]:
-        """The connections of a user; empty when there are none."""
+        """Return the connections of a user; empty when there are none."""
         return self._users.get(user_id, {}).values()
 
     def group(self, group: str) -> Collection[Connection]:
-        """The members of a group; empty when there are none."""
+        """Return the members of a group; empty when there are none."""
         return self._groups.get(group, {}).values()
 
     def join(self, connection: Connection, group: str) -> None:
-        """Make `connection` a member of `group`; nothing happens when it is one, or when it has gone."""
+        """Make ``connection`` a member of ``group``; nothing happens when it is one, or when it has gone."""
         if connection.id in self._connections and group not in connection.groups:
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection.id] = connection
@@ -94,12 +98,12 @@ class Hubs:
         self._presence = presence
 
     def __getitem__(self, name: str) -> Hub:
-        """The hub of that name, in any case."""
+        """Return the hub of that name, in any case."""
         name = name.lower()
         return self._hubs.get(name) or Hub(name)
 
     def __iter__(self) -> Iterator[Hub]:
-        """The hubs that have a connection, as they are now."""
+        """Return the hubs that have a connection, as they are now."""
         return iter(list(self._hubs.values()))
 
     def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
@@ -118,7 +122,7 @@ class Hubs:
 def deliver(
     message: OutgoingMessage, connections: Iterable[Connection], excluded: Collection[str] = frozenset()
 ) -> None:
-    """Send `message` to all `connections` but the `excluded` ids; encoded once for each dialect."""
+    """Send ``message`` to all ``connections`` but the ``excluded`` ids; encoded once for each dialect."""
     encoded: dict[str, EncodedMessage] = {}
     for connection in tuple(connections):
         if connection.id in excluded:
@@ -131,7 +135,7 @@ def deliver(
 
 
 def close(connections: Iterable[Connection], reason: str | None) -> None:
-    """Close all `connections` in the application server's name."""
+    """Close all ``connections`` in the application server's name."""
     message = f"{_CLOSED_BY_SERVER} Reason: {reason}" if reason else _CLOSED_BY_SERVER
     for connection in tuple(connections):
         connection.send(connection.protocol.disconnected(message))

@@ -4,6 +4,8 @@ The body is kept as the bytes that HTTP carries: UTF-8 for text, the JSON text f
 Most messages come from HTTP or go to HTTP, so most are never converted at all.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +14,19 @@ from enum import StrEnum
 from typing import Final, NoReturn
 
 from webpubsub_emulator.core.names import is_unicode
+
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "MAX_TTL_SECONDS",
+    "METADATA_HEADER_PREFIX",
+    "DataType",
+    "MessageBodyError",
+    "Payload",
+    "UnsupportedContentTypeError",
+    "metadata_from_headers",
+    "parse_json",
+    "payload_from_http",
+]
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_TTL_SECONDS: Final = 300
@@ -64,7 +79,7 @@ class Payload:
 
 
 def payload_from_http(content_type: str | None, body: bytes, metadata: Mapping[str, str]) -> Payload:
-    """The message in an HTTP body; a missing Content-Type means binary.
+    """Return the message in an HTTP body; a missing Content-Type means binary.
 
     Raises:
         UnsupportedContentTypeError: for any other type than text/plain, application/json, application/octet-stream, and
@@ -88,10 +103,10 @@ def payload_from_http(content_type: str | None, body: bytes, metadata: Mapping[s
 
 
 def parse_json(text: str | bytes) -> object:
-    """The value of a JSON text, held to RFC 8259.
+    """Return the value of a JSON text, held to RFC 8259.
 
     Raises:
-        MessageBodyError: for anything else, including `NaN` and a nesting too deep to read.
+        MessageBodyError: for anything else, including ``NaN`` and a nesting too deep to read.
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant)
@@ -100,7 +115,7 @@ def parse_json(text: str | bytes) -> object:
 
 
 def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The `X-WebPubSub-Metadata-*` headers as metadata: keys in lower case, of several values the last."""
+    """Return the ``X-WebPubSub-Metadata-*`` headers as metadata: keys in lower case, of several values the last."""
     return {
         name[len(METADATA_HEADER_PREFIX) :].lower(): value.rpartition(",")[2].strip()
         for name, value in headers

@@ -3,9 +3,22 @@
 Sources: the data-plane REST specification (hub, group) and Microsoft's emulator (event, metadata).
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from typing import Final
+
+__all__ = [
+    "MAX_METADATA_BYTES",
+    "MAX_METADATA_KEY_BYTES",
+    "MAX_METADATA_VALUE_BYTES",
+    "is_event",
+    "is_group",
+    "is_hub",
+    "is_unicode",
+    "metadata_problem",
+]
 
 MAX_METADATA_KEY_BYTES: Final = 256
 MAX_METADATA_VALUE_BYTES: Final = 1024
@@ -19,22 +32,22 @@ _METADATA_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def is_hub(name: str) -> bool:
-    """Whether `name` may name a hub: a letter first, 1 to 128 characters."""
+    """Return whether ``name`` may name a hub: a letter first, 1 to 128 characters."""
     return _HUB.fullmatch(name) is not None
 
 
 def is_group(name: str) -> bool:
-    """Whether `name` may name a group: 1 to 1024 characters, not only white space, expressible in UTF-8."""
+    """Return whether ``name`` may name a group: 1 to 1024 characters, not only white space, expressible in UTF-8."""
     return _GROUP.fullmatch(name) is not None and is_unicode(name)
 
 
 def is_event(name: str) -> bool:
-    """Whether `name` may name a user event: 1 to 128 characters, case-insensitive."""
+    """Return whether ``name`` may name a user event: 1 to 128 characters, case-insensitive."""
     return _EVENT.fullmatch(name) is not None
 
 
 def is_unicode(text: str) -> bool:
-    """Whether `text` can be written as UTF-8: a JSON escape can smuggle in half a surrogate pair."""
+    """Return whether ``text`` can be written as UTF-8: a JSON escape can smuggle in half a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -43,7 +56,7 @@ def is_unicode(text: str) -> bool:
 
 
 def metadata_problem(metadata: Mapping[str, str]) -> str | None:
-    """What is wrong with a message's metadata, as a sentence; `None` when it may travel."""
+    """Return what is wrong with a message's metadata, as a sentence; ``None`` when it may travel."""
     total = 0
     for key, value in metadata.items():
         if not _TOKEN.fullmatch(key) or len(key) > MAX_METADATA_KEY_BYTES:

@@ -1,13 +1,17 @@
 """What one connection may do with groups: rights from roles, from REST grants and from REST revocations.
 
-Sources: MicrosoftDocs `concept-client-protocols` (roles), `concept-wildcard-group-roles` (patterns); precedence of a
-revocation and the limit of rules from Microsoft's emulator.
+Sources: MicrosoftDocs ``concept-client-protocols`` (roles), ``concept-wildcard-group-roles`` (patterns); precedence of
+a revocation and the limit of rules from Microsoft's emulator.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
+
+__all__ = ["MAX_RULES", "GroupRights", "Permission", "TooManyRulesError"]
 
 MAX_RULES: Final = 1000
 _MAX_STARS: Final = 5
@@ -22,7 +26,7 @@ class Permission(StrEnum):
 
 
 class TooManyRulesError(Exception):
-    """A connection cannot hold more than `MAX_RULES` grants and revocations of one permission."""
+    """A connection cannot hold more than ``MAX_RULES`` grants and revocations of one permission."""
 
 
 class GroupRights:
@@ -31,7 +35,7 @@ class GroupRights:
     __slots__ = ("_all", "_granted", "_patterns", "_revoked")
 
     def __init__(self, permission: Permission, roles: Iterable[str]) -> None:
-        """Read the rights out of `roles`; roles of other permissions and of other makers are skipped."""
+        """Read the rights out of ``roles``; roles of other permissions and of other makers are skipped."""
         role = f"webpubsub.{permission}"
         self._all = False
         self._granted: set[str] = set()
@@ -46,13 +50,13 @@ class GroupRights:
                 self._patterns.append(pattern)
 
     def allows(self, group: str) -> bool:
-        """Whether the right holds for `group`."""
+        """Return whether the right holds for ``group``."""
         if group in self._revoked:
             return False
         return self._all or group in self._granted or any(_matches(pattern, group) for pattern in self._patterns)
 
     def grant(self, group: str) -> None:
-        """Give the right on one group."""
+        """Grant the right on one group."""
         self._revoked.discard(group)
         self._check_room(group)
         self._granted.add(group)
@@ -70,16 +74,17 @@ class GroupRights:
 
 
 def _pattern(text: str) -> tuple[str, ...] | None:
-    """The parts of a pattern; `None` when it has too many stars.
+    r"""Return the parts of a pattern; ``None`` when it has too many stars.
 
-    `?` is one character but a dot, `*` a run of them, `**` a run of anything, `\\` takes the next one literally.
+    ``?`` is one character but a dot, ``*`` a run of them, ``**`` a run of anything, ``\\`` takes the next one
+    literally.
     """
     parts = tuple(re.findall(r"\\.|\*\*|.", text, re.DOTALL))
     return parts if sum(part.count("*") for part in parts if part in _STARS) <= _MAX_STARS else None
 
 
 def _matches(parts: tuple[str, ...], group: str) -> bool:
-    """Whether a pattern takes all of `group`; the client chooses it, so no regular expression that could take hours."""
+    """Return whether a pattern takes all of ``group``; no regular expression, as the client chooses it."""
     reached = _past_stars(parts, {0})
     for character in group:
         taking = [place for place in reached if place < len(parts) and _takes(parts[place], character)]
@@ -98,7 +103,7 @@ def _takes(part: str, character: str) -> bool:
 
 
 def _past_stars(parts: tuple[str, ...], reached: set[int]) -> set[int]:
-    """The places reached, and those behind stars that take nothing."""
+    """Return the places reached, and those behind stars that take nothing."""
     places = set(reached)
     for place in reached:
         while place < len(parts) and parts[place] in _STARS:

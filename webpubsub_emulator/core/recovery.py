@@ -1,7 +1,9 @@
 """What lets a client of a reliable subprotocol come back to its connection on another socket. Plain Python.
 
-Source: MicrosoftDocs `howto-develop-reliable-clients`; the limits and the numbering from Microsoft's emulator.
+Source: MicrosoftDocs ``howto-develop-reliable-clients``; the limits and the numbering from Microsoft's emulator.
 """
+
+from __future__ import annotations
 
 import hmac
 from collections import deque
@@ -10,6 +12,8 @@ from typing import Final
 
 from webpubsub_emulator.core.client_protocol import EncodedMessage
 from webpubsub_emulator.core.frames import Frame
+
+__all__ = ["MAX_UNACKNOWLEDGED_BYTES", "MAX_UNACKNOWLEDGED_MESSAGES", "Recovery"]
 
 MAX_UNACKNOWLEDGED_MESSAGES: Final = 1000
 MAX_UNACKNOWLEDGED_BYTES: Final = 16_000_000
@@ -24,18 +28,18 @@ class Recovery:
     __slots__ = ("_bytes", "_last_id", "_messages", "token")
 
     def __init__(self, token: str) -> None:
-        """`token` is the secret that proves a client to be the one that had the connection."""
+        """``token`` is the secret that proves a client to be the one that had the connection."""
         self.token: Final = token
         self._messages: deque[EncodedMessage] = deque()
         self._bytes = 0
         self._last_id = 0
 
     def admits(self, token: str) -> bool:
-        """Whether `token` is the connection's own."""
+        """Return whether ``token`` is the connection's own."""
         return hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
 
     def keep(self, message: EncodedMessage) -> Frame | None:
-        """Number a message and keep it until it is acknowledged; `None` when there is no room left for it."""
+        """Assign a number to a message and keep it until it is acknowledged; return ``None`` when there is no space."""
         size = self._bytes + len(message.frame.wire)
         if len(self._messages) >= MAX_UNACKNOWLEDGED_MESSAGES or size > MAX_UNACKNOWLEDGED_BYTES:
             return None
@@ -45,12 +49,12 @@ class Recovery:
         return message.numbered(self._last_id)
 
     def acknowledge(self, sequence_id: int) -> None:
-        """Forget all messages up to `sequence_id`; an id acknowledged before changes nothing."""
+        """Forget all messages up to ``sequence_id``; an id acknowledged before changes nothing."""
         for _ in range(min(sequence_id, self._last_id) - self._first_id + 1):
             self._bytes -= len(self._messages.popleft().frame.wire)
 
     def __iter__(self) -> Iterator[Frame]:
-        """What a client that comes back must get again, in order and byte for byte."""
+        """Return what a client that comes back must get again, in order and byte for byte."""
         for sequence_id, message in enumerate(tuple(self._messages), self._first_id):
             yield message.numbered(sequence_id)
 

@@ -3,6 +3,8 @@
 The HMAC key is the UTF-8 text of the access key as it stands in the connection string, not base64-decoded.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Unpack
@@ -10,6 +12,18 @@ from urllib.parse import unquote, urlsplit
 
 import jwt
 from jwt.types import Options
+
+__all__ = [
+    "CLOCK_SKEW_SECONDS",
+    "ENTRA_AUDIENCE",
+    "TokenError",
+    "bearer_token",
+    "client_token",
+    "is_entra_token",
+    "origins",
+    "verify_entra_lifetime",
+    "verify_token",
+]
 
 CLOCK_SKEW_SECONDS: Final = 5 * 60
 ENTRA_AUDIENCE: Final = "https://webpubsub.azure.com"
@@ -21,11 +35,11 @@ class TokenError(Exception):
 
 
 def verify_token(token: str, access_keys: Sequence[str], audiences: Sequence[str]) -> dict[str, Any]:
-    """The claims of a token that one of `access_keys` signed for one of `audiences`.
+    """Return the claims of a token that one of ``access_keys`` signed for one of ``audiences``.
 
     Audiences are compared in any case and any scheme of the web, without a slash at the end, as they are and
-    percent-decoded once: SDKs and their HTTP clients do not agree on one spelling, and `'` leaves the Python SDK as
-    `%27` in the token but as `'` in the URL.
+    percent-decoded once: SDKs and their HTTP clients do not agree on one spelling, and ``'`` leaves the Python SDK as
+    ``%27`` in the token but as ``'`` in the URL.
 
     Raises:
         TokenError: when the token is malformed, badly signed, out of its time, or made for another URL.
@@ -38,7 +52,7 @@ def verify_token(token: str, access_keys: Sequence[str], audiences: Sequence[str
 
 
 def is_entra_token(token: str) -> bool:
-    """Whether a token says that Microsoft Entra ID made it for Web PubSub. Nothing in it is verified."""
+    """Return whether a token says that Microsoft Entra ID made it for Web PubSub. Nothing in it is verified."""
     try:
         claims = _decode(token, verify_signature=False)
     except TokenError:
@@ -56,20 +70,20 @@ def verify_entra_lifetime(token: str) -> None:
 
 
 def client_token(access_key: str, audience: str, minutes: int, claims: Mapping[str, Any]) -> str:
-    """A token for a client, as the SDKs sign it: for `audience`, valid from now for some minutes."""
+    """Return a token for a client, as the SDKs sign it: for ``audience``, valid from now for some minutes."""
     now = int(time.time())
     lifetime = {"nbf": now, "iat": now, "exp": now + 60 * minutes}
     return jwt.encode({"aud": audience, **lifetime, **claims}, access_key, algorithm="HS256")
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
-    """The token in the Authorization header, if it holds one."""
+    """Return the token in the Authorization header, if it holds one."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def origins(endpoints: Sequence[str], headers: Mapping[str, str]) -> list[str]:
-    """What a caller may have called the service: one of its endpoints, or the host that it has put into its request.
+    """Return what a caller may have called the service: one of its endpoints, or the host in its request.
 
     The last one is the best guess at what the caller can reach.
     """

@@ -1,9 +1,11 @@
-"""The REST data plane under `/api`: routes, versions, access tokens and error bodies.
+"""The REST data plane under ``/api``: routes, versions, access tokens and error bodies.
 
-Paths are matched as they arrived and each segment is decoded once, so `%2F` in a name is a slash in that name. A known
-path with a method that it does not have is unknown, 404. Sources: Azure/azure-rest-api-specs
-`specification/webpubsub/data-plane`; details from Microsoft's emulator.
+Paths are matched as they arrived and each segment is decoded once, so ``%2F`` in a name is a slash in that name. A
+known path with a method that it does not have is unknown, 404. Sources: Azure/azure-rest-api-specs
+``specification/webpubsub/data-plane``; details from Microsoft's emulator.
 """
+
+from __future__ import annotations
 
 import json
 import logging
@@ -38,6 +40,8 @@ from webpubsub_emulator.rest.call import (
 from webpubsub_emulator.rest.operations import Operation
 from webpubsub_emulator.settings import EmulatorSettings
 
+__all__ = ["API_VERSIONS", "HEALTH", "HUB", "ROUTES", "RestApi"]
+
 API_VERSIONS: Final = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", NEWEST_API_VERSION)
 HEALTH: Final = "HEAD /api/health"
 HUB: Final = "/api/hubs/{hub}"
@@ -67,7 +71,7 @@ ROUTES: Final[Mapping[str, Operation]] = {
     "DELETE /permissions/{permission}/connections/{connection}": permissions.revoke_permission,
     "HEAD /permissions/{permission}/connections/{connection}": permissions.check_permission,
 }
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class _Route:
 
 
 def _key(method: str, segments: Sequence[str]) -> tuple[str, str, int]:
-    """What tells routes apart: literals and parameters take turns in every path below a hub."""
+    """Return what tells routes apart: literals and parameters take turns in every path below a hub."""
     return method, "/".join(segments[::2]), len(segments)
 
 
@@ -91,10 +95,10 @@ _TABLE: Final = dict(_route(template, operation) for template, operation in ROUT
 
 
 class RestApi:
-    """Answers every request under `/api`."""
+    """Answers every request under ``/api``."""
 
     def __init__(self, settings: EmulatorSettings, endpoint: str, hubs: Hubs) -> None:
-        """`endpoint` is the service's public URL; tokens for it and for the Host header as received are accepted."""
+        """``endpoint`` is the service's public URL; tokens for it and for the Host header as received are accepted."""
         self._settings = settings
         self._endpoint = endpoint
         self._hubs = hubs
@@ -105,7 +109,7 @@ class RestApi:
         try:
             response = await self._answer(request)
         except RestError as error:
-            log = _log.debug if request.method == "HEAD" else _log.warning
+            log = logger.debug if request.method == "HEAD" else logger.warning
             log("REFUSED %s %r with %d: %.500s", request.method, request.path[:300], error.status, error)
             response = _error_response(error)
         response.headers.update(self._headers)

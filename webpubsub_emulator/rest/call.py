@@ -1,5 +1,7 @@
 """One call of the REST data plane: what an operation can ask of it, and how an operation says no."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -20,6 +22,22 @@ from webpubsub_emulator.core.messages import (
 )
 from webpubsub_emulator.rest.filter import ConnectionFacts, ConnectionFilter, FilterError
 
+__all__ = [
+    "MAX_INT",
+    "NEWEST_API_VERSION",
+    "Call",
+    "Caller",
+    "InvalidParameterError",
+    "RestError",
+    "Test",
+    "bad_request",
+    "group",
+    "matching",
+    "not_existed",
+    "unauthorized",
+    "unsupported_media_type",
+]
+
 NEWEST_API_VERSION: Final = "2024-12-01"
 MAX_INT: Final = 2**31 - 1
 Test = Callable[[Connection], bool]
@@ -38,7 +56,7 @@ class RestError(Exception):
         self.target = target
 
     def body(self) -> dict[str, object]:
-        """The fields of the error body."""
+        """Return the fields of the error body."""
         return {
             "code": self.code,
             "message": str(self),
@@ -54,11 +72,11 @@ class InvalidParameterError(RestError):
     content_type = "application/problem+json"
 
     def __init__(self, parameter: str, message: str) -> None:
-        """Say what is wrong with `parameter`."""
+        """Say what is wrong with ``parameter``."""
         super().__init__(400, "Error.BadRequest", message, parameter)
 
     def body(self) -> dict[str, object]:
-        """The fields of the error body."""
+        """Return the fields of the error body."""
         return {
             "code": self.code,
             "message": str(self),
@@ -74,22 +92,22 @@ class InvalidParameterError(RestError):
 
 
 def bad_request(message: str) -> RestError:
-    """The error of a caller who asks for what cannot be."""
+    """Return the error of a caller who asks for what cannot be."""
     return RestError(400, "Error.BadRequest", message, "Request")
 
 
 def not_existed(severity: str, kind: str, name: str) -> RestError:
-    """The error of a caller who names what is not there; the severities are the service's."""
+    """Return the error of a caller who names what is not there; the severities are the service's."""
     return RestError(404, f"{severity}.{kind}.NotExisted", f"{kind} `{name}` is not found.", kind)
 
 
 def unauthorized(message: str) -> RestError:
-    """The error of a caller whose token does not do."""
+    """Return the error of a caller whose token does not do."""
     return RestError(401, "Error.Unauthorized", message)
 
 
 def unsupported_media_type(message: str) -> RestError:
-    """The error of a body that the operation cannot read."""
+    """Return the error of a body that the operation cannot read."""
     return RestError(415, "Error.UnsupportedMediaType", message)
 
 
@@ -104,7 +122,7 @@ class Caller(Enum):
 class Call:
     """One request: its hub, the parameters of its path, its query, the absolute URL without the query, who calls.
 
-    `sign` makes a client's token: for a path of the service, for some minutes, with claims.
+    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims.
     """
 
     request: web.BaseRequest
@@ -122,19 +140,19 @@ class Call:
         return self.hubs[self.hub_name]
 
     def __getitem__(self, name: str) -> str:
-        """A parameter of the path; a group's is valid."""
+        """Return a parameter of the path; a group's is valid."""
         value = self.parameters[name]
         return group(value) if name == "group" else value
 
     def single(self, name: str) -> str | None:
-        """A query parameter that must not be given twice."""
+        """Return a query parameter that must not be given twice."""
         values = self.query.get(name, [])
         if len(values) > 1:
             raise InvalidParameterError(name, f"{name} is given {len(values)} times; once is enough.")
         return values[0] if values else None
 
     def integer(self, name: str, minimum: int, maximum: int) -> int | None:
-        """A query parameter as an integer between two bounds."""
+        """Return a query parameter as an integer between two bounds."""
         value = self.single(name)
         if value is None:
             return None
@@ -143,7 +161,7 @@ class Call:
         return int(value)
 
     async def body(self) -> bytes:
-        """The body, whose length must be announced and at most 1 MiB."""
+        """Return the body, whose length must be announced and at most 1 MiB."""
         length = self.request.content_length
         if length is None or length > MAX_MESSAGE_BYTES:
             raise bad_request("Invalid Content-Length header.")
@@ -153,7 +171,7 @@ class Call:
             raise bad_request(f"The body is larger than {MAX_MESSAGE_BYTES} bytes when it is decompressed.") from None
 
     async def payload(self) -> Payload:
-        """The body as a message."""
+        """Return the body as a message."""
         headers = self.request.headers
         metadata = metadata_from_headers(headers.items())
         if problem := names.metadata_problem(metadata):
@@ -167,14 +185,14 @@ class Call:
 
 
 def group(name: str) -> str:
-    """`name`, which must be one that a group can have."""
+    """``name``, which must be one that a group can have."""
     if not names.is_group(name):
         raise bad_request("Invalid group name. Valid group name should be in between 1 and 1024 characters long.")
     return name
 
 
 def matching(text: str | None, parameter: str) -> Test:
-    """What a filter lets pass; an empty one, or none, is everything. `parameter` is where it came from."""
+    """Return what a filter lets pass; an empty one, or none, is everything. ``parameter`` is where it came from."""
     if not text:
         return lambda _: True
     try:

@@ -1,8 +1,10 @@
-"""The `filter` parameter: which connections an operation reaches.
+"""The ``filter`` parameter: which connections an operation reaches.
 
 A filter is checked as a whole when it is made, by types and by a model connection without a user; matching never fails.
-Sources: MicrosoftDocs `reference-odata-filter`; null, checks and the words of errors from Microsoft's emulator.
+Sources: MicrosoftDocs ``reference-odata-filter``; null, checks and the words of errors from Microsoft's emulator.
 """
+
+from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection
@@ -10,6 +12,8 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from webpubsub_emulator.rest.odata import Binary, Call, Field, In, Literal, Node, Not, ODataSyntaxError, Operator, parse
+
+__all__ = ["MAX_CHARACTERS", "ConnectionFacts", "ConnectionFilter", "FilterError"]
 
 MAX_CHARACTERS: Final = 64 * 1024
 _INT: Final = range(-(2**31), 2**31)
@@ -19,12 +23,12 @@ class FilterError(ValueError):
     """A filter is not valid; the message is the service's."""
 
     def __init__(self, part: object, detail: str) -> None:
-        """`part` is what the complaint is about: a node of the filter, or its text."""
+        """``part`` is what the complaint is about: a node of the filter, or its text."""
         super().__init__(f"Invalid syntax for '{part}': {detail} (Parameter 'filter')")
 
 
 class ConnectionFacts(NamedTuple):
-    """What a filter can ask of a connection; `protocol` is its subprotocol."""
+    """What a filter can ask of a connection; ``protocol`` is its subprotocol."""
 
     user_id: str | None
     connection_id: str
@@ -36,7 +40,7 @@ class ConnectionFilter:
     """One filter, checked and ready to match."""
 
     def __init__(self, text: str) -> None:
-        """Read and check `text`.
+        """Read and check ``text``.
 
         Raises:
             FilterError: when it is no filter.
@@ -50,7 +54,7 @@ class ConnectionFilter:
         self._value = _expect(_Type.BOOL, _typed(node, text), node).value
 
     def matches(self, facts: ConnectionFacts) -> bool:
-        """Whether the connection is one of those that the filter means."""
+        """Return whether the connection is one of those that the filter means."""
         return bool(self._value(facts))
 
 
@@ -97,7 +101,7 @@ _ORDERINGS: Final = {
 
 
 def _typed(node: Node, part: object) -> _Typed:
-    """The type of `node` and how to get its value; `part` is what a complaint about its tokens is about."""
+    """Return the type of ``node`` and how to get its value; ``part`` is what a complaint about its tokens is about."""
     match node:
         case Literal(value):
             return _Typed(node, _literal_type(node, part), lambda _: value)
@@ -193,7 +197,7 @@ def _single(given: _Typed, part: object) -> _Typed:
 
 
 def _key(value: Any) -> tuple[type, Any]:
-    """What makes two values equal: `1` is not `true`."""
+    """Return what makes two values equal: ``1`` is not ``true``."""
     return type(value), value
 
 
@@ -236,7 +240,7 @@ def _transform(change: Callable[[str], str]) -> Callable[[str | None], str | Non
 
 
 def _each(change: Callable[[str], str]) -> Callable[[str], str]:
-    """Change characters one by one: none becomes two, as the `ß` of `str.upper` does."""
+    """Change characters one by one: none becomes two, as the ``ß`` of ``str.upper`` does."""
     return lambda text: "".join(new if len(new := change(old)) == 1 else old for old in text)
 
 

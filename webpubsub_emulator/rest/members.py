@@ -3,6 +3,8 @@
 Pages are cut by connection id, so members that come and go between two pages never make one appear twice.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hashlib
@@ -13,6 +15,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from webpubsub_emulator.rest.call import MAX_INT, NEWEST_API_VERSION, Call, InvalidParameterError
+
+__all__ = ["MAX_PAGE_SIZE", "list_connections"]
 
 MAX_PAGE_SIZE: Final = 200
 # Connections do not outlive the process, so their lists need not.

@@ -1,14 +1,32 @@
-"""The syntax of the `filter` parameter: a text becomes a tree. What the tree means is in `connection_filter`.
+"""The syntax of the ``filter`` parameter: a text becomes a tree. What the tree means is in ``connection_filter``.
 
-From tight to loose: `in`, `not`, one comparison, `and`, `or`. Source: MicrosoftDocs `reference-odata-filter`; the words
-of an error, and the position in it, are those of the OData library that the service reads filters with.
+From tight to loose: ``in``, ``not``, one comparison, ``and``, ``or``. Source: MicrosoftDocs
+``reference-odata-filter``; the words of an error, and the position in it, are those of the OData library that the
+service reads filters with.
 """
+
+from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
+
+__all__ = [
+    "MAX_CLAUSES",
+    "MAX_DEPTH",
+    "Binary",
+    "Call",
+    "Field",
+    "In",
+    "Literal",
+    "Node",
+    "Not",
+    "ODataSyntaxError",
+    "Operator",
+    "parse",
+]
 
 MAX_DEPTH: Final = 100
 MAX_CLAUSES: Final = 100
@@ -33,7 +51,7 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A text, an integer, `true`, `false` or `null`."""
+    """A text, an integer, ``true``, ``false`` or ``null``."""
 
     value: str | int | bool | None
 
@@ -66,7 +84,7 @@ class Call:
     """A function with its arguments."""
 
     name: str
-    arguments: Sequence["Node"]
+    arguments: Sequence[Node]
 
     def __str__(self) -> str:
         """Write it."""
@@ -77,7 +95,7 @@ class Call:
 class Not:
     """The opposite of its operand."""
 
-    operand: "Node"
+    operand: Node
 
     def __str__(self) -> str:
         """Write it."""
@@ -89,8 +107,8 @@ class Binary:
     """Two operands and what is between them."""
 
     operator: Operator
-    left: "Node"
-    right: "Node"
+    left: Node
+    right: Node
 
     def __str__(self) -> str:
         """Write it."""
@@ -99,10 +117,10 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """Whether `item` is one of `items`, a list of expressions or one expression that is a collection."""
+    """Return whether ``item`` is one of ``items``, a list of expressions or one expression that is a collection."""
 
-    item: "Node"
-    items: "Sequence[Node] | Node"
+    item: Node
+    items: Sequence[Node] | Node
 
     def __str__(self) -> str:
         """Write it."""
@@ -118,7 +136,7 @@ def _operand(node: Node) -> str:
 
 
 def parse(text: str) -> Node:
-    """The tree of a filter expression.
+    """Return the tree of a filter expression.
 
     Raises:
         ODataSyntaxError: for anything else, and for one that is nested too deeply or has too many clauses.
@@ -157,7 +175,7 @@ class _Parser:
         return node
 
     def _expression(self, least: int) -> Node:
-        """One operand or comparison, or several between operators that bind at least as tightly as `least`."""
+        """One operand or comparison, or several between operators that bind at least as tightly as ``least``."""
         left = self._unary()
         if self._token.text in _COMPARISONS:
             left = Binary(_COMPARISONS[self._advance().text], left, self._unary())

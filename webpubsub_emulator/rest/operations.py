@@ -1,8 +1,10 @@
 """What REST operations do to a hub's connections; the statuses are those of the data-plane REST API 2024-12-01.
 
-An operation gets the call and returns a response; problems are raised as `RestError`. Lists, permissions and tokens
+An operation gets the call and returns a response; problems are raised as ``RestError``. Lists, permissions and tokens
 have modules of their own.
 """
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Final
@@ -15,6 +17,29 @@ from webpubsub_emulator.core.connection import Connection
 from webpubsub_emulator.core.hub import Hub
 from webpubsub_emulator.core.messages import MAX_TTL_SECONDS, DataType, Payload, parse_json
 from webpubsub_emulator.rest.call import Call, Test, bad_request, group, matching, not_existed, unsupported_media_type
+
+__all__ = [
+    "Operation",
+    "add_connection_to_group",
+    "add_connections_to_groups",
+    "add_user_to_group",
+    "close_all_connections",
+    "close_connection",
+    "close_group_connections",
+    "close_user_connections",
+    "connection_exists",
+    "group_exists",
+    "remove_connection_from_all_groups",
+    "remove_connection_from_group",
+    "remove_connections_from_groups",
+    "remove_user_from_all_groups",
+    "remove_user_from_group",
+    "send_to_all",
+    "send_to_connection",
+    "send_to_group",
+    "send_to_user",
+    "user_exists",
+]
 
 Operation = Callable[[Call], Awaitable[web.Response]]
 _Choice = Callable[[Call], Collection[Connection]]
@@ -87,7 +112,7 @@ def _close(choice: _Choice, *narrowings: _Narrowing) -> Operation:
 
 
 def _exists(choice: _Choice, kind: str) -> Operation:
-    """Say whether there is any such connection; `kind` names what is missing in the error code."""
+    """Say whether there is any such connection; ``kind`` names what is missing in the error code."""
 
     async def operation(call: Call) -> web.Response:
         if not choice(call):
@@ -135,7 +160,7 @@ def _leave_all(choice: _Choice) -> Operation:
 
 
 def _change_groups(change: Callable[[Hub, Connection, str], None]) -> Operation:
-    """`{"groups": […], "filter": …}`: join or leave the groups with all connections that pass the filter."""
+    """Return what joins or leaves ``{"groups": […], "filter": …}`` with all connections that pass the filter."""
 
     async def operation(call: Call) -> web.Response:
         groups, test = await _groups_and_filter(call)

@@ -1,8 +1,10 @@
 """The REST operations on what a connection may do with one group.
 
-Rules, their number and their precedence are in `permissions`. The service wants `targetName`, the group, although SDKs
-offer to leave it away.
+Rules, their number and their precedence are in ``permissions``. The service wants ``targetName``, the group, although
+SDKs offer to leave it away.
 """
+
+from __future__ import annotations
 
 from typing import Final
 
@@ -10,6 +12,8 @@ from aiohttp import web
 
 from webpubsub_emulator.core.permissions import GroupRights, Permission, TooManyRulesError
 from webpubsub_emulator.rest.call import Call, InvalidParameterError, RestError, group, not_existed
+
+__all__ = ["check_permission", "grant_permission", "revoke_permission"]
 
 _PERMISSIONS: Final = {
     "sendtogroup": Permission.SEND_TO_GROUP,

@@ -1,10 +1,14 @@
 """The REST operation that makes a client's token, for callers who hold no key to sign one themselves."""
 
+from __future__ import annotations
+
 from typing import Any, Final
 
 from aiohttp import web
 
 from webpubsub_emulator.rest.call import MAX_INT, Call, Caller, InvalidParameterError, group, unauthorized
+
+__all__ = ["generate_client_token"]
 
 _DEFAULT_MINUTES: Final = 60
 _CLIENT_PATHS: Final = {

@@ -1,9 +1,11 @@
-"""The subprotocols `json.webpubsub.azure.v1` and its reliable twin: JSON text frames in both directions, no I/O.
+"""The subprotocols ``json.webpubsub.azure.v1`` and its reliable twin: JSON text frames in both directions, no I/O.
 
 Order of keys and absence of white space are part of it: the SDKs' tests compare whole frames as text.
-Source: MicrosoftDocs `reference-json-webpubsub-subprotocol` and `reference-json-reliable-webpubsub-subprotocol`; where
-they are silent, Microsoft's emulator.
+Source: MicrosoftDocs ``reference-json-webpubsub-subprotocol`` and ``reference-json-reliable-webpubsub-subprotocol``;
+where they are silent, Microsoft's emulator.
 """
+
+from __future__ import annotations
 
 import base64
 import binascii
@@ -38,6 +40,8 @@ from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
 from webpubsub_emulator.subprotocols.protobuf_messages import is_any
 
+__all__ = ["FRAME_READERS", "JsonProtocol"]
+
 _MAX_ID: Final = 2**64 - 1
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _Fields = dict[str, Any]
@@ -64,7 +68,7 @@ class JsonProtocol:
     closes_on_failure: Final = False
 
     def decode(self, frame: str | bytes) -> ClientFrame:
-        """The request in one frame."""
+        """Return the request in one frame."""
         if isinstance(frame, bytes):
             raise ClientProtocolError("The JSON subprotocol requires text messages.", close_code=1003)
         try:
@@ -80,24 +84,24 @@ class JsonProtocol:
         return read(fields)
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame:
-        """The first frame a client gets."""
+        """Return the first frame a client gets."""
         fields = {"type": "system", "event": "connected", "userId": user_id, "connectionId": connection_id}
         if reconnection_token is not None:
             fields["reconnectionToken"] = reconnection_token
         return _frame(fields)
 
     def disconnected(self, message: str) -> Frame:
-        """The last frame before the server closes."""
+        """Return the last frame before the server closes."""
         return _frame({"type": "system", "event": "disconnected", "message": message})
 
     def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame:
-        """The answer to the request `ack_id`."""
+        """Return the answer to the request ``ack_id``."""
         if error is None:
             return Frame(b'{"type":"ack","ackId":%d,"success":true}' % ack_id, is_text=True)
         return _frame({"type": "ack", "ackId": ack_id, "success": False, "error": _error(error)})
 
     def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame:
-        """The answer to an invocation."""
+        """Return the answer to an invocation."""
         is_success = not isinstance(result, ErrorDetail)
         text = _dumps({"type": "invokeResponse", "invocationId": invocation_id, "success": is_success})
         if isinstance(result, ErrorDetail):
@@ -107,15 +111,15 @@ class JsonProtocol:
         return Frame(b"%b%b}" % (text[:-1].encode(), fields), is_text=True)
 
     def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame:
-        """The refusal of a stream."""
+        """Return the refusal of a stream."""
         return _frame({"type": "streamClosed", "streamId": stream_id, "error": _error(error)})
 
     def pong(self) -> Frame:
-        """The answer to a ping."""
+        """Return the answer to a ping."""
         return Frame(b'{"type":"pong"}', is_text=True)
 
     def message(self, message: OutgoingMessage) -> _EncodedMessage:
-        """A message; JSON data is passed on as it was written."""
+        """Return a message; JSON data is passed on as it was written."""
         if message.group is None:
             origin = b'"server"'
         else:

@@ -1,7 +1,9 @@
-"""The subprotocols `protobuf.webpubsub.azure.v1` and its reliable twin: binary frames in both directions, no I/O.
+"""The subprotocols ``protobuf.webpubsub.azure.v1`` and its reliable twin: binary frames in both directions, no I/O.
 
-Source: MicrosoftDocs `reference-protobuf-webpubsub-subprotocol`; where that is silent, what JSON clients get.
+Source: MicrosoftDocs ``reference-protobuf-webpubsub-subprotocol``; where that is silent, what JSON clients get.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
 from webpubsub_emulator.subprotocols.protobuf_messages import Data, DecodeError, Downstream, Upstream
 
+__all__ = ["FRAME_READERS", "ProtobufProtocol"]
+
 
 @dataclass(frozen=True, slots=True)
 class _EncodedMessage:
@@ -51,7 +55,7 @@ class ProtobufProtocol:
     closes_on_failure: Final = False
 
     def decode(self, frame: str | bytes) -> ClientFrame:
-        """The request in one frame."""
+        """Return the request in one frame."""
         if isinstance(frame, str):
             raise ClientProtocolError("The protobuf subprotocol requires binary messages.", close_code=1003)
         try:
@@ -64,7 +68,7 @@ class ProtobufProtocol:
         return FRAME_READERS[kind](getattr(upstream, kind))
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame:
-        """The first frame a client gets."""
+        """Return the first frame a client gets."""
         connected = {
             "connection_id": connection_id,
             "user_id": user_id or "",
@@ -73,15 +77,15 @@ class ProtobufProtocol:
         return _frame(Downstream(system={"connected": connected}))
 
     def disconnected(self, message: str) -> Frame:
-        """The last frame before the server closes."""
+        """Return the last frame before the server closes."""
         return _frame(Downstream(system={"disconnected": {"reason": message}}))
 
     def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame:
-        """The answer to the request `ack_id`."""
+        """Return the answer to the request ``ack_id``."""
         return _frame(Downstream(ack={"ack_id": ack_id, "success": error is None, "error": error and _error(error)}))
 
     def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame:
-        """The answer to an invocation."""
+        """Return the answer to an invocation."""
         if isinstance(result, ErrorDetail):
             fields: dict[str, Any] = {"success": False, "error": _error(result)}
         elif result is None:
@@ -91,15 +95,15 @@ class ProtobufProtocol:
         return _frame(Downstream(invoke_response={"invocation_id": invocation_id, **fields}))
 
     def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame:
-        """The refusal of a stream."""
+        """Return the refusal of a stream."""
         return _frame(Downstream(stream_closed={"stream_id": stream_id, "error": _error(error)}))
 
     def pong(self) -> Frame:
-        """The answer to a ping."""
+        """Return the answer to a ping."""
         return _frame(Downstream(pong={}))
 
     def message(self, message: OutgoingMessage) -> _EncodedMessage:
-        """A message; the sender's user id has no place in it."""
+        """Return a message; the sender's user id has no place in it."""
         fields = {
             "origin": "server" if message.group is None else "group",
             "group": message.group or "",

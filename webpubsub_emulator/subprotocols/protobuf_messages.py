@@ -1,8 +1,10 @@
-"""The messages of `protobuf.webpubsub.azure.v1`, described at run time: no compiler and no generated code.
+"""The messages of ``protobuf.webpubsub.azure.v1``, described at run time: no compiler and no generated code.
 
 Only numbers and types are on the wire; names are this emulator's. Source: MicrosoftDocs
-`reference-protobuf-webpubsub-subprotocol` and Azure/azure-webpubsub `protocols/protobuf.webpubsub.azure.v1`.
+``reference-protobuf-webpubsub-subprotocol`` and Azure/azure-webpubsub ``protocols/protobuf.webpubsub.azure.v1``.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -25,10 +27,10 @@ _SCALARS: Final = {
 
 
 class _Field(NamedTuple):
-    """A field; `type` is a scalar, one of the messages here, `Any`, or `map` for strings by strings.
+    """A field; ``type`` is a scalar, one of the messages here, ``Any``, or ``map`` for strings by strings.
 
-    `oneof` names the alternatives that the field is one of; `optional` is a oneof of its own, so that zero and absence
-    differ.
+    ``oneof`` names the alternatives that the field is one of; ``optional`` is a oneof of its own, so that zero and
+    absence differ.
     """
 
     number: int
@@ -124,7 +126,7 @@ _MESSAGES: Final[Mapping[str, Sequence[_Field]]] = {
 
 
 def is_any(body: bytes) -> bool:
-    """Whether `body` is a serialized `google.protobuf.Any`."""
+    """Return whether ``body`` is a serialized ``google.protobuf.Any``."""
     try:
         ProtobufAny.FromString(body)
     except DecodeError:

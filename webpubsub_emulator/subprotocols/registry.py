@@ -1,5 +1,7 @@
 """The subprotocols that a client can ask for, and which of them a connection gets."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +9,8 @@ from typing import Final
 from webpubsub_emulator.core.client_protocol import ClientProtocol
 from webpubsub_emulator.subprotocols.json import JsonProtocol
 from webpubsub_emulator.subprotocols.protobuf import ProtobufProtocol
+
+__all__ = ["MQTT", "MQTT_REFUSAL", "SUBPROTOCOLS", "Subprotocol", "SubprotocolError", "choose"]
 
 MQTT: Final = "mqtt"
 MQTT_REFUSAL: Final = (
@@ -40,7 +44,7 @@ class SubprotocolError(ValueError):
 
 
 def choose(offered: Sequence[str], chosen: str | None) -> str | None:
-    """The event handler's choice, else the first offered one that is known, else none: a simple client.
+    """Return the event handler's choice, else the first offered one that is known, else none: a simple client.
 
     Raises:
         SubprotocolError: when the handler chose what was not offered, and for MQTT.

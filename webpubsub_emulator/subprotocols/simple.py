@@ -1,8 +1,10 @@
 """The simple client: no subprotocol, or a custom one that only the event handler understands; no I/O.
 
-Every frame is the user event `message`, or with `webpubsub_mode=sendToGroup` a message to one group.
-Source: MicrosoftDocs `concept-client-protocols`; the modes from Microsoft's emulator.
+Every frame is the user event ``message``, or with ``webpubsub_mode=sendToGroup`` a message to one group.
+Source: MicrosoftDocs ``concept-client-protocols``; the modes from Microsoft's emulator.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from webpubsub_emulator.core import names
 from webpubsub_emulator.core.client_protocol import ErrorDetail, OutgoingMessage, SendToGroup, UserEvent
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import DataType, Payload
+
+__all__ = ["SimpleModeError", "SimpleProtocol", "simple_protocol"]
 
 _EVENT: Final = "message"
 
@@ -25,13 +29,13 @@ class _EncodedMessage:
     frame: Frame
 
     def numbered(self, sequence_id: int) -> Frame:  # noqa: ARG002 - the seam's name for it
-        """Simple clients get no numbers."""
+        """Return nothing: simple clients get no numbers."""
         return self.frame
 
 
 @dataclass(frozen=True, slots=True)
 class SimpleProtocol:
-    """The codec of simple clients; with `group` every frame is published there instead of sent upstream."""
+    """The codec of simple clients; with ``group`` every frame is published there instead of sent upstream."""
 
     group: str | None = None
     is_echoed: bool = True
@@ -47,38 +51,38 @@ class SimpleProtocol:
         return True
 
     def decode(self, frame: str | bytes) -> UserEvent | SendToGroup:
-        """The whole frame is the message."""
+        """Return the whole frame is the message."""
         payload = Payload(DataType.TEXT, frame.encode()) if isinstance(frame, str) else Payload(DataType.BINARY, frame)
         if self.group is None:
             return UserEvent(_EVENT, payload)
         return SendToGroup(self.group, payload, self.is_echoed)
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> None:
-        """Simple clients get no greeting."""
+        """Return nothing: simple clients get no greeting."""
 
     def disconnected(self, message: str) -> None:
-        """Simple clients get no farewell."""
+        """Return nothing: simple clients get no farewell."""
 
     def ack(self, ack_id: int, error: ErrorDetail | None) -> None:
-        """Simple clients get no acks."""
+        """Return nothing: simple clients get no acks."""
 
     def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> None:
-        """Simple clients invoke nothing."""
+        """Return nothing: simple clients invoke nothing."""
 
     def stream_closed(self, stream_id: str, error: ErrorDetail) -> None:
-        """Simple clients open no streams."""
+        """Return nothing: simple clients open no streams."""
 
     def pong(self) -> None:
-        """Simple clients send no pings."""
+        """Return nothing: simple clients send no pings."""
 
     def message(self, message: OutgoingMessage) -> _EncodedMessage:
-        """The bare body: a text frame for text and JSON, a binary frame for binary and protobuf."""
+        """Return the bare body: a text frame for text and JSON, a binary frame for binary and protobuf."""
         is_text = message.payload.data_type in {DataType.TEXT, DataType.JSON}
         return _EncodedMessage(Frame(message.payload.body, is_text=is_text))
 
 
 def simple_protocol(query: Mapping[str, Sequence[str]]) -> SimpleProtocol:
-    """The simple protocol in the mode that a client's query asks for; of repeated parameters the last counts.
+    """Return the simple protocol in the mode that a client's query asks for; of repeated parameters the last counts.
 
     Raises:
         SimpleModeError: when the mode, its group or its noEcho is not valid.

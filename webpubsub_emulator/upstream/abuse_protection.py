@@ -3,6 +3,8 @@
 Source: CloudEvents HTTP webhook §4; times and the second try with GET from Microsoft's emulator.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import time
@@ -12,6 +14,8 @@ from typing import Final
 
 import aiohttp
 from yarl import URL
+
+__all__ = ["CONSENT_SECONDS", "FIRST_REFUSAL_SECONDS", "AbuseProtection", "Handshake", "shake_hands", "without_url"]
 
 CONSENT_SECONDS: Final = 60.0
 FIRST_REFUSAL_SECONDS: Final = 1.0
@@ -24,7 +28,7 @@ _FIXES: Final = {
     404: "its route must take this path too, where {{event}} is validate; is the path right?",
     405: "let its route take OPTIONS beside POST",
 }
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Handshake:
 
     @property
     def problem(self) -> str | None:
-        """Why this is no consent, as a sentence; `None` when it is one."""
+        """Why this is no consent, as a sentence; ``None`` when it is one."""
         if self.failure is not None:
             return self.failure
         if not 200 <= self.status < 300:
@@ -64,7 +68,7 @@ class Handshake:
 
 
 async def shake_hands(session: aiohttp.ClientSession, url: str, origin: str) -> Handshake:
-    """Ask a URL whether it takes events from an origin; `url` is one that was filled in for the event `validate`."""
+    """Ask a URL, filled in for the event ``validate``, whether it takes events from an origin."""
     try:
         handshake = await _ask(session, "OPTIONS", url, origin)
         return await _ask(session, "GET", url, origin) if handshake.status == 404 else handshake
@@ -75,7 +79,7 @@ async def shake_hands(session: aiohttp.ClientSession, url: str, origin: str) -> 
 
 
 def without_url(error: Exception) -> str:
-    """What an error says, but for the URL: its query may hold a key."""
+    """Return what an error says, but for the URL: its query may hold a key."""
     return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 
@@ -97,14 +101,14 @@ class AbuseProtection:
     def __init__(
         self, session: aiohttp.ClientSession, origin: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`origin` is the service's host without a port, in lower case; `clock` gives seconds."""
+        """``origin`` is the service's host without a port, in lower case; ``clock`` gives seconds."""
         self._session = session
         self._origin = origin
         self._clock = clock
         self._standings: dict[str, _Standing] = {}
 
     async def problem(self, url: str) -> str | None:
-        """Why `url` must get no events, as a sentence; `None` when it may. The first to ask waits for the handshake."""
+        """Return why ``url`` must get no events; ``None`` when it may. The first to ask waits for the handshake."""
         standing = self._standings.setdefault(url, _Standing())
         if self._clock() < standing.valid_until:
             return standing.problem
@@ -121,11 +125,11 @@ class AbuseProtection:
         handshake = await shake_hands(self._session, url, self._origin)
         standing.problem = handshake.problem
         if standing.problem is None:
-            _log.info("Event handler %s consented to events from %s.", url.partition("?")[0], self._origin)
+            logger.info("Event handler %s consented to events from %s.", url.partition("?")[0], self._origin)
             standing.refusal_seconds = FIRST_REFUSAL_SECONDS
             standing.valid_until = self._clock() + CONSENT_SECONDS
             return
-        _log.error(
+        logger.error(
             "VALIDATION FAILED for event handler %s: no event is sent there.\n"
             "  sent:      OPTIONS with WebHook-Request-Origin: %s and ce-awpsversion: 1.0\n"
             "  wanted:    status 2xx and %s: %s or *\n"

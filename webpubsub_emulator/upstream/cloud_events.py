@@ -1,7 +1,9 @@
 """CloudEvents as the service writes them to an event handler, and the handler's answers; no I/O.
 
-Source: MicrosoftDocs `reference-cloud-events`; CloudEvents HTTP binding §3.1.3.2 for the encoding of header values.
+Source: MicrosoftDocs ``reference-cloud-events``; CloudEvents HTTP binding §3.1.3.2 for the encoding of header values.
 """
+
+from __future__ import annotations
 
 import hmac
 import json
@@ -23,6 +25,24 @@ from webpubsub_emulator.core.messages import (
     payload_from_http,
 )
 
+__all__ = [
+    "JSON_CONTENT_TYPE",
+    "STATE_HEADER",
+    "AnswerError",
+    "ConnectAnswer",
+    "Event",
+    "connect_answer",
+    "connect_event",
+    "connected_event",
+    "connection_state",
+    "disconnected_event",
+    "event_headers",
+    "group_event",
+    "sign",
+    "user_event",
+    "user_event_answer",
+]
+
 JSON_CONTENT_TYPE: Final = "application/json; charset=utf-8"
 STATE_HEADER: Final = "ce-connectionState"
 
@@ -37,7 +57,7 @@ class AnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event on its way upstream; `family` is `sys`, `user` or `gp`."""
+    """One event on its way upstream; ``family`` is ``sys``, ``user`` or ``gp``."""
 
     family: str
     name: str
@@ -47,13 +67,13 @@ class Event:
 
     @property
     def type(self) -> str:
-        """The `ce-type`."""
+        """The ``ce-type``."""
         return f"azure.webpubsub.{self.family}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectAnswer:
-    """What the connect handler decides; `None` keeps what the token says."""
+    """What the connect handler decides; ``None`` keeps what the token says."""
 
     user_id: str | None = None
     roles: tuple[str, ...] | None = None
@@ -67,7 +87,7 @@ def connect_event(
     headers: Iterable[tuple[str, str]],
     subprotocols: Sequence[str],
 ) -> Event:
-    """The connect event of a client's upgrade request; its token is left out."""
+    """Return the connect event of a client's upgrade request; its token is left out."""
     body = {
         "claims": {name: _strings(value) for name, value in claims.items()},
         "query": {name: list(values) for name, values in query.items() if name.lower() not in _HIDDEN_FROM_HANDLERS},
@@ -79,29 +99,29 @@ def connect_event(
 
 
 def connected_event() -> Event:
-    """The notification that a client is connected."""
+    """Return the notification that a client is connected."""
     return _system_event("connected", {})
 
 
 def disconnected_event(reason: str | None) -> Event:
-    """The notification that a client has gone."""
+    """Return the notification that a client has gone."""
     return _system_event("disconnected", {"reason": reason})
 
 
 def group_event(change: str, group: str) -> Event:
-    """The notification that a connection has `joined` or `left` a group."""
+    """Return the notification that a connection has ``joined`` or ``left`` a group."""
     return _system_event(change, {"group": group}, family="gp")
 
 
 def user_event(name: str, payload: Payload) -> Event:
-    """A message of a client to the event handler."""
+    """Return a message of a client to the event handler."""
     return Event("user", name, payload.content_type, payload.body, payload.metadata)
 
 
 def event_headers(
     event: Event, context: ConnectionContext, *, event_id: int, time: datetime, origin: str, signature: str
 ) -> dict[str, str]:
-    """The headers of an event's request, but for those of the HTTP client."""
+    """Return the headers of an event's request, but for those of the HTTP client."""
     headers = {
         "Content-Type": event.content_type,
         "WebHook-Request-Origin": origin,
@@ -130,13 +150,13 @@ def event_headers(
 
 
 def sign(connection_id: str, access_keys: Iterable[str]) -> str:
-    """The `ce-signature` of a connection: one HMAC-SHA256 of its id for each key, joined with commas."""
+    """Return the ``ce-signature`` of a connection: one HMAC-SHA256 of its id for each key, joined with commas."""
     message = connection_id.encode()
     return ",".join(f"sha256={hmac.new(key.encode(), message, 'sha256').hexdigest()}" for key in access_keys)
 
 
 def connect_answer(body: bytes) -> ConnectAnswer:
-    """The decision in a connect answer; an empty body and `null` leave all as it is.
+    """Return the decision in a connect answer; an empty body and ``null`` leave all as it is.
 
     Raises:
         AnswerError: when the body is no such decision.
@@ -164,7 +184,7 @@ def connect_answer(body: bytes) -> ConnectAnswer:
 
 
 def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None:
-    """The message to the sender in the answer to a user event; `None` when the body is empty.
+    """Return the message to the sender in the answer to a user event; ``None`` when the body is empty.
 
     Raises:
         AnswerError: when the Content-Type cannot be a message's, or does not hold for the body.
@@ -182,7 +202,7 @@ def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None
 
 
 def connection_state(headers: Mapping[str, str]) -> str | None:
-    """The connection state in an answer; `None` when the answer leaves it as it is.
+    """Return the connection state in an answer; ``None`` when the answer leaves it as it is.
 
     Raises:
         AnswerError: when it could not be sent back in a header.

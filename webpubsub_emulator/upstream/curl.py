@@ -1,16 +1,20 @@
 """An HTTP request as a curl command for a POSIX shell."""
 
+from __future__ import annotations
+
 import base64
 import shlex
 from collections.abc import Iterable
 from typing import Final
+
+__all__ = ["curl_command"]
 
 # Linux takes no longer argument of a program; a builtin such as printf has no such limit.
 _MAX_ARGUMENT_BYTES: Final = 64 * 1024
 
 
 def curl_command(url: str, headers: Iterable[tuple[str, str]], body: bytes) -> str:
-    """The command that POSTs `body` with just these headers; a body that is no short text comes through a pipe."""
+    """Return the command that POSTs ``body`` with just these headers; a body that is not short text is piped in."""
     # curl reads `X:` as "leave the header out"; an empty one is `X;`.
     texts = (f"{name}: {value}" if value else f"{name};" for name, value in headers)
     # Without --globoff curl expands brackets and braces of the URL.

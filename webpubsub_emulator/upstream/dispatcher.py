@@ -1,7 +1,9 @@
 """The upstream dispatcher: which handler gets an event, in which order, and what its answer changes.
 
-Source: MicrosoftDocs `reference-cloud-events`, `howto-develop-eventhandler`.
+Source: MicrosoftDocs ``reference-cloud-events``, ``howto-develop-eventhandler``.
 """
+
+from __future__ import annotations
 
 import asyncio
 import logging
@@ -21,7 +23,7 @@ __all__ = ["EventFailedError", "Upstream"]
 
 MAX_WAITING_NOTIFICATIONS: Final = 1000
 Result = TypeVar("Result")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 class _Notification(NamedTuple):
@@ -35,7 +37,7 @@ class Upstream:
     """Tells event handlers what happens to connections: blocking events one at a time, notifications in their order."""
 
     def __init__(self, hubs: HubSettings, sender: EventSender, traffic: Traffic) -> None:
-        """`traffic` keeps what is sent and answered."""
+        """``traffic`` keeps what is sent and answered."""
         self._hubs = hubs
         self._sender = sender
         self._traffic = traffic
@@ -43,7 +45,7 @@ class Upstream:
         self._notifiers: dict[str, asyncio.Task[None]] = {}
 
     def allows_anonymous(self, hub: str) -> bool:
-        """Whether clients may connect to a hub without a token."""
+        """Return whether clients may connect to a hub without a token."""
         return self._hubs.allows_anonymous(hub)
 
     async def connect(self, context: ConnectionContext, event: Event) -> ConnectAnswer:
@@ -81,7 +83,7 @@ class Upstream:
         self._enqueue(self._hubs.handler_of_system_event(context.hub, event.name), context, event)
 
     def notify_group(self, context: ConnectionContext, change: str, group: str) -> None:
-        """Tell without waiting that a connection has `joined` or `left` a group, after the notifications before it."""
+        """Tell that a connection has ``joined`` or ``left`` a group, after earlier notifications; do not wait."""
         handler = self._hubs.handler_of_group_event(context.hub, change, group)
         self._enqueue(handler, context, cloud_events.group_event(change, group))
 
@@ -92,7 +94,7 @@ class Upstream:
             await asyncio.wait([self._notifiers[key]])
 
     async def close(self, grace_seconds: float) -> None:
-        """Give pending notifications `grace_seconds`, then stop."""
+        """Return pending notifications ``grace_seconds``, then stop."""
         pending = list(self._notifiers.values())
         if pending:
             _, late = await asyncio.wait(pending, timeout=grace_seconds)
@@ -145,4 +147,4 @@ class Upstream:
             with self._traffic.exchange(context, event, event_id) as exchange:
                 await self._sender.send(handler, context, exchange)
         except EventFailedError as error:
-            _log.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
+            logger.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)

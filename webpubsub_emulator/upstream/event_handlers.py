@@ -1,7 +1,9 @@
 """Event handler settings of a hub: which URL gets which event. The first handler that matches wins, for good.
 
-Source: management API of Web PubSub (`eventHandlers[]`), MicrosoftDocs `howto-develop-eventhandler`.
+Source: management API of Web PubSub (``eventHandlers[]``), MicrosoftDocs ``howto-develop-eventhandler``.
 """
+
+from __future__ import annotations
 
 import fnmatch
 import re
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit
+
+__all__ = ["GROUP_EVENTS", "SYSTEM_EVENTS", "EventHandler", "EventHandlerError", "HubSettings"]
 
 SYSTEM_EVENTS: Final = frozenset({"connect", "connected", "disconnected"})
 GROUP_EVENTS: Final = frozenset({"joined", "left"})
@@ -25,10 +29,10 @@ class EventHandlerError(ValueError):
 class EventHandler:
     """One event handler: a URL template and the events it takes.
 
-    `url_template` may hold `{hub}` and, but for the host, `{event}`. `system_events` is a subset of connect,
-    connected and disconnected. `event_pattern` is `*`, one user event's name, names between commas, or empty for none.
-    `group_events` is a subset of joined and left; `group_filters` are names of groups, in which `*` stands for any
-    text, and without any all groups count.
+    ``url_template`` may hold ``{hub}`` and, but for the host, ``{event}``. ``system_events`` is a subset of connect,
+    connected and disconnected. ``event_pattern`` is ``*``, one user event's name, names between commas, or empty for
+    none. ``group_events`` is a subset of joined and left; ``group_filters`` are names of groups, in which ``*`` stands
+    for any text, and without any all groups count.
 
     Raises:
         EventHandlerError: when one of them is not valid.
@@ -55,18 +59,18 @@ class EventHandler:
             raise EventHandlerError("A group filter is empty: write a group's name, in which * stands for any text.")
 
     def takes_user_event(self, event: str) -> bool:
-        """Whether the pattern names this user event, in any case."""
+        """Return whether the pattern names this user event, in any case."""
         wanted = {name.strip().lower() for name in self.event_pattern.split(",")}
         return not wanted.isdisjoint({"*", event.lower()})
 
     def takes_group_event(self, event: str, group: str) -> bool:
-        """Whether it wants to hear that somebody `joined` or `left` this group."""
+        """Return whether it wants to hear that somebody ``joined`` or ``left`` this group."""
         if event not in self.group_events:
             return False
         return not self.group_filters or any(_filter(text).fullmatch(group) for text in self.group_filters)
 
     def url(self, hub: str, event: str) -> str:
-        """The URL for one event; the values are escaped."""
+        """Return the URL for one event; the values are escaped."""
         values = {"hub": quote(hub, safe=""), "event": quote(event, safe="")}
         return _PARAMETER.sub(lambda match: values[match[1].lower()], self.url_template)
 
@@ -91,19 +95,19 @@ class HubSettings:
         self._anonymous_hubs = frozenset(anonymous_hubs)
 
     def allows_anonymous(self, hub: str) -> bool:
-        """Whether clients may connect to a hub without a token (`anonymousConnectPolicy` of the service)."""
+        """Return whether clients may connect to a hub without a token (``anonymousConnectPolicy`` of the service)."""
         return hub.lower() in self._anonymous_hubs
 
     def handler_of_system_event(self, hub: str, event: str) -> EventHandler | None:
-        """The first handler that takes this system event."""
+        """Return the first handler that takes this system event."""
         return next((handler for handler in self._of(hub) if event in handler.system_events), None)
 
     def handler_of_user_event(self, hub: str, event: str) -> EventHandler | None:
-        """The first handler that takes this user event."""
+        """Return the first handler that takes this user event."""
         return next((handler for handler in self._of(hub) if handler.takes_user_event(event)), None)
 
     def handler_of_group_event(self, hub: str, event: str, group: str) -> EventHandler | None:
-        """The first handler that takes this group presence event."""
+        """Return the first handler that takes this group presence event."""
         return next((handler for handler in self._of(hub) if handler.takes_group_event(event, group)), None)
 
     def _of(self, hub: str) -> Sequence[EventHandler]:

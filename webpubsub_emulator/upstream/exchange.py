@@ -1,5 +1,7 @@
 """One event on its way to its handler, as people want to see it: the request, every attempt, every answer. No I/O."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from typing import Any, Final
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.upstream.cloud_events import Event
 from webpubsub_emulator.upstream.curl import curl_command
+
+__all__ = ["PREVIEW_BYTES", "Attempt", "Clock", "Exchange", "Pairs", "State", "iso"]
 
 PREVIEW_BYTES: Final = 4096
 _SNIPPET_BYTES: Final = 160
@@ -31,7 +35,7 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Attempt:
-    """One request for an event, and what came back: `status` is `None` when nothing did."""
+    """One request for an event, and what came back: ``status`` is ``None`` when nothing did."""
 
     at: datetime
     is_duplicate: bool = False
@@ -99,7 +103,7 @@ class Exchange:
     def __init__(
         self, context: ConnectionContext, event: Event, event_id: int, now: Clock, changed: Callable[[int], None]
     ) -> None:
-        """Begin now, without an attempt; `changed` is called with `id`, which is the keeper's to set."""
+        """Begin now, without an attempt; ``changed`` is called with ``id``, which is the keeper's to set."""
         self.id = 0
         self.time = now()
         self.event = event
@@ -128,12 +132,12 @@ class Exchange:
         )
 
     def request(self, url: str, headers: Mapping[str, str]) -> None:
-        """What is sent, in every attempt."""
+        """Return what is sent, in every attempt."""
         self.url, self.headers = url, headers
         self._header_bytes = _length(headers.items())
 
     def struck(self, fault: str) -> None:
-        """A fault on purpose has struck it."""
+        """Return a fault on purpose has struck it."""
         self.faults.append(fault)
         self.changed()
 
@@ -152,7 +156,7 @@ class Exchange:
             self.changed()
 
     def ended(self, problem: str | None) -> None:
-        """It had success, or it failed for good."""
+        """Return whether it had success, or failed for good."""
         self.state = State.OK if problem is None else State.FAILED
         self.problem = problem
         self.seconds = time.monotonic() - self._began
@@ -163,7 +167,7 @@ class Exchange:
         self._changed(self.id)
 
     def summary(self) -> dict[str, Any]:
-        """What a list of events shows of it."""
+        """Return what a list of events shows of it."""
         counting = [attempt for attempt in self.attempts if not attempt.is_duplicate]
         return {
             "id": self.id,
@@ -211,7 +215,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _preview(body: bytes, size: int) -> dict[str, Any]:
-    """The beginning of a body of `size` bytes for people: its text, or the bytes in hex where it is none."""
+    """Return the beginning of a body of ``size`` bytes for people: its text, or the bytes in hex where it is none."""
     text = _text(body)
     if text is not None:
         return {"size": size, "text": text, "isHex": False, "isCut": len(text.encode()) < size}

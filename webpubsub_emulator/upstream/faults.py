@@ -1,7 +1,9 @@
 """Faults on purpose: what goes wrong now and then in the cloud, here when you ask for it.
 
-A fault is injected (`Faults.inject`), then either acts at once or waits until something it concerns comes along.
+A fault is injected (``Faults.inject``), then either acts at once or waits until something it concerns comes along.
 """
+
+from __future__ import annotations
 
 import logging
 import math
@@ -14,10 +16,12 @@ from typing import Any, Final, Self
 from webpubsub_emulator.core.connection import Connection, ConnectionContext
 from webpubsub_emulator.core.hub import Hubs
 
+__all__ = ["FIELDS", "MAX_COUNT", "MAX_SECONDS", "DelayedPart", "Fault", "FaultError", "FaultKind", "Faults"]
+
 MAX_COUNT: Final = 1_000_000
 MAX_SECONDS: Final = 3600.0
 _MAX_NAME_LENGTH: Final = 1024
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 class FaultKind(StrEnum):
@@ -62,9 +66,9 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. Without `hub`, `connection_id` or `event` (the name of a system or user event) it concerns all.
+    """One fault. Without ``hub``, ``connection_id`` or ``event`` (the name of a system or user event) it concerns all.
 
-    `count` is how many events it strikes; `seconds` is how late a delayed one is, or how long the fault lasts.
+    ``count`` is how many events it strikes; ``seconds`` is how late a delayed one is, or how long the fault lasts.
 
     Raises:
         FaultError: for a value out of its bounds.
@@ -89,7 +93,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """The fault in a JSON object such as `{"fault":"delay","seconds":2,"count":1}`.
+        """Return the fault in a JSON object such as ``{"fault":"delay","seconds":2,"count":1}``.
 
         Raises:
             FaultError: for anything else; the message names the field, and what it may be.
@@ -113,7 +117,7 @@ class Fault:
         return cls(kind, **given)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of this fault, with the fields that its kind has."""
+        """Return the JSON object of this fault, with the fields that its kind has."""
         fields = {
             "hub": self.hub,
             "connectionId": self.connection_id,
@@ -126,7 +130,7 @@ class Fault:
         return {"fault": self.kind, **own}
 
     def concerns(self, context: ConnectionContext, event: str | None = None) -> bool:
-        """Whether it may strike this connection, and this event of it."""
+        """Return whether it may strike this connection, and this event of it."""
         return (
             self.hub in {None, context.hub}
             and self.connection_id in {None, context.connection_id}
@@ -149,7 +153,7 @@ class Faults:
     """The faults of one emulator."""
 
     def __init__(self, hubs: Hubs, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds."""
+        """``clock`` gives seconds."""
         self._hubs = hubs
         self._clock = clock
         self._armed: list[_Armed] = []
@@ -157,10 +161,10 @@ class Faults:
     def inject(self, fault: Fault) -> int:
         """Arm a fault, or cut connections at once; the result is how many connections it concerns now."""
         concerned = [connection for connection in self._connections() if fault.concerns(connection.context)]
-        _log.warning("FAULT %s is injected: %s.", fault.kind, _described(fault) or "everywhere")
+        logger.warning("FAULT %s is injected: %s.", fault.kind, _described(fault) or "everywhere")
         if fault.kind is FaultKind.CUT_CONNECTIONS:
             for connection in concerned:
-                _log.warning("FAULT cut_connections: the line of connection %s is lost.", connection.id)
+                logger.warning("FAULT cut_connections: the line of connection %s is lost.", connection.id)
                 connection.outbox.cut()
         else:
             lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
@@ -172,11 +176,11 @@ class Faults:
         count = len(self._current())
         self._armed.clear()
         if count:
-            _log.warning("FAULTS are cleared.")
+            logger.warning("FAULTS are cleared.")
         return count
 
     def armed(self) -> list[dict[str, Any]]:
-        """The faults that wait, as JSON objects: `count` and `seconds` are what is left of them."""
+        """Return the faults that wait, as JSON objects: ``count`` and ``seconds`` are what is left of them."""
         result = []
         for armed in self._current():
             fields = armed.fault.to_json()
@@ -190,19 +194,19 @@ class Faults:
     def strike(
         self, kind: FaultKind, context: ConnectionContext, event: str, of: DelayedPart = DelayedPart.EVENT
     ) -> Fault | None:
-        """The armed fault of a kind that strikes this event now, if any; it counts as one strike."""
+        """Return the armed fault of a kind that strikes this event now, if any; it counts as one strike."""
         for armed in self._armed:
             fault = armed.fault
             if fault.kind is kind and fault.of is of and fault.concerns(context, event):
                 armed.left -= 1
                 if not armed.left:
                     self._armed.remove(armed)
-                _log.warning("FAULT %s strikes %s of connection %s.", kind, event, context.connection_id)
+                logger.warning("FAULT %s strikes %s of connection %s.", kind, event, context.connection_id)
                 return fault
         return None
 
     def reigns(self, kind: FaultKind, hub: str) -> bool:
-        """Whether a fault of a kind that lasts for some time holds for a hub now."""
+        """Return whether a fault of a kind that lasts for some time holds for a hub now."""
         return any(armed.fault.kind is kind and armed.fault.hub in {None, hub.lower()} for armed in self._current())
 
     def _current(self) -> list[_Armed]:
@@ -215,7 +219,7 @@ class Faults:
 
 
 def _check_type(name: str, value: object) -> None:
-    """Raise `FaultError` unless a field has a value of its type."""
+    """Raise ``FaultError`` unless a field has a value of its type."""
     if value is None:
         return
     match name:

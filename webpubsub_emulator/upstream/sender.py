@@ -3,6 +3,8 @@
 Retries, timeout and size limit are those of Microsoft's emulator.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import uuid
@@ -23,6 +25,8 @@ from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.exchange import Exchange
 from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind, Faults
 
+__all__ = ["MAX_ANSWER_BYTES", "MAX_HEADER_BYTES", "Answer", "EventFailedError", "EventSender"]
+
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 # A token with many groups and a connection state are both longer than aiohttp's default of 8 KiB allows.
 MAX_HEADER_BYTES: Final = 32 * 1024
@@ -34,11 +38,11 @@ _HINTS: Final = {
     404: "; does it have this path, and the method POST there?",
     405: "; does its route take the method POST?",
 }
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("webpubsub_emulator")
 
 
 class EventFailedError(Exception):
-    """An event had no success; `status` is what a client that waits for its upgrade gets."""
+    """An event had no success; ``status`` is what a client that waits for its upgrade gets."""
 
     def __init__(self, reason: str, *, status: int = 500, is_temporary: bool = False) -> None:
         """Keep beside the reason what a client gets, and whether another try may help."""
@@ -61,7 +65,7 @@ class EventSender:
     """Sends events, signed with every access key. Use within one event loop, and close."""
 
     def __init__(self, settings: EmulatorSettings, origin: str, faults: Faults) -> None:
-        """`origin` is the service's host as event handlers shall see it."""
+        """``origin`` is the service's host as event handlers shall see it."""
         self._settings = settings
         self._origin = origin
         self._faults = faults
@@ -77,7 +81,7 @@ class EventSender:
         self._protection = AbuseProtection(self._session, origin)
 
     async def send(self, handler: EventHandler, context: ConnectionContext, exchange: Exchange) -> Answer:
-        """A successful answer, after as many tries as it takes.
+        """Return a successful answer, after as many tries as it takes.
 
         Raises:
             EventFailedError: when there is none.
@@ -103,7 +107,7 @@ class EventSender:
             except EventFailedError as error:
                 if not error.is_temporary:
                     raise
-                _log.warning(
+                logger.warning(
                     "RETRY of %s (ce-id %d) of connection %s in %g s: %s.",
                     event.type, exchange.event_id, context.connection_id, delay, error,
                 )  # fmt: skip
@@ -148,7 +152,7 @@ class EventSender:
     async def _attempt(
         self, url: URL, context: ConnectionContext, exchange: Exchange, *, is_duplicate: bool = False
     ) -> Answer:
-        """One request. Raises `EventFailedError` unless it has success."""
+        """One request. Raises ``EventFailedError`` unless it has success."""
         await self._delay(DelayedPart.EVENT, context, exchange)
         # The query may hold a function key, so it must not reach the log.
         shown = url.with_query(None)
@@ -173,15 +177,16 @@ class EventSender:
         return answer
 
     async def _duplicate(self, url: URL, context: ConnectionContext, exchange: Exchange) -> None:
-        """The same request once more; what comes back changes nothing."""
+        """Return the same request once more; what comes back changes nothing."""
         try:
             await self._attempt(url, context, exchange, is_duplicate=True)
         except EventFailedError as error:
-            _log.warning("The duplicate of %s of connection %s failed: %s.", exchange.event.type, context.connection_id,
+            logger.warning("The duplicate of %s of connection %s failed: %s.", exchange.event.type,
+            context.connection_id,
                          error)  # fmt: skip
 
     async def _post(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer | None:
-        """One request; `None` when the answer is too large."""
+        """One request; ``None`` when the answer is too large."""
         async with self._session.post(url, headers=headers, data=body, allow_redirects=False) as response:
             try:
                 await response.content.readexactly(MAX_ANSWER_BYTES + 1)

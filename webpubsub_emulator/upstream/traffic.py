@@ -3,6 +3,8 @@
 Bounded by number and by bytes; the oldest entries go first. No I/O: viewers subscribe and fetch what has changed.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import threading
@@ -16,6 +18,8 @@ from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.upstream.cloud_events import Event
 from webpubsub_emulator.upstream.exchange import Clock, Exchange, iso
 
+__all__ = ["MAX_BYTES", "MAX_ENTRIES", "Entry", "LogLine", "Subscription", "Traffic", "TrafficLog"]
+
 MAX_ENTRIES: Final = 5_000
 MAX_BYTES: Final = 32 * 1024 * 1024
 # What a line of the log holds beside its text, as a round figure.
@@ -26,7 +30,7 @@ class LogLine:
     """One line of the log."""
 
     def __init__(self, at: datetime, level: str, text: str) -> None:
-        """`level` is a name such as WARNING."""
+        """``level`` is a name such as WARNING."""
         self.id = self.counted = 0
         self.time = at
         self.level = level
@@ -51,7 +55,7 @@ class Traffic:
     """The last entries of one emulator. Use within one thread."""
 
     def __init__(self, now: Clock) -> None:
-        """`now` gives the time of entries."""
+        """``now`` gives the time of entries."""
         self._now = now
         self._entries: deque[Entry] = deque()
         self._next_id = 1
@@ -60,7 +64,7 @@ class Traffic:
 
     @contextmanager
     def exchange(self, context: ConnectionContext, event: Event, event_id: int) -> Iterator[Exchange]:
-        """An event from its beginning to its end; an exception is its failure."""
+        """Return an event from its beginning to its end; an exception is its failure."""
         exchange = Exchange(context, event, event_id, self._now, self._changed)
         self._add(exchange)
         try:
@@ -79,11 +83,11 @@ class Traffic:
         return list(self._entries)
 
     def exchanges(self, event: str) -> list[Exchange]:
-        """The events of a name, such as `connect`, oldest first."""
+        """Return the events of a name, such as ``connect``, oldest first."""
         return [entry for entry in self._entries if isinstance(entry, Exchange) and entry.event.name == event]
 
     def find(self, entry_id: int) -> Entry | None:
-        """The entry of that id, while it is kept."""
+        """Return the entry of that id, while it is kept."""
         index = entry_id - (self._next_id - len(self._entries))
         return self._entries[index] if 0 <= index < len(self._entries) else None
 
@@ -93,7 +97,7 @@ class Traffic:
         self._bytes = 0
 
     @contextmanager
-    def subscribe(self) -> Iterator["Subscription"]:
+    def subscribe(self) -> Iterator[Subscription]:
         """Hear of changes."""
         subscription = Subscription(self)
         self._subscriptions.add(subscription)
@@ -142,7 +146,7 @@ class Subscription:
         self._wakeup.set()
 
     def notify(self, entry_id: int) -> None:
-        """An entry has changed."""
+        """Return an entry has changed."""
         self._changed[entry_id] = None
         if len(self._changed) > 2 * MAX_ENTRIES:
             # The viewer does not read; what is no longer kept it cannot get either.
@@ -150,7 +154,7 @@ class Subscription:
         self._wakeup.set()
 
     async def changes(self, timeout: float) -> list[Entry]:  # noqa: ASYNC109 - the viewer's heartbeat
-        """The entries that have changed since the last call, once there are any; none after `timeout` seconds."""
+        """Return what has changed since the last call, once there is any; none after ``timeout`` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 await self._wakeup.wait()

@@ -34,12 +34,12 @@ class ConnectionState(MutableMapping[str, Any]):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the service holds a value that is no JSON object in base64."""
+        """Return whether the service holds a value that is no JSON object in base64."""
         self._read()
         return bool(self.raw) and self._original is None
 
     def encode(self) -> str | None:
-        """Give the header value for the answer, or None when there is nothing new to keep.
+        """Return the header value for the answer, or None when there is nothing new to keep.
 
         Raises:
             ConnectionStateError: A value is not JSON, or the whole is longer than ``MAX_STATE_LENGTH``.

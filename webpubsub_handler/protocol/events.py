@@ -72,7 +72,7 @@ class ConnectionContext:
 
     @property
     def is_mqtt(self) -> bool:
-        """Whether the client speaks MQTT, by its subprotocol or by what only MQTT clients have."""
+        """Return whether the client speaks MQTT, by its subprotocol or by what only MQTT clients have."""
         return "mqtt" in (self.subprotocol or "").lower() or self.physical_connection_id is not None
 
     @property

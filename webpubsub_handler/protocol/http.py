@@ -20,14 +20,14 @@ class Headers:
             self._fields.setdefault(name.lower(), []).append(value)
 
     def get(self, name: str) -> str | None:
-        """Give the value of a field, repeated fields joined by a comma (RFC 9110 5.2), or None."""
+        """Return the value of a field, repeated fields joined by a comma (RFC 9110 5.2), or None."""
         values = self._fields.get(name.lower())
         if values is None:
             return None
         return values[0] if len(values) == 1 else ", ".join(values)
 
     def get_list(self, name: str) -> list[str]:
-        """Give the members of a comma-separated field over all of its lines, without empty ones."""
+        """Return the members of a comma-separated field over all of its lines, without empty ones."""
         values = self._fields.get(name.lower(), ())
         return [member for value in values for part in value.split(",") if (member := part.strip())]
 

@@ -130,7 +130,7 @@ _STATUSES: Final[Mapping[MqttProtocolVersion, Mapping[int, int]]] = {
 
 
 def connect_status(version: MqttProtocolVersion, code: int) -> int:
-    """Give the HTTP status that goes with the code of a refused CONNECT.
+    """Return the HTTP status that goes with the code of a refused CONNECT.
 
     Raises:
         ValueError: The version has no such code; the client would see an unspecified error.
@@ -142,7 +142,7 @@ def connect_status(version: MqttProtocolVersion, code: int) -> int:
 
 
 def connect_code(version: MqttProtocolVersion, status: int) -> int:
-    """Give the code that says to an MQTT client what an HTTP status of 400 to 599 says.
+    """Return the code that says to an MQTT client what an HTTP status of 400 to 599 says.
 
     A refusal for no reason that has its own code is *not authorized* in MQTT 3.1.1, *implementation specific*
     ("valid but not accepted by this server") in 5.0: a client must not take it for a wrong password.

@@ -29,7 +29,7 @@ _VALUE: Final = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 
 
 def properties_of(headers: Headers, prefix: str) -> Iterator[tuple[str, str]]:
-    """Give the properties of an event, names in lower case, raw UTF-8 mended."""
+    """Return the properties of an event, names in lower case, raw UTF-8 mended."""
     return (
         (mend_text(name[len(prefix) :]), mend_text(value))
         for name, value in headers

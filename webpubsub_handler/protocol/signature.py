@@ -26,7 +26,7 @@ def sign(access_key: str, connection_id: str) -> str:
 
 
 def is_signed(signatures: Iterable[str], access_keys: Iterable[str], connection_id: str) -> bool:
-    """Whether any of the signature values was made with any of the keys, compared in constant time.
+    """Return whether any of the signature values was made with any of the keys, compared in constant time.
 
     ``signatures`` are the members of the ``ce-signature`` header in any order and case; unknown ones are passed over.
     ``connection_id`` is the header as received: the service signs the real id, which may be encoded in the header.

@@ -19,7 +19,7 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 
 
 def parse(text: bytes) -> Any:
-    """Give the value of a JSON text.
+    """Return the value of a JSON text.
 
     NaN and Infinity are Python's, not JSON's, and 1e999 would become one; no other reader could take them back.
 
@@ -34,7 +34,7 @@ def parse(text: bytes) -> Any:
 
 
 def is_deep(text: bytes) -> bool:
-    """Whether arrays and objects of a JSON text are nested deeper than ``MAX_DEPTH``."""
+    """Return whether arrays and objects of a JSON text are nested deeper than ``MAX_DEPTH``."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)

@@ -1,5 +1,7 @@
 """Clients that break the rules of WebSocket or of their subprotocol: a documented close, and nobody else notices."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging

@@ -1,5 +1,7 @@
 """Who may connect, with which subprotocol, and what the sockets see."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import time

@@ -1,5 +1,7 @@
 """Many clients at once, and clients that take nothing."""
 
+from __future__ import annotations
+
 import asyncio
 
 import aiohttp

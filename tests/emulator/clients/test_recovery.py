@@ -1,5 +1,7 @@
 """Clients of the reliable subprotocol that lose their sockets."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

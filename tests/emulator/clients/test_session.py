@@ -1,5 +1,7 @@
 """A connection's life without sockets: requests in order, answers, recovery, the end."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from typing import Any, cast

@@ -1,5 +1,7 @@
 """Frames as the socket carries them, RFC 6455."""
 
+from __future__ import annotations
+
 import pytest
 
 from webpubsub_emulator.core.frames import Frame, close_frame

@@ -1,5 +1,7 @@
 """Connection state, without sockets."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.emulator.fakes import FakeOutbox

@@ -1,5 +1,7 @@
 """Rights on groups."""
 
+from __future__ import annotations
+
 import re
 
 import pytest

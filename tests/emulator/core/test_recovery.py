@@ -1,5 +1,7 @@
 """What a reliable connection keeps for its client, without sockets."""
 
+from __future__ import annotations
+
 import pytest
 
 from webpubsub_emulator.core.client_protocol import OutgoingMessage

@@ -1,5 +1,7 @@
 """Access tokens, without a server."""
 
+from __future__ import annotations
+
 import time
 from typing import Any
 

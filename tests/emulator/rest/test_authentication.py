@@ -1,5 +1,7 @@
 """Who may call the REST data plane, and the tokens that it makes for clients."""
 
+from __future__ import annotations
+
 import base64
 import time
 from collections.abc import AsyncIterator
@@ -29,7 +31,7 @@ def entra_token(**claims: Any) -> str:
 
 @asynccontextmanager
 async def reverse_proxy(target: str, host: str) -> AsyncIterator[str]:
-    """A proxy on the way to `target` that puts `host` into the Host header; gives its URL."""
+    """A proxy on the way to ``target`` that puts ``host`` into the Host header; gives its URL."""
 
     async def forward(request: web.BaseRequest) -> web.StreamResponse:
         headers = {"Authorization": request.headers["Authorization"], "Host": host}

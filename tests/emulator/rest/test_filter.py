@@ -1,5 +1,7 @@
 """Filters, without a server: what they mean, and in which words they are refused."""
 
+from __future__ import annotations
+
 import pytest
 
 from webpubsub_emulator.rest.filter import MAX_CHARACTERS, ConnectionFacts, ConnectionFilter, FilterError

@@ -1,4 +1,6 @@
-"""The `filter` of REST operations: whom it reaches, and how a wrong one is refused."""
+"""The ``filter`` of REST operations: whom it reaches, and how a wrong one is refused."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -15,7 +17,7 @@ JSON = "application/json"
 
 
 async def three(service: Service) -> list[Socket]:
-    """`conn-1` of ana in g and h, `conn-2` of bob in g, `conn-3` of nobody in h."""
+    """``conn-1`` of ana in g and h, ``conn-2`` of bob in g, ``conn-3`` of nobody in h."""
     return [
         await service.connect(sub="ana", groups=["g", "h"]),
         await service.connect(sub="bob", groups="g"),

@@ -1,5 +1,7 @@
 """The members of a group, listed page by page over REST."""
 
+from __future__ import annotations
+
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +13,7 @@ PATH = "/groups/g/connections"
 
 
 async def pages(service: Service, query: str) -> list[dict[str, Any]]:
-    """Follow `nextLink` to its end."""
+    """Follow ``nextLink`` to its end."""
     found: list[dict[str, Any]] = []
     path = f"{PATH}?{query}" if query else PATH
     while path:

@@ -1,5 +1,7 @@
 """The REST data plane: statuses, error bodies and headers, over raw HTTP."""
 
+from __future__ import annotations
+
 import asyncio
 import gzip
 from typing import Any

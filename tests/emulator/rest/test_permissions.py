@@ -1,5 +1,7 @@
 """Permissions given, taken and asked for over REST."""
 
+from __future__ import annotations
+
 import json
 
 import pytest

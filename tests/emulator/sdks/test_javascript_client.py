@@ -1,5 +1,7 @@
 """The released JavaScript client SDK with its default, reliable protocol, over the network."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -69,7 +71,7 @@ StartClient = Callable[..., Awaitable[Client]]
 
 @pytest_asyncio.fixture
 async def start_client(service: Service, tmp_path: Path) -> AsyncIterator[StartClient]:
-    """Starts clients of the hub `chat` for a user."""
+    """Starts clients of the hub ``chat`` for a user."""
     (tmp_path / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
     script = tmp_path / SCRIPT.name
     script.write_bytes(SCRIPT.read_bytes())

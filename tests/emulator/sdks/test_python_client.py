@@ -1,5 +1,7 @@
 """The released Python client SDK with its default, reliable protocol, over the network."""
 
+from __future__ import annotations
+
 import asyncio
 import queue
 import threading

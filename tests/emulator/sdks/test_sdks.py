@@ -1,5 +1,7 @@
 """The official SDKs against the emulator: what they need is what must work."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import time

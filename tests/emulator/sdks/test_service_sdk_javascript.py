@@ -1,5 +1,7 @@
 """The service SDK for JavaScript against the emulator, each in a process of its own."""
 
+from __future__ import annotations
+
 import json
 import re
 import shutil

@@ -1,4 +1,6 @@
-"""The service SDK for Python against the emulator, over both of its HTTP clients: `requests` and aiohttp."""
+"""The service SDK for Python against the emulator, over both of its HTTP clients: ``requests`` and aiohttp."""
+
+from __future__ import annotations
 
 import asyncio
 import inspect

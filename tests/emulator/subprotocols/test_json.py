@@ -1,5 +1,7 @@
 """The codec of json.webpubsub.azure.v1, without sockets."""
 
+from __future__ import annotations
+
 import json
 
 import pytest

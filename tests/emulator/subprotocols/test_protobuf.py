@@ -1,5 +1,7 @@
 """The codec of protobuf.webpubsub.azure.v1, without sockets, against bytes that no protobuf library has written."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.emulator.wire_format import field

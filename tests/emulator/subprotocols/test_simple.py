@@ -1,5 +1,7 @@
 """The codec of simple clients, without sockets."""
 
+from __future__ import annotations
+
 import pytest
 
 from webpubsub_emulator.core.client_protocol import OutgoingMessage, SendToGroup, UserEvent

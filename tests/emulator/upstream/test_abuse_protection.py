@@ -1,5 +1,7 @@
 """How long a consent and a refusal are remembered."""
 
+from __future__ import annotations
+
 import aiohttp
 import pytest
 

@@ -1,5 +1,7 @@
 """What goes to an event handler, against the wire fixtures that the handler's own tests read too."""
 
+from __future__ import annotations
+
 import base64
 import json
 from datetime import UTC, datetime

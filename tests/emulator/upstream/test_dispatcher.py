@@ -1,5 +1,7 @@
 """The upstream dispatcher over real sockets: what the handler hears and what its answers do to clients."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
@@ -346,7 +348,8 @@ async def test_a_key_in_the_url_of_a_handler_is_not_logged(
     await socket.request(type="event", event="a", data=1, ackId=1)
     assert handler.events("a")[0].path == "/api?code=secret"
     assert "RETRY" in caplog.text
-    assert "code=secret" not in "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("local"))
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("webpubsub_emulator")]
+    assert "code=secret" not in "\n".join(ours)
 
 
 @pytest.mark.parametrize(
@@ -414,7 +417,7 @@ async def test_no_key_and_no_token_is_logged(service: Service, caplog: pytest.Lo
     await socket.request(type="event", event="a", data=1, ackId=1)
     await service.refused(f"/client/hubs/other?access_token={token}")
     await service.rest("POST", "/:send", body=b"x")
-    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("local"))
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("webpubsub_emulator"))
     assert ours
     assert token not in ours
     assert "primary-key" not in ours
@@ -425,7 +428,7 @@ def presence_handler(handler: RecordingHandler, **options: Any) -> EventHandler:
 
 
 async def groups_of(handler: RecordingHandler, last: str) -> list[tuple[str, str]]:
-    """Event and group of each presence event, once the handler has heard `last`."""
+    """Event and group of each presence event, once the handler has heard ``last``."""
     await handler.wait_for(last)
     return [
         (request.headers["ce-eventName"], json.loads(request.body)["group"])

@@ -1,5 +1,7 @@
 """Group presence events tell of memberships, whichever way they come and go."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 
@@ -17,7 +19,7 @@ async def start(start_service: StartService, handler: RecordingHandler) -> Servi
 
 
 async def told(handler: RecordingHandler, event: str, count: int) -> list[tuple[str, str]]:
-    """Connection and group of the first `count` events of that name."""
+    """Connection and group of the first ``count`` events of that name."""
     await handler.wait_for(event, count)
     return [
         (request.headers["ce-connectionId"], json.loads(request.body)["group"]) for request in handler.events(event)

@@ -1,5 +1,7 @@
 """Metadata on its way through the service: from REST calls and answers of handlers to clients of every subprotocol."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from tests.emulator.conftest import Service

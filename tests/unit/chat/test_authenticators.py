@@ -1,5 +1,7 @@
 """Which proofs an event needs, by the settings."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

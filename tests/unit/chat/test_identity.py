@@ -1,5 +1,7 @@
 """With a managed identity the SDK clients are made with the SDK's own credential, and no key is anywhere."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ TABLES = "https://acc.table.core.windows.net"
 
 
 def policies(client: object) -> list[object]:
-    """Give the policies of an SDK client's pipeline; only there it shows how a client authenticates."""
+    """Return the policies of an SDK client's pipeline; only there it shows how a client authenticates."""
     generated = vars(client)["_client"]
     pipeline = vars(generated).get("_pipeline") or vars(vars(generated)["_client"])["_pipeline"]
     return [getattr(policy, "_policy", policy) for policy in pipeline._impl_policies]

@@ -1,5 +1,7 @@
 """Keys decide order, idempotency and which cursors are ours."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 
 import pytest

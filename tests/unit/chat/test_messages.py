@@ -1,5 +1,7 @@
 """What clients get is what was sent."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import replace
 from datetime import UTC, datetime

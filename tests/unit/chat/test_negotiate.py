@@ -1,5 +1,7 @@
 """Who a caller is, in each of the three modes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import pytest

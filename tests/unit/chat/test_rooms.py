@@ -1,5 +1,7 @@
 """Which names rooms and users may have."""
 
+from __future__ import annotations
+
 import pytest
 
 from chat.rooms import is_room_name, is_user_id

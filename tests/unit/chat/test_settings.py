@@ -1,5 +1,7 @@
 """Settings are right, or each wrong one is named with its fix."""
 
+from __future__ import annotations
+
 import pytest
 
 from chat.settings import ClientAuth, EntraCaller, Settings, SettingsError, WebPubSubEndpoint

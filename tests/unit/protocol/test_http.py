@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 from webpubsub_handler.protocol.http import Headers, HttpRequest, HttpResponse
 
 

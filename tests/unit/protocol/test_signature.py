@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import pytest
 
 from tests.wire import ACCESS_KEY, PRIMARY_SIGNATURE, SECONDARY_KEY, SECONDARY_SIGNATURE
