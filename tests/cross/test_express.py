@@ -18,6 +18,7 @@ from local.node_tools import ensure_node, ensure_packages
 from tests.cross.differences import DIFFERENCES
 from tests.cross.rules import Answer, Difference
 from tests.cross.shapes import SHAPES, make_handler
+from tests.patience import PATIENCE_SECONDS
 from tests.wire import event, event_names
 from webpubsub_handler import HttpRequest
 
@@ -56,7 +57,7 @@ def answer(status: int, fields: list[tuple[str, str]], body: bytes) -> Answer:
 async def ask_theirs(express: str, shape: str, request: HttpRequest) -> Answer:
     skip = ["Content-Type", "Accept", "Accept-Encoding", "User-Agent"]
     async with (
-        aiohttp.ClientSession(skip_auto_headers=skip, timeout=aiohttp.ClientTimeout(20)) as session,
+        aiohttp.ClientSession(skip_auto_headers=skip, timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session,
         session.request(
             request.method, f"{express}/{shape}/validate", headers=list(request.headers), data=request.body
         ) as response,

@@ -16,6 +16,7 @@ from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import WebPubSubDataType
 
 from local.node_tools import ensure_node, ensure_packages
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -40,7 +41,7 @@ async def run(*command: object) -> str:
         *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
@@ -93,7 +94,7 @@ async def test_python_and_javascript_clients_talk_in_one_room(system: Any, tmp_p
     room = "o1 / 世界"
     receiving = asyncio.create_task(run(ensure_node().node, script, system.url, room))
     ana = await system.connect(room, "ana")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await ana.message())["data"] != "ready":
             pass
     await asyncio.to_thread(send_with_python_sdk, system.url, room)
@@ -115,7 +116,10 @@ def send_with_python_sdk(base: str, room: str) -> None:
 @pytest.mark.parametrize("subprotocol", [(), ("chat.v1",)], ids=["plain", "a subprotocol nobody knows"])
 async def test_a_plain_websocket_sends_and_is_told_its_mistakes(system: Any, subprotocol: tuple[str, ...]) -> None:
     _, access = await system.get("negotiate", room="o2", userId="plain")
-    async with asyncio.timeout(20), system.http.ws_connect(access["url"], protocols=subprotocol) as socket:
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        system.http.ws_connect(access["url"], protocols=subprotocol) as socket,
+    ):
         await socket.send_str("")
         await socket.send_str("a plain frame")
         while (frame := await socket.receive_json())["type"] != "message":

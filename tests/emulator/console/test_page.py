@@ -11,6 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
 from tests.emulator.upstream.test_traffic import run
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.upstream.cloud_events import user_event
@@ -175,7 +176,7 @@ async def test_a_fault_of_a_button_concerns_the_chosen_connection(service: Servi
     await view.page.get_by_role("button", name="ana").click()
     await view.page.get_by_role("button", name="Cut connections").click()
     await expect(view.page.locator("#fault-said")).to_have_text("Cut 1 connection.")
-    await ana.raw.receive(timeout=5)
+    await ana.raw.receive(timeout=PATIENCE_SECONDS)
     assert ana.raw.close_code == 1006
     await ben.assert_alive()
     await expect(view.page.locator("#connection-count")).to_have_text("1")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
@@ -172,7 +173,7 @@ BODIES = [
 async def run(command: str) -> str:
     """Run a command as a shell does; large ones come from its input."""
     shell = await asyncio.create_subprocess_exec("sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    output, _ = await asyncio.wait_for(shell.communicate(command.encode()), 20)
+    output, _ = await asyncio.wait_for(shell.communicate(command.encode()), PATIENCE_SECONDS)
     assert shell.returncode == 0
     return output.decode()
 
@@ -200,7 +201,7 @@ class Stream:
 
     async def next(self, event: str) -> Any:
         """The data of the next message of that kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while line := (await self._response.content.readline()).decode():
                 if line == f"event: {event}\n":
                     data = (await self._response.content.readline()).decode()
@@ -241,6 +242,6 @@ async def test_an_open_view_does_not_hold_up_the_end(start_service: StartService
     service = await start_service()
     async with service.session.get(f"{service.url}/emulator/traffic") as response:
         await Stream(response).next("start")
-        await asyncio.wait_for(service.emulator.stop(), 5)
+        await asyncio.wait_for(service.emulator.stop(), PATIENCE_SECONDS)
         # Cut off, it would not be read to its end.
-        await asyncio.wait_for(response.content.read(), 5)
+        await asyncio.wait_for(response.content.read(), PATIENCE_SECONDS)
