@@ -18,6 +18,7 @@ from local.node_tools import ensure_node, ensure_packages
 from tests.cross.differences import DIFFERENCES
 from tests.cross.rules import Answer, Difference
 from tests.cross.shapes import SHAPES, make_handler
+from tests.node_packages import TEST_PACKAGES
 from tests.patience import PATIENCE_SECONDS
 from tests.wire import event, event_names
 from webpubsub_handler import HttpRequest
@@ -30,7 +31,7 @@ PAGE: Final = HERE.parents[1] / "docs" / "differences.md"
 def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The JavaScript event handler in Node; gives its address."""
     folder = tmp_path_factory.mktemp("express")
-    (folder / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+    (folder / "node_modules").symlink_to(ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True)
     script = shutil.copy(HERE / "server.mjs", folder)
     with subprocess.Popen([ensure_node().node, script], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout

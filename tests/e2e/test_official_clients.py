@@ -16,6 +16,8 @@ from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import WebPubSubDataType
 
 from local.node_tools import ensure_node, ensure_packages
+from tests.curl import run_shell
+from tests.node_packages import TEST_PACKAGES
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +32,7 @@ def readme_block(info: str) -> str:
 
 def node_script(folder: Path, name: str, code: str) -> Path:
     """Write a module beside a link to the installed packages, so that its imports resolve."""
-    (folder / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+    (folder / "node_modules").symlink_to(ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True)
     script = folder / name
     script.write_text(code)
     return script
@@ -111,6 +113,13 @@ def send_with_python_sdk(base: str, room: str) -> None:
         client.send_event("message", "hello", WebPubSubDataType.TEXT)
         client.send_event("message", {"n": [1, None]}, WebPubSubDataType.JSON)
         client.send_event("message", memoryview(b"\x00\x01\x02\xff"), WebPubSubDataType.BINARY)
+
+
+async def test_the_validation_request_of_the_readme_is_answered(system: Any, tmp_path: Path) -> None:
+    [command] = re.findall(r"^curl .*$", README, re.MULTILINE)
+    answer = await run_shell(command.replace("http://localhost:7071", system.url), tmp_path)
+    assert answer.startswith("HTTP/1.1 200")
+    assert "webhook-allowed-origin: localhost" in answer.lower()
 
 
 @pytest.mark.parametrize("subprotocol", [(), ("chat.v1",)], ids=["plain", "a subprotocol nobody knows"])

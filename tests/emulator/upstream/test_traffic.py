@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.curl import run_shell
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
 from tests.patience import PATIENCE_SECONDS
@@ -170,21 +171,14 @@ BODIES = [
 ]
 
 
-async def run(command: str) -> str:
-    """Run a command as a shell does; large ones come from its input."""
-    shell = await asyncio.create_subprocess_exec("sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    output, _ = await asyncio.wait_for(shell.communicate(command.encode()), PATIENCE_SECONDS)
-    assert shell.returncode == 0
-    return output.decode()
-
-
 @pytest.mark.parametrize(("body", "content_type"), BODIES)
 async def test_the_curl_command_sends_the_same_request(
-    handler: RecordingHandler, body: bytes, content_type: str
+    handler: RecordingHandler, body: bytes, content_type: str, tmp_path: Path
 ) -> None:
     handler.script["it's"] = [Answer(200, b"the answer", {"X-Own": "1"})]
     headers = {"Content-Type": content_type, "ce-eventName": "it's", "x-webpubsub-metadata-empty": ""}
-    output = await run(curl_command(f"{handler.url}/a[b]{{c}}?code='x'&y=1", headers.items(), body))
+    command = curl_command(f"{handler.url}/a[b]{{c}}?code='x'&y=1", headers.items(), body)
+    output = await run_shell(command, tmp_path)
     [received] = handler.received
     assert received.body == body
     assert received.path == "/a[b]{c}?code='x'&y=1"
