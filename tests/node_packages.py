@@ -15,10 +15,10 @@ __all__ = ["CHROMIUM", "TEST_PACKAGES"]
 _HERE: Final = Path(__file__).parent
 
 TEST_PACKAGES: Final = NodePackages(
-    _HERE / "node", ROOT / ".local" / "test-node", "the JavaScript packages of the tests (about 45 MB)"
+    _HERE / "node", ROOT / ".local" / "test-node", "the JavaScript packages of the tests"
 )
 CHROMIUM: Final = NodePackages(
-    _HERE / "chromium", ROOT / ".local" / "chromium", "a Chromium for the tests of the pages (70 MB to load)"
+    _HERE / "chromium", ROOT / ".local" / "chromium", "a Chromium for the tests of the pages, 70 MB"
 )
 
 if __name__ == "__main__":

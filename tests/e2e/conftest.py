@@ -117,6 +117,7 @@ class System:
     async def post_event(
         self,
         body: bytes = b"hello",
+        /,
         *,
         room: str | None = "lobby",
         connection_id: str = "conn-42",

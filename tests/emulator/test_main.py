@@ -21,6 +21,8 @@ from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 from webpubsub_emulator.command_line import parser
 
+pytestmark = pytest.mark.external
+
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
