@@ -66,7 +66,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "tests": Step(("-m", "pytest", "--cov"), 330),
     "fuzz": Step(("tests/fuzz/fuzz_handler.py", "-max_total_time=60", "-verbosity=0"), 65),
 }
-QUICK: Final = Step(("-m", "pytest", "-m", "not external"), 30)
+QUICK: Final = Step(("-m", "pytest", "-m", "not external", "--hypothesis-profile=quick"), 30)
 
 
 def steps(arguments: Sequence[str]) -> dict[str, Step]:

@@ -25,7 +25,7 @@ if sys.platform != "win32":
 pytest_plugins = ["webpubsub_emulator.pytest_plugin"]
 
 # What starts a process, drives a browser or listens on a port.
-EXTERNAL_FIXTURES = frozenset({"azurite", "chromium", "express", "webpubsub_emulator"})
+EXTERNAL_FIXTURES = frozenset({"azurite", "chromium", "express", "issuer", "webpubsub_emulator"})
 OPEN_FILES = 8192
 EXTERNAL_FOLDERS = frozenset({"e2e", "host", "page", "sdks"})
 TESTS = Path(__file__).parent
@@ -33,6 +33,7 @@ TESTS = Path(__file__).parent
 # Hypothesis is imported here, before the first test: its plugin would do so after the last one, and a finalizer that
 # formats a traceback meanwhile makes CPython 3.11 fail (python/cpython issue 106905).
 settings.register_profile("tests", derandomize=True, database=None, deadline=None, max_examples=200)
+settings.register_profile("quick", settings.get_profile("tests"), max_examples=20)  # for ``dev.py test --quick``
 settings.load_profile("tests")
 # How long a page has until it shows what a test expects; a loaded machine needs more than the five seconds.
 expect.set_options(timeout=30_000)

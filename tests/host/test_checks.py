@@ -27,8 +27,7 @@ def test_what_is_for_pytest_runs_pytest_alone(arguments: list[str]) -> None:
 
 
 def test_quick_leaves_out_what_is_marked_external() -> None:
-    assert arguments_of("--quick") == ["-m", "not external"]
-    assert arguments_of("--quick", "-x") == ["-m", "not external", "-x"]
+    assert arguments_of("--quick", "-x") == ["-m", "not external", "--hypothesis-profile=quick", "-x"]
 
 
 @pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz"])
