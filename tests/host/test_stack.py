@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import signal
 import sys
 import termios
@@ -61,22 +62,25 @@ PROGRAM = ("-m", "local.stack")
 # dev.py in an environment that has everything.
 DEV = (
     "-c",
-    "import sys, dev; dev.python = lambda: sys.executable; dev.ensure_environment = lambda _: None; "
-    "sys.exit(dev.run(sys.argv[1:]))",
+    """
+import sys, dev
+dev.python = lambda: sys.executable
+dev.ensure_environment = lambda _: None
+sys.exit(dev.run(sys.argv[1:]))
+""",
 )
 
 
 @asynccontextmanager
 async def stack(
-    data: Path, ports: list[int] | None = None, program: Sequence[str] = PROGRAM, **environment: str
+    data: Path, ports: list[int] | None = None, program: Sequence[str] = PROGRAM, folder: Path = ROOT
 ) -> AsyncIterator[Stack]:
     ports = ports or [free_port() for _ in range(3)]
     flags = ["--functions-port", "--webpubsub-port", "--tables-port"]
     arguments = [text for flag, port in zip(flags, ports, strict=True) for text in (flag, str(port))]
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, *program, "--host", "builtin", "--data", str(data), *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
@@ -87,6 +91,18 @@ async def stack(
         if process.returncode is None:
             process.terminate()
             await process.communicate()
+
+
+def copy_of_the_app(folder: Path) -> Path:
+    """Return a copy of the repository, as far as the stack needs it, to change files in."""
+    app = folder / "app"
+    for name in ("chat", "demo", "local", "webpubsub_emulator", "webpubsub_handler"):
+        shutil.copytree(ROOT / name, app / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("function_app.py", "host.json", "local.settings.sample.json"):
+        shutil.copyfile(ROOT / name, app / name)
+    (app / ".local").mkdir()
+    (app / ".local" / "node").symlink_to(ROOT / ".local" / "node")
+    return app
 
 
 def is_free(port: int) -> bool:
@@ -129,12 +145,11 @@ async def test_it_tells_where_everything_is_and_a_message_goes_through(tmp_path:
         assert await history(http, running.app) == ["through the whole stack"]
 
 
-@pytest.mark.parametrize("program", [PROGRAM, DEV], ids=["stack", "dev"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_to_what_was_started_leaves_no_process_and_no_port(
-    tmp_path: Path, number: signal.Signals, program: Sequence[str]
+    tmp_path: Path, number: signal.Signals
 ) -> None:
-    async with stack(tmp_path, program=program) as running:
+    async with stack(tmp_path, program=DEV) as running:
         await running.until_ready()
         below = children_of(running.process.pid)
         assert len(below) >= 4  # Azurite, the emulator, the host and its worker
@@ -314,7 +329,7 @@ async def test_a_folder_is_free_again_after_a_kill_once_nothing_writes_there(tmp
                 os.kill(pid, signal.SIGTERM)
         assert f"in use by process {azurite} (tables): stop it" in second.output
         async with asyncio.timeout(SECONDS):
-            while set(below) & all_processes():
+            while set(below) & all_processes():  # noqa: ASYNC110 - nothing tells when a stranger's process ends
                 await asyncio.sleep(0.05)
     async with stack(tmp_path) as third:
         await third.until_ready()
@@ -367,6 +382,63 @@ async def test_a_stop_before_everything_is_up_leaves_nothing_behind_and_shows_no
         assert await running.end() == 0
     assert "Traceback" not in running.output
     assert all(map(is_free, running.ports))
+
+
+async def test_wrong_settings_are_one_text_and_then_silence_until_they_are_mended(tmp_path: Path) -> None:
+    app = copy_of_the_app(tmp_path)
+    settings = app / "local.settings.sample.json"
+    right = settings.read_text()
+    settings.write_text(right.replace('"anonymous"', '"anonymus"'))
+    async with stack(tmp_path / "data", folder=app) as running, aiohttp.ClientSession() as http:
+        await running.until(lambda output: "functions |   - CLIENT_AUTH: use one of" in output)
+        # As many looks at its health as the stack has in 5 seconds.
+        for _ in range(50):
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with http.get(f"{running.app}/health") as answer:
+                    assert answer.status == 503
+        settings.write_text(right)
+        await running.until_ready()
+        assert running.output.count("CLIENT_AUTH") == 1
+        since_start = running.output.partition("This is a stand-in for")[2]
+        assert since_start.partition("Reloaded in ")[0].count("\n") == 1
+        await send(http, running.app, "mended")
+
+
+async def test_a_broken_app_is_waited_for(tmp_path: Path) -> None:
+    app = copy_of_the_app(tmp_path)
+    events = app / "chat" / "events.py"
+    right = events.read_text()
+    events.write_text(f"import nothing_of_that_name\n{right}")
+    async with stack(tmp_path / "data", folder=app) as running:
+        await running.until(lambda output: "Waiting for a change of the app's files." in output)
+        events.write_text(right)
+        await running.until_ready()
+        assert running.output.count("Traceback") == 1
+
+
+async def test_all_parts_log_in_one_format_and_what_is_polled_is_left_out(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
+        await running.until_ready()
+        first = running.output
+        await send(http, running.app, "logged")
+        async with http.get(f"{running.app}/presence", params={"room": "stack"}) as answer:
+            assert answer.status == 200
+        await history(http, running.app)
+        await running.until(lambda output: "'Functions.messages'" in output)
+        running.process.send_signal(signal.SIGINT)
+        assert await running.end() == 0
+    logged = running.output.removeprefix(first)
+    lines = [line for line in logged.splitlines() if line.startswith(("webpubsub |", "functions |"))]
+    assert {line.partition(" ")[0] for line in lines} == {"webpubsub", "functions"}
+    line_format = r"(webpubsub|functions) \| \d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) +\S.*"
+    assert [line for line in lines if not re.fullmatch(line_format, line)] == []
+    assert not [line for line in lines if re.search(r"Functions\.(health|negotiate|presence)", line)]
+
+
+async def test_a_first_start_warns_of_nothing_that_its_developer_has_not_set(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        await running.until_ready()
+    assert not re.search("warning|skipping|anonymous:", running.output, re.IGNORECASE)
 
 
 async def test_messages_survive_a_restart(tmp_path: Path) -> None:
