@@ -107,7 +107,7 @@ def run(arguments: list[str]) -> int:
     if os.name == "nt":
         return call(*command)
     os.chdir(ROOT)
-    os.execv(python(), [str(python()), *command])
+    return os.execv(python(), [str(python()), *command])  # noqa: S606 - its own Python
 
 
 def call(*arguments: str) -> int:
