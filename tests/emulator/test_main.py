@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +19,7 @@ from tests.emulator.fakes import PRIMARY_KEY, RecordingHandler, sign
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 from webpubsub_emulator.command_line import parser
+from webpubsub_emulator.listeners import bind
 
 pytestmark = pytest.mark.external
 
@@ -87,20 +87,27 @@ async def test_it_names_the_public_default_connection_string(program: StartProgr
     assert "AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;" in await first_line(process)
 
 
-@pytest.mark.parametrize(("host", "said"), [("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")])
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("localhost", "http://localhost:"), ("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")],
+)
 async def test_it_says_where_the_traffic_view_is(program: StartProgram, host: str, said: str) -> None:
     process = await program("--port", "0", "--host", host)
     await first_line(process)
     assert f"traffic view: {said}" in await first_line(process)
 
 
-async def test_a_taken_port_is_an_error_that_names_port_and_flag(program: StartProgram) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize(("address", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+async def test_a_port_taken_at_one_address_is_an_error_that_names_both_and_the_flag(
+    program: StartProgram, address: str, shown: str
+) -> None:
+    with bind(address, 0) as taken:
+        taken.listen()
         port = taken.getsockname()[1]
         process = await program("--port", str(port))
         _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 1
-    assert f"Port {port} on 127.0.0.1 is taken" in errors.decode()
+    assert f"Port {port} on {shown} is taken" in errors.decode()
     assert "--port" in errors.decode()
 
 
