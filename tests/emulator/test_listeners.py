@@ -11,6 +11,8 @@ from yarl import URL
 
 from webpubsub_emulator import Emulator, EmulatorSettings, listeners
 
+pytestmark = pytest.mark.external
+
 REAL_BIND = listeners.bind
 
 
