@@ -117,7 +117,7 @@ def rows() -> Iterator[object]:
                 yield pytest.param(shape, name, id=f"{shape}-{name}")
 
 
-@pytest.mark.parametrize(("shape", "request_name"), rows())
+@pytest.mark.parametrize(("shape", "request_name"), list(rows()))
 async def test_both_answer_alike_but_for_the_known_differences(express: str, shape: str, request_name: str) -> None:
     request = understood = REQUESTS[request_name]
     for difference in DIFFERENCES:

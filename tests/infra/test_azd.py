@@ -181,6 +181,19 @@ def test_every_choice_is_documented_with_its_default(infra: Infra) -> None:
     }
 
 
+def test_the_pipeline_tests_on_a_machine_with_python_alone(infra: Infra) -> None:
+    job = infra.yaml(".github/workflows/ci.yml")["jobs"]["bare"]
+    install, test = (step["run"] for step in job["steps"] if "run" in step)
+    assert job["container"].startswith("debian:")
+    assert install.rpartition("--no-install-recommends ")[2].split() == [
+        "python3",
+        "python3-venv",
+        "git",
+        "ca-certificates",
+    ]
+    assert "runuser --user dev -- python3 dev.py test" in test
+
+
 def test_the_dev_container_has_the_tools() -> None:
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     features = " ".join(container["features"])

@@ -156,7 +156,7 @@ def test_shell_in_the_documentation_is_shell(code: str) -> None:
 @pytest.mark.external
 @pytest.mark.parametrize("code", blocks("bash"))
 def test_the_commands_in_the_documentation_exist(code: str) -> None:
-    for command in re.findall(r"^python (-m \S+|\S+(?: [a-z]+)?)", code, re.MULTILINE):
+    for command in re.findall(r"^python3? (-m \S+|\S+(?: [a-z]+)?)", code, re.MULTILINE):
         done = run([sys.executable, *command.split(), "--help"])
         assert done.returncode == 0, command
 
