@@ -114,11 +114,15 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         sys.exit("Stopped before everything was installed; the next start goes on.")
     # The system runs in this folder, where a relative --data would be another one. The last of a flag counts.
-    command = ["-m", "local.stack", *arguments, "--data", str(data)]
-    if os.name == "nt":
-        return call(*command)
-    os.chdir(ROOT)
-    os.execv(python(), [str(python()), *command])
+    return become("-m", "local.stack", *arguments, "--data", str(data))
+
+
+def become(*arguments: str) -> int:
+    """Let the environment's Python take the place of this process; on Windows, which cannot, run it as a child."""
+    if os.name != "nt":
+        os.chdir(ROOT)
+        os.execv(python(), [str(python()), *arguments])  # noqa: S606 - the arguments are this command's own
+    return call(*arguments)
 
 
 def call(*arguments: str) -> int:
