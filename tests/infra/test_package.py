@@ -55,6 +55,7 @@ def test_what_a_developer_has_lying_around_stays_here(path: str) -> None:
     assert IGNORED.match_file(path)
 
 
+@pytest.mark.external
 def test_the_app_starts_from_the_package_alone(tmp_path: Path) -> None:
     for path in package():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

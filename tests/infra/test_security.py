@@ -93,6 +93,7 @@ def test_the_token_that_the_service_asks_for_is_the_one_that_the_app_wants(infra
         assert settings["WEBHOOK_CALLER_OBJECT_IDS"] == deployment.outputs["WEB_PUBSUB_PRINCIPAL_ID"]
 
 
+@pytest.mark.external
 async def test_a_token_of_the_service_for_what_the_hub_names_passes_and_no_other(infra: Infra) -> None:
     deployment = infra.deploy()
     (handler,) = deployment.one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]

@@ -8,7 +8,6 @@ import struct
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -19,7 +18,9 @@ from chat.settings import StorageAccount
 from chat.table_store import TableStore
 from local.azurite import Azurite
 from local.node_tools import ensure_packages
-from tests.page.conftest import NARROW, WIDE, Tab, announce
+from tests.e2e.conftest import System
+from tests.node_packages import TEST_PACKAGES
+from tests.page.conftest import NARROW, WIDE, OpenTab, Tab, announce
 from webpubsub_handler import DataType
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -35,7 +36,7 @@ FINDINGS = """async () => {
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    return (ensure_packages() / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    return (ensure_packages(TEST_PACKAGES) / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 async def findings(page: Page, axe: str) -> list[str]:
@@ -71,7 +72,7 @@ async def tell_a_story(ana: Tab, ben: Tab) -> None:
     await expect(ana.page.locator("#typing")).not_to_be_empty()
 
 
-async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken(join: Any, axe: str) -> None:
+async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken(join: OpenTab, axe: str) -> None:
     ana, ben = await join("tea-room", "Ana"), await join("tea-room", "Ben")
     await tell_a_story(ana, ben)
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,9 @@ async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken
             await page.screenshot(path=SCREENSHOTS / f"page-{size}-{theme}.png")
 
 
-async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(open_tab: Any, axe: str, fragile_system: Any) -> None:
+async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(
+    open_tab: OpenTab, axe: str, fragile_system: System
+) -> None:
     may_log = ("ERR_CONNECTION_REFUSED", "WebSocket connection to")
     ana = await open_tab(fragile_system.url, "l2", "Ana", may_log=may_log)
     await ana.until_connected()
@@ -101,7 +104,7 @@ async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(open_tab: Any, axe
     assert await findings(ana.page, axe) == []
 
 
-async def test_axe_finds_nothing_in_a_crowd_on_a_small_screen(join: Any, axe: str, system: Any) -> None:
+async def test_axe_finds_nothing_in_a_crowd_on_a_small_screen(join: OpenTab, axe: str, system: System) -> None:
     ana = await join("l6", "Ana", viewport=NARROW)
     told = {"type": "presence", "event": "connected", "room": "l6", "time": "9999-12-31T00:00:00.000Z"}
     for number in range(12):
@@ -111,7 +114,7 @@ async def test_axe_finds_nothing_in_a_crowd_on_a_small_screen(join: Any, axe: st
     assert await ana.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_a_long_name_and_a_long_word_break_nothing(join: Any) -> None:
+async def test_a_long_name_and_a_long_word_break_nothing(join: OpenTab) -> None:
     ana = await join("l3-" + "r" * 90, "n" * 100, viewport=NARROW)
     await ana.say("w" * 2000)
     assert await ana.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -152,7 +155,7 @@ SCROLL = """async (steps) => {
 }"""
 
 
-async def test_a_thousand_messages_scroll_as_smoothly_as_fifty(azurite: Azurite, join: Any) -> None:
+async def test_a_thousand_messages_scroll_as_smoothly_as_fifty(azurite: Azurite, join: OpenTab) -> None:
     await fill(azurite, "l4-short", 50)
     await fill(azurite, "l4", 1000)
     short = await join("l4-short", "Ana")
@@ -178,7 +181,7 @@ def tall_image() -> bytes:
 
 @pytest.mark.parametrize("image", [None, tall_image()], ids=["text", "images"])
 async def test_older_messages_come_in_above_without_moving_what_is_seen(
-    azurite: Azurite, join: Any, image: bytes | None
+    azurite: Azurite, join: OpenTab, image: bytes | None
 ) -> None:
     room = f"l5-{bool(image)}"
     await fill(azurite, room, 120, image)

@@ -134,6 +134,7 @@ def test_every_event_of_the_library_is_documented() -> None:
     assert {name for name in decorators if f"`{name}`" in text or f"`{name}(" in text} == decorators
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_in_the_documentation_runs(code: str) -> None:
     done = run([sys.executable, "-c", code])
@@ -145,12 +146,14 @@ def test_json_in_the_documentation_is_json(code: str) -> None:
     json.loads(code)
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("code", blocks("bash", "bash azure"))
 def test_shell_in_the_documentation_is_shell(code: str) -> None:
     done = run(["bash", "-nc", re.sub(r"<[a-z]+>", "x", code)])
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("code", blocks("bash"))
 def test_the_commands_in_the_documentation_exist(code: str) -> None:
     for command in re.findall(r"^python (-m \S+|\S+(?: [a-z]+)?)", code, re.MULTILINE):

@@ -144,6 +144,7 @@ def test_azure_identity_is_imported_only_when_it_is_needed() -> None:
     assert [f for f in found if not f.is_deferred] == []
 
 
+@pytest.mark.external
 def test_the_library_loads_no_azure_sdk() -> None:
     program = "import sys, webpubsub_handler; print([name for name in sys.modules if name.startswith('azure')])"
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

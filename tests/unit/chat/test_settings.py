@@ -66,6 +66,11 @@ def test_unauthenticated_events_can_be_allowed_explicitly() -> None:
         }
     )
     assert not settings.proves_events
+    assert "ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user." in settings.warnings
+
+
+def test_events_that_are_proven_need_no_warning() -> None:
+    assert Settings.from_env(GOOD | {"ALLOW_UNAUTHENTICATED_EVENTS": "true"}).warnings == []
 
 
 @pytest.mark.parametrize(
