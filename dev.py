@@ -22,7 +22,7 @@ MIN_PYTHON = (3, 11)
 # Measured on Linux x64: what pip loads, and what .venv takes then.
 SIZES = {
     "requirements-local.txt": "11 MB to load, 80 MB on disk; ",
-    "requirements-dev.txt": "128 MB to load, 480 MB on disk; ",
+    "requirements-dev.txt": "128 MB to load, 510 MB on disk; ",
 }
 
 
@@ -57,7 +57,7 @@ def ensure_environment(requirements: Path) -> None:
 
 
 def has_pip() -> bool:
-    """Whether the virtual environment is there as a whole: pip is what comes last."""
+    """Return whether the virtual environment is there as a whole: pip is what comes last."""
     command = [str(python()), "-m", "pip", "--version"]
     return python().exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
@@ -116,7 +116,7 @@ def become(*arguments: str) -> int:
 
 
 def call(*arguments: str) -> int:
-    """Run the environment's Python in its place and give its exit status; Ctrl+C is the child's to handle."""
+    """Run the environment's Python in its place and return its exit status; Ctrl+C is the child's to handle."""
     with subprocess.Popen([str(python()), *arguments], cwd=ROOT) as child:
         while True:
             try:
