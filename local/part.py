@@ -39,7 +39,7 @@ class Part:
     port: int
     flag: str
     command: Sequence[str]
-    is_healthy: Callable[[aiohttp.ClientSession], Awaitable[str | None]]
+    health_problem: Callable[[aiohttp.ClientSession], Awaitable[str | None]]
     environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
@@ -64,7 +64,7 @@ class Part:
             StackError: It takes too long.
         """
         for attempt in range(1, _START_SECONDS * _CHECKS_A_SECOND + 1):
-            problem = await self.is_healthy(http)
+            problem = await self.health_problem(http)
             if problem is None:
                 return
             if attempt % (10 * _CHECKS_A_SECOND) == 0:

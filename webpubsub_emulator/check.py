@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import aiohttp
 
+from webpubsub_emulator.core.exceptions import EventHandlerError
 from webpubsub_emulator.upstream.abuse_protection import Handshake, shake_hands
-from webpubsub_emulator.upstream.event_handlers import EventHandler, EventHandlerError
+from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 __all__ = ["main"]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from webpubsub_emulator.configuration import KEYS, ROOT, read_configuration
-from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
-from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler, EventHandlerError
-from webpubsub_emulator.upstream.faults import Fault, FaultError
+from webpubsub_emulator.core.exceptions import EventHandlerError, FaultError, SettingsError
+from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
+from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
+from webpubsub_emulator.upstream.faults import Fault
 
 __all__ = ["parser", "settings"]
 
@@ -108,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
         help='let something go wrong from the start, for example {"fault":"drop_answer","event":"message","count":3}; '
         "may be repeated; the same as POST /emulator/faults",
     )
+    add("--app-url", metavar="URL", help="the page of your app, for a link in the traffic view; default: none")
     return result
 
 
@@ -122,8 +124,8 @@ def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Emulato
     for words in options.event_handler:
         hub, handler = _event_handler(words)
         handlers.setdefault(hub.lower(), []).append(handler)
-    for hub, of_hub in configuration.event_handlers.items():
-        handlers.setdefault(hub, []).extend(of_hub)
+    for hub, its_handlers in configuration.event_handlers.items():
+        handlers.setdefault(hub, []).extend(its_handlers)
     access_key, secondary = options.access_key, options.secondary_access_key
     if access_key is None:
         access_key = DEFAULT_ACCESS_KEY if configuration.access_key is None else configuration.access_key
@@ -139,6 +141,7 @@ def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Emulato
         allow_unvalidated_entra_tokens=options.allow_unvalidated_entra_tokens
         or configuration.allow_unvalidated_entra_tokens,
         faults=tuple(_fault(text) for text in options.fault),
+        app_url=options.app_url,
         retry_delays=options.retry_delays,
         upstream_timeout=options.upstream_timeout,
     )

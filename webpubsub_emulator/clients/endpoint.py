@@ -16,15 +16,15 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.clients.session import NOT_RECOVERED, ClientSession
 from webpubsub_emulator.clients.socket import CLOSE_TIMEOUT_SECONDS, GOING_AWAY, MAX_READ_BYTES, ClientSocket, SocketEnd
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.client_protocol import ClientProtocol
 from webpubsub_emulator.core.connection import Connection, ConnectionContext
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.hub import Delivery, Hubs
 from webpubsub_emulator.core.recovery import Recovery
-from webpubsub_emulator.core.tokens import TokenError, bearer_token, origins, verify_token
-from webpubsub_emulator.settings import EmulatorSettings
+from webpubsub_emulator.core.tokens import ServiceIdentity, TokenError, bearer_token, verify_token
 from webpubsub_emulator.subprotocols import registry
 from webpubsub_emulator.subprotocols.registry import SUBPROTOCOLS, SubprotocolError
 from webpubsub_emulator.subprotocols.simple import SimpleModeError, simple_protocol
@@ -71,17 +71,19 @@ class ClientEndpoint:
 
     def __init__(
         self,
-        settings: EmulatorSettings,
-        endpoint: str,
+        identity: ServiceIdentity,
+        limits: ClientLimits,
         hubs: Hubs,
         upstream: Upstream,
+        delivered: Callable[[Delivery], None],
         connection_ids: Callable[[], str],
     ) -> None:
-        """``endpoint`` is the service's public URL; ``connection_ids`` gives an id that is not in use."""
-        self._settings = settings
-        self._endpoint = endpoint
+        """``delivered`` is told what clients send to clients; ``connection_ids`` gives an id that is not in use."""
+        self._identity = identity
+        self._limits = limits
         self._hubs = hubs
         self._upstream = upstream
+        self._delivered = delivered
         self._connection_ids = connection_ids
         self._sessions: dict[str, ClientSession] = {}
         self._is_closing = False
@@ -129,7 +131,6 @@ class ClientEndpoint:
         try:
             answer = await self._upstream.connect(context, event)
         except EventFailedError as error:
-            logger.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
             raise _RefusedError(error.status, "The event handler refused the connection, or failed.") from None
         if answer.user_id is not None:
             context.user_id = answer.user_id or None
@@ -160,13 +161,7 @@ class ClientEndpoint:
             "CONNECTED connection %s to hub %s as user %r with subprotocol %s",
             connection.id, context.hub, connection.user_id, context.subprotocol or "(none)",
         )  # fmt: skip
-        session = ClientSession(
-            connection,
-            self._hubs,
-            self._upstream,
-            ack_delay=self._settings.ack_delay,
-            recovery_timeout=self._settings.recovery_timeout,
-        )
+        session = ClientSession(connection, self._hubs, self._upstream, self._limits, self._delivered)
         self._sessions[connection.id] = session
         session.worker.add_done_callback(lambda _: self._sessions.pop(connection.id))
         session.start(admission.groups)
@@ -216,16 +211,16 @@ class ClientEndpoint:
         """
         response = web.WebSocketResponse(
             protocols=[subprotocol] if subprotocol else (),
-            heartbeat=self._settings.ping_interval,
+            heartbeat=self._limits.ping_interval,
             max_msg_size=MAX_READ_BYTES,
             timeout=CLOSE_TIMEOUT_SECONDS,
             autoclose=False,
             compress=False,
         )
         # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
-        await asyncio.sleep(self._settings.ack_delay)
+        await asyncio.sleep(self._limits.ack_delay)
         writer = await response.prepare(request)
-        limit = self._settings.outgoing_buffer_bytes
+        limit = self._limits.outgoing_buffer_bytes
         return response, ClientSocket(request, response, writer, limit, f"connection {connection_id}")
 
     def _verify_token(self, request: web.BaseRequest, hub: str, query: _Query) -> dict[str, Any]:
@@ -238,10 +233,9 @@ class ClientEndpoint:
             raise _RefusedError(
                 401, "There is no token: put it in ?access_token= or in an Authorization: Bearer header."
             )
-        endpoints = (self._endpoint, *self._settings.known_endpoints)
-        audiences = [f"{origin}/client/hubs/{hub}" for origin in origins(endpoints, request.headers)]
+        audiences = [f"{origin}/client/hubs/{hub}" for origin in self._identity.origins(request.headers)]
         try:
-            return verify_token(token, self._settings.access_keys, audiences)
+            return verify_token(token, self._identity.access_keys, audiences)
         except TokenError as error:
             raise _RefusedError(401, f"The token is not accepted: {error}.") from None
 

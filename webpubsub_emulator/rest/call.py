@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.connection import Connection
-from webpubsub_emulator.core.hub import Hub, Hubs
+from webpubsub_emulator.core.hub import Delivery, Hub, Hubs
 from webpubsub_emulator.core.messages import (
     MAX_MESSAGE_BYTES,
     MessageBodyError,
@@ -27,9 +27,9 @@ __all__ = [
     "NEWEST_API_VERSION",
     "Call",
     "Caller",
+    "ConnectionPredicate",
     "InvalidParameterError",
     "RestError",
-    "Test",
     "bad_request",
     "group",
     "matching",
@@ -40,7 +40,7 @@ __all__ = [
 
 NEWEST_API_VERSION: Final = "2024-12-01"
 MAX_INT: Final = 2**31 - 1
-Test = Callable[[Connection], bool]
+ConnectionPredicate = Callable[[Connection], bool]
 
 
 class RestError(Exception):
@@ -122,7 +122,8 @@ class Caller(Enum):
 class Call:
     """One request: its hub, the parameters of its path, its query, the absolute URL without the query, who calls.
 
-    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims.
+    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims. ``delivered`` is told
+    what went to clients.
     """
 
     request: web.BaseRequest
@@ -133,11 +134,21 @@ class Call:
     url: str
     caller: Caller
     sign: Callable[[str, int, Mapping[str, Any]], str]
+    delivered: Callable[[Delivery], None]
 
     @property
-    def hub(self) -> Hub:
-        """The hub as it is now; while a body arrives, it may get its first connection or lose its last."""
-        return self.hubs[self.hub_name]
+    def hub(self) -> Hub | None:
+        """The hub as it is now: ``None`` without a connection, and the first may come while a body arrives."""
+        return self.hubs.find(self.hub_name)
+
+    def connection(self) -> Connection | None:
+        """Return the connection that the path names."""
+        return None if self.hub is None else self.hub.connection(self["connection"])
+
+    def group_members(self) -> Collection[Connection]:
+        """Return the members of the group that the path names; empty when there are none."""
+        name = self["group"]
+        return () if self.hub is None else self.hub.group(name)
 
     def __getitem__(self, name: str) -> str:
         """Return a parameter of the path; a group's is valid."""
@@ -191,7 +202,7 @@ def group(name: str) -> str:
     return name
 
 
-def matching(text: str | None, parameter: str) -> Test:
+def matching(text: str | None, parameter: str) -> ConnectionPredicate:
     """Return what a filter lets pass; an empty one, or none, is everything. ``parameter`` is where it came from."""
     if not text:
         return lambda _: True

@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 
 from tests.emulator.fakes import FakeOutbox, FakeUpstream
+from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.clients.session import ClientSession
 from webpubsub_emulator.core import hub as hubs
 from webpubsub_emulator.core.client_protocol import OutgoingMessage
 from webpubsub_emulator.core.connection import Connection, ConnectionContext
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.hub import Delivery, Hub, Hubs
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.core.recovery import MAX_UNACKNOWLEDGED_MESSAGES, Recovery
 from webpubsub_emulator.subprotocols.json import JsonProtocol
@@ -32,6 +33,7 @@ class Client:
         self.outbox = FakeOutbox()
         self.upstream = FakeUpstream()
         self.hubs = Hubs()
+        self.deliveries: list[Delivery] = []
         recovery = Recovery("token") if is_reliable else None
         protocol = SimpleProtocol() if is_simple else JsonProtocol()
         self.connection = Connection(ConnectionContext("chat", "1", "ana"), protocol, self.outbox, ALL_ROLES, recovery)
@@ -39,10 +41,16 @@ class Client:
             self.connection,
             self.hubs,
             cast(Upstream, self.upstream),
-            ack_delay=0,
-            recovery_timeout=recovery_timeout,
+            ClientLimits(ack_delay=0, recovery_timeout=recovery_timeout, ping_interval=20, outgoing_buffer_bytes=0),
+            self.deliveries.append,
         )
         self.session.start(("g",))
+
+    @property
+    def hub(self) -> Hub:
+        hub = self.hubs.find("chat")
+        assert hub is not None
+        return hub
 
     async def say(self, **fields: Any) -> None:
         await self.session.receive(json.dumps(fields))
@@ -65,7 +73,7 @@ class Client:
 
     def deliver(self, count: int = 1) -> None:
         for _ in range(count):
-            hubs.deliver(HELLO, self.hubs["chat"])
+            hubs.deliver(HELLO, self.hub)
 
 
 def acks(frames: list[Any]) -> list[tuple[int, str | None]]:
@@ -276,7 +284,7 @@ async def test_a_connection_ends_when_its_client_stays_away() -> None:
     client = Client(is_reliable=True, recovery_timeout=0)
     client.session.leave(client.outbox, "lost", is_final=False)
     assert await client.ended() == "The connection recovery timeout expired."
-    assert not client.hubs["chat"].group("g")
+    assert client.hubs.find("chat") is None
     assert not client.session.recover("token", FakeOutbox())
 
 
@@ -285,13 +293,13 @@ async def test_time_is_not_up_for_a_client_that_came_back() -> None:
     client.session.leave(client.outbox, "lost", is_final=False)
     assert client.session.recover("token", client.outbox)
     await client.settle()
-    assert client.hubs["chat"].group("g")
+    assert client.hub.group("g")
 
 
 async def test_a_connection_can_be_closed_while_its_client_is_away() -> None:
     client = Client(is_reliable=True)
     client.session.leave(client.outbox, "lost", is_final=False)
-    hubs.close(client.hubs["chat"], "spam")
+    hubs.close(client.hub, "spam")
     assert await client.ended() == "Application server closed the connection. Reason: spam"
 
 

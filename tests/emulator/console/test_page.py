@@ -91,7 +91,7 @@ async def test_retries_and_faults_are_marked_and_each_answer_is_shown(
     await expect(detail.locator(".attempt")).to_have_count(3)
     await expect(detail.locator(".attempt").nth(0)).to_contain_text("not now")
     await expect(detail.locator(".attempt").nth(2)).to_contain_text("Duplicate on purpose")
-    await expect(view.page.locator(".log", has_text="FAULT duplicate_event strikes a")).to_have_count(1)
+    await expect(view.page.locator(".log", has_text="FAULT duplicate_event affects a")).to_have_count(1)
 
 
 async def test_the_copied_curl_command_sends_the_event_again_and_gets_its_answer(
@@ -167,7 +167,7 @@ async def test_text_filters_what_is_shown_and_what_comes(
     await view.page.get_by_text("Problems").click()
     await expect(view.event("b")).to_have_count(1)
     await expect(view.event("a")).to_have_count(0)
-    await expect(view.page.locator(".log:visible").first).to_contain_text("EVENT azure.webpubsub.user.b")
+    await expect(view.page.locator(".log:visible")).to_have_count(0)
 
 
 async def test_a_fault_of_a_button_concerns_the_chosen_connection(service: Service, view: View) -> None:
