@@ -1,4 +1,4 @@
-"""``python -m webpubsub_emulator``: the emulator as a program."""
+"""The emulator as a program: the command ``webpubsub-emulator``, also ``python -m webpubsub_emulator``."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,8 +16,9 @@ from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
 from webpubsub_emulator.upstream.faults import Fault
 
-__all__ = ["parser", "settings"]
+__all__ = ["parser", "program_name", "settings"]
 
+_COMMAND: Final = "webpubsub-emulator"
 _MAX_SECONDS: Final = 3600
 _EPILOG: Final = """\
 Environment (the names of Microsoft's emulator; {{n}} counts from 0):
@@ -24,17 +26,23 @@ Environment (the names of Microsoft's emulator; {{n}} counts from 0):
 The file of --settings holds the same keys as JSON. The environment goes before the file, key by key. Handlers of the
 command line come before those of both; the first that matches gets an event.
 
-`python -m webpubsub_emulator check URL` asks one event handler whether it takes events, and tells the fix if not.
+`{program} check URL` asks one event handler whether it takes events, and tells the fix if not.
 """
 
 
+def program_name() -> str:
+    """Return how this program was called: by its command, or as a module."""
+    return _COMMAND if Path(sys.argv[0]).stem == _COMMAND else "python -m webpubsub_emulator"
+
+
 def parser() -> argparse.ArgumentParser:
-    """Return the flags of ``python -m webpubsub_emulator``."""
+    """Return the flags of the command ``webpubsub-emulator``."""
     result = argparse.ArgumentParser(
-        prog="python -m webpubsub_emulator",
+        prog=program_name(),
         description="An emulator of Azure Web PubSub for development and tests on one machine.",
         epilog=_EPILOG.format(
-            keys="\n".join(f"  {ROOT}__{key.replace(':', '__')}\n      {text}" for key, text in KEYS.items())
+            program=program_name(),
+            keys="\n".join(f"  {ROOT}__{key.replace(':', '__')}\n      {text}" for key, text in KEYS.items()),
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
