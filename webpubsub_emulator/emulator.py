@@ -86,6 +86,7 @@ class _Parts:
         self.rest = RestApi(
             identity,
             self.hubs,
+            self.faults,
             self.traffic.delivered,
             allow_unvalidated_entra_tokens=settings.allow_unvalidated_entra_tokens,
         )
@@ -258,9 +259,6 @@ class Emulator:
         if parts is None:
             return web.Response(status=503, text="The service is starting or shutting down.")
         match request.raw_path.partition("?")[0].split("/"):
-            case ["", "api", "hubs", hub, *_, ":send"] if parts.faults.is_active(FaultKind.UNAVAILABLE, unquote(hub)):
-                logger.warning("FAULT unavailable answers %s %r with 503.", request.method, request.path[:300])
-                return web.Response(status=503, text="On purpose: the fault unavailable is on.")
             case ["", "api", *_]:
                 return await parts.rest.handle(request)
             case ["", "client", "hubs", hub]:

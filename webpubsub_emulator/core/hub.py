@@ -24,13 +24,19 @@ Presence = Callable[[ConnectionContext, str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What went to clients: to whom, to how many, and from which client; ``None`` is the application server."""
+    """What was sent to clients: to whom, to how many, and from which client; ``None`` is the application server.
+
+    ``problem`` is why nobody got it, in which case there may be no payload. ``request_id`` is the same in every try of
+    one REST call.
+    """
 
     hub: str
     target: str
-    payload: Payload
+    payload: Payload | None
     receivers: int
     sender: ConnectionContext | None = None
+    request_id: str | None = None
+    problem: str | None = None
 
 
 class Hub:

@@ -35,9 +35,13 @@ from webpubsub_emulator.rest.call import (
     InvalidParameterError,
     RestError,
     bad_request,
+    client_request_id,
+    send_target,
     unauthorized,
 )
 from webpubsub_emulator.rest.operations import Operation
+from webpubsub_emulator.upstream.exchange import IN_EXCHANGE
+from webpubsub_emulator.upstream.faults import FaultKind, Faults
 
 __all__ = ["API_VERSIONS", "HEALTH", "HUB", "ROUTES", "RestApi"]
 
@@ -100,6 +104,7 @@ class RestApi:
         self,
         identity: ServiceIdentity,
         hubs: Hubs,
+        faults: Faults,
         delivered: Callable[[Delivery], None],
         *,
         allow_unvalidated_entra_tokens: bool = False,
@@ -107,6 +112,7 @@ class RestApi:
         """``delivered`` is told what went to clients."""
         self._identity = identity
         self._hubs = hubs
+        self._faults = faults
         self._delivered = delivered
         self._allow_unvalidated_entra_tokens = allow_unvalidated_entra_tokens
         self._headers = {"api-supported-versions": ", ".join(API_VERSIONS)}
@@ -135,21 +141,34 @@ class RestApi:
         route = _TABLE.get(_key(request.method, segments))
         if route is None:
             raise _not_found(request)
+        hub = unquote(raw_hub).lower()
+        parameters = dict(zip(route.parameters, segments[1::2], strict=True))
+        if segments[-1] == ":send" and self._faults.is_active(FaultKind.UNAVAILABLE, hub):
+            return self._unavailable(request, hub, parameters)
         urls = self._identity.origins(request.headers)
         caller = self._authenticate(request, [f"{url}{target}" for url in urls for target in (path, request.raw_path)])
         query = parse_qs(raw_query, keep_blank_values=True)
         _check_api_version(query.get("api-version", []))
         if not all(segments):
             raise bad_request("A name in the path is empty.")
-        hub = unquote(raw_hub).lower()
         if not names.is_hub(hub):
             raise InvalidParameterError(
                 "hub", "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
             )
-        parameters = dict(zip(route.parameters, segments[1::2], strict=True))
         url = f"{urls[-1]}{path}"
         call = Call(request, self._hubs, hub, parameters, query, url, caller, self._sign, self._delivered)
         return await route.operation(call)
+
+    def _unavailable(self, request: web.BaseRequest, hub: str, parameters: Mapping[str, str]) -> web.Response:
+        logger.warning(
+            "HTTP 503 on purpose, by the fault unavailable: %s %r",
+            request.method,
+            request.path[:300],
+            extra=IN_EXCHANGE,
+        )
+        target, request_id = send_target(parameters), client_request_id(request)
+        self._delivered(Delivery(hub, target, None, 0, request_id=request_id, problem="HTTP 503 on purpose"))
+        return web.Response(status=503, text="On purpose: the fault unavailable is on.")
 
     def _authenticate(self, request: web.BaseRequest, audiences: Sequence[str]) -> Caller:
         token = bearer_token(request.headers)

@@ -31,9 +31,11 @@ __all__ = [
     "InvalidParameterError",
     "RestError",
     "bad_request",
+    "client_request_id",
     "group",
     "matching",
     "not_existed",
+    "send_target",
     "unauthorized",
     "unsupported_media_type",
 ]
@@ -193,6 +195,16 @@ class Call:
             raise unsupported_media_type(str(error)) from None
         except MessageBodyError as error:
             raise bad_request(str(error)) from None
+
+
+def send_target(parameters: Mapping[str, str]) -> str:
+    """Return to whom a call sends, for people, such as ``group lobby``; ``parameters`` are those of its path."""
+    return " ".join(f"{kind} {name}" for kind, name in parameters.items()) or "all"
+
+
+def client_request_id(request: web.BaseRequest) -> str | None:
+    """Return the id that SDKs give a call, the same in each of its tries."""
+    return request.headers.get("x-ms-client-request-id")
 
 
 def group(name: str) -> str:

@@ -20,9 +20,11 @@ from webpubsub_emulator.rest.call import (
     Call,
     ConnectionPredicate,
     bad_request,
+    client_request_id,
     group,
     matching,
     not_existed,
+    send_target,
     unsupported_media_type,
 )
 
@@ -103,8 +105,8 @@ def _send(
         predicates = [narrowing(call) for narrowing in narrowings]
         outgoing = message(await call.payload(), call)
         receivers = hubs.deliver(outgoing, _passing(predicates, choice(call)))
-        target = " ".join(f"{kind} {name}" for kind, name in call.parameters.items()) or "all"
-        call.delivered(Delivery(call.hub_name, target, outgoing.payload, receivers))
+        target, request_id = send_target(call.parameters), client_request_id(call.request)
+        call.delivered(Delivery(call.hub_name, target, outgoing.payload, receivers, request_id=request_id))
         return web.Response(status=202)
 
     return operation

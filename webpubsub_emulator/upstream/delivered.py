@@ -1,4 +1,4 @@
-"""One message that went to clients, as people want to see it. No I/O."""
+"""One message to clients, as people want to see it: what, to whom, how many got it, and every try. No I/O."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ __all__ = ["Delivered"]
 
 # What an entry holds beside the body, as a round figure.
 _ENTRY_BYTES: Final = 1024
+_TRY_BYTES: Final = 128
 
 
 class Delivered:
-    """A message of the application server or of a client to other clients: what, to whom, and how many got it."""
+    """A message of the application server, or of a client, to clients. A REST call that is tried again stays one."""
 
     # A broadcast to thousands is one of these; bodies are kept by their beginning.
     __slots__ = (
-        "body", "body_size", "connection_id", "counted", "data_type", "hub", "id", "metadata", "receivers", "target",
-        "time", "user_id",
+        "body", "body_size", "connection_id", "counted", "data_type", "hub", "id", "metadata", "problem", "receivers",
+        "target", "time", "tries", "user_id",
     )  # fmt: skip
 
     def __init__(self, delivery: Delivery, at: datetime) -> None:
@@ -29,19 +30,27 @@ class Delivered:
         self.time = at
         self.hub = delivery.hub
         self.target = delivery.target
+        self.connection_id = delivery.sender.connection_id if delivery.sender is not None else None
+        self.user_id = delivery.sender.user_id if delivery.sender is not None else None
+        self.tries: list[tuple[datetime, str | None]] = []
+        self.tried(delivery, at)
+
+    def tried(self, delivery: Delivery, at: datetime) -> None:
+        """Keep one more try, and its outcome as that of all."""
+        self.tries.append((at, delivery.problem))
+        self.problem = delivery.problem
         self.receivers = delivery.receivers
-        self.connection_id = delivery.sender and delivery.sender.connection_id
-        self.user_id = delivery.sender and delivery.sender.user_id
-        self.data_type = delivery.payload.data_type
-        self.metadata = delivery.payload.metadata
-        self.body = delivery.payload.body[:PREVIEW_BYTES]
-        self.body_size = len(delivery.payload.body)
+        payload = delivery.payload
+        self.data_type = payload.data_type if payload is not None else None
+        self.metadata = payload.metadata if payload is not None else {}
+        self.body = payload.body[:PREVIEW_BYTES] if payload is not None else b""
+        self.body_size = len(payload.body) if payload is not None else 0
 
     @property
     def size(self) -> int:
         """About how many bytes it holds."""
         metadata = sum(len(key) + len(value) for key, value in self.metadata.items())
-        return _ENTRY_BYTES + len(self.body) + len(self.target) + metadata
+        return _ENTRY_BYTES + len(self.body) + len(self.target) + metadata + _TRY_BYTES * len(self.tries)
 
     def summary(self) -> dict[str, Any]:
         """Return what a list shows of it; without a connection it came by a REST call."""
@@ -54,6 +63,9 @@ class Delivered:
             "userId": self.user_id,
             "target": self.target,
             "receivers": self.receivers,
+            "state": "ok" if self.problem is None else "failed",
+            "problem": self.problem,
+            "attempts": len(self.tries),
             "dataType": self.data_type,
             "snippet": snippet(self.body),
         }
@@ -64,4 +76,5 @@ class Delivered:
             **self.summary(),
             "metadata": list(self.metadata.items()),
             "body": preview(self.body, self.body_size),
+            "tries": [{"time": iso(at), "problem": problem} for at, problem in self.tries],
         }

@@ -25,6 +25,8 @@ __all__ = ["MAX_BYTES", "MAX_ENTRIES", "Entry", "LogLine", "Subscription", "Traf
 
 MAX_ENTRIES: Final = 5_000
 MAX_BYTES: Final = 32 * 1024 * 1024
+# REST calls whose next try is waited for.
+_MAX_UNSUCCESSFUL: Final = 1000
 # What a line of the log holds beside its text, as a round figure.
 _LINE_BYTES: Final = 256
 
@@ -63,6 +65,7 @@ class Traffic:
         self._entries: deque[Entry] = deque()
         self._next_id = 1
         self._bytes = 0
+        self._unsuccessful: dict[str, Delivered] = {}
         self._subscriptions: set[Subscription] = set()
 
     @contextmanager
@@ -78,8 +81,19 @@ class Traffic:
         exchange.ended(None)
 
     def delivered(self, delivery: Delivery) -> None:
-        """Keep what went to clients."""
-        self._add(Delivered(delivery, self._now()))
+        """Keep what went to clients, or why it did not; the tries of one REST call are one entry."""
+        key = delivery.request_id
+        entry = self._unsuccessful.pop(key, None) if key is not None else None
+        if entry is not None and self.find(entry.id) is entry:
+            entry.tried(delivery, self._now())
+            self._changed(entry.id)
+        else:
+            entry = Delivered(delivery, self._now())
+            self._add(entry)
+        if key is not None and delivery.problem is not None:
+            self._unsuccessful[key] = entry
+            if len(self._unsuccessful) > _MAX_UNSUCCESSFUL:
+                del self._unsuccessful[next(iter(self._unsuccessful))]
 
     def log(self, level: str, text: str) -> None:
         """Keep a line of the log."""
