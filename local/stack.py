@@ -80,7 +80,7 @@ def plan(arguments: argparse.Namespace, hub: str) -> list[Part]:
             "webpubsub",
             arguments.webpubsub_port,
             "--webpubsub-port",
-            [*service, "--event-handler", webhook],
+            [*service, "--event-handler", webhook, "--app-url", f"{app_url}/api/demo/"],
             lambda http: answers(http, "HEAD", f"{service_url}/api/health"),
         ),
     ]
