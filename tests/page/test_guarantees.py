@@ -52,7 +52,7 @@ async def test_what_one_writes_while_the_own_line_is_down_is_sent_once_and_in_or
 
 async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_stored_once(join: Any, system: Any) -> None:
     ana, ben = await join("g3", "ana"), await join("g3", "ben")
-    await inject(system.emulator, fault="delay", of="answer", event="send", seconds=30, count=1)
+    await inject(system.emulator, fault="delay", part="answer", event="send", seconds=30, count=1)
     await ben.write("stored, but nobody said so")
     await ana.see("stored, but nobody said so")
     await ben.page.click("#cut")
@@ -67,9 +67,9 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
     join: Any, system: Any
 ) -> None:
     ana, ben = await join("g10", "ana"), await join("g10", "ben")
-    await inject(system.emulator, fault="delay", of="event", event="send", seconds=2, count=1)
+    await inject(system.emulator, fault="delay", part="event", event="send", seconds=2, count=1)
     await ben.write("on its way twice")
-    await until_struck(system.emulator)
+    await until_used(system.emulator)
     await ben.page.click("#cut")
     await ben.until_connected()
     await ana.see("on its way twice")
@@ -79,7 +79,7 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
     assert len(await system.history("g10")) == 1
 
 
-async def until_struck(emulator: Any) -> None:
+async def until_used(emulator: Any) -> None:
     async with asyncio.timeout(SECONDS), aiohttp.ClientSession() as http:
         while True:
             async with http.get(f"{emulator.url}/emulator/faults") as answer:

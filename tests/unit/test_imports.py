@@ -1,4 +1,4 @@
-"""The rules between the rooms of the house: who may import what."""
+"""The rules between the packages: who may import what."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def imports_of(source: str, file: str) -> Iterator[Import]:
 
 
 def all_imports() -> list[Import]:
-    rooms = [
+    paths = [
         path
-        for room in ("webpubsub_handler", "chat", "local", "webpubsub_emulator")
-        for path in (ROOT / room).rglob("*.py")
+        for package in ("webpubsub_handler", "chat", "local", "webpubsub_emulator")
+        for path in (ROOT / package).rglob("*.py")
     ]
     return [
         found
-        for path in [*rooms, ROOT / "function_app.py"]
+        for path in [*paths, ROOT / "function_app.py"]
         for found in imports_of(path.read_text("utf-8"), path.relative_to(ROOT).as_posix())
     ]
 

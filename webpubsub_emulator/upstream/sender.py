@@ -1,4 +1,4 @@
-"""Brings one event to one event handler: consent first, then as many tries as it takes; faults strike here.
+"""Brings one event to one event handler: consent first, then as many tries as it takes; faults happen here.
 
 Retries, timeout and size limit are those of Microsoft's emulator.
 """
