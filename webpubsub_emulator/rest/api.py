@@ -12,12 +12,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.query import parse_query, values
 from webpubsub_emulator.core.tokens import (
     TokenError,
     bearer_token,
@@ -130,8 +131,8 @@ class RestApi:
             raise _not_found(request)
         urls = origins((self._endpoint, *self._settings.known_endpoints), request.headers)
         caller = self._authenticate(request, [f"{url}{target}" for url in urls for target in (path, request.raw_path)])
-        query = parse_qs(raw_query, keep_blank_values=True)
-        _check_api_version(query.get("api-version", []))
+        query = parse_query(raw_query)
+        _check_api_version(values(query, "api-version"))
         if not all(segments):
             raise bad_request("A name in the path is empty.")
         hub = unquote(raw_hub).lower()

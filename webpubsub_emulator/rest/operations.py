@@ -68,7 +68,7 @@ def _filtered(call: Call) -> Test:
 
 
 def _not_excluded(call: Call) -> Test:
-    excluded = frozenset(call.query.get("excluded", ()))
+    excluded = frozenset(call.values("excluded"))
     return lambda connection: connection.id not in excluded
 
 

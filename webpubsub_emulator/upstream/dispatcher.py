@@ -11,10 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
+from yarl import URL
+
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import Payload
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.cloud_events import AnswerError, ConnectAnswer, Event
+from webpubsub_emulator.upstream.cookies import keep_cookies
 from webpubsub_emulator.upstream.event_handlers import EventHandler, HubSettings
 from webpubsub_emulator.upstream.sender import Answer, EventFailedError, EventSender
 from webpubsub_emulator.upstream.traffic import Traffic
@@ -121,7 +124,7 @@ class Upstream:
                 raise EventFailedError(f"its answer is not valid: {error}") from None
         if state is not None:
             context.state = state
-        context.cookies.update(answer.cookies)
+        keep_cookies(context, answer.headers.getall("Set-Cookie", ()), URL(exchange.url, encoded=True))
         return result
 
     def _enqueue(self, handler: EventHandler | None, context: ConnectionContext, event: Event) -> None:

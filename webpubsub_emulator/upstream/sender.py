@@ -21,6 +21,7 @@ from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.abuse_protection import AbuseProtection, without_url
+from webpubsub_emulator.upstream.cookies import cookie_header
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.exchange import Exchange
 from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind, Faults
@@ -58,7 +59,6 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
-    cookies: Mapping[str, str]
 
 
 class EventSender:
@@ -90,6 +90,7 @@ class EventSender:
         if problem is not None:
             raise EventFailedError(f"the event handler failed validation ({problem})")
         event = exchange.event
+        url = _url(handler, context.hub, event.name)
         headers = cloud_events.event_headers(
             event,
             context,
@@ -97,9 +98,9 @@ class EventSender:
             time=exchange.time,
             origin=self._origin,
             signature=cloud_events.sign(context.connection_id, self._settings.access_keys),
+            cookies=cookie_header(context, url),
         )
         headers["x-ms-client-request-id"] = str(uuid.uuid4())
-        url = _url(handler, context.hub, event.name)
         exchange.request(str(url), headers)
         for delay in self._settings.retry_delays:
             try:
@@ -191,8 +192,7 @@ class EventSender:
             try:
                 await response.content.readexactly(MAX_ANSWER_BYTES + 1)
             except asyncio.IncompleteReadError as whole:
-                cookies = {name: cookie.coded_value for name, cookie in response.cookies.items()}
-                return Answer(response.status, response.headers, whole.partial, cookies)
+                return Answer(response.status, response.headers, whole.partial)
             response.close()
             return None
 
