@@ -226,6 +226,9 @@ class ClientEndpoint:
             autoclose=False,
             compress=False,
         )
+        if subprotocol:
+            # A client may offer its subprotocols in several lines (RFC 6455 §11.3.4), and aiohttp reads the first.
+            response.headers["Sec-WebSocket-Protocol"] = subprotocol
         # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
         await asyncio.sleep(self._settings.ack_delay)
         writer = await response.prepare(request)

@@ -96,7 +96,7 @@ def connect_event(
 ) -> Event:
     """Return the connect event of a client's upgrade request; its token is left out."""
     body = {
-        "claims": {name: _strings(value) for name, value in claims.items()},
+        "claims": {name: values for name, value in claims.items() if (values := _claim_values(value))},
         "query": {name: list(values) for name, values in query.items() if name.lower() not in _HIDDEN_FROM_HANDLERS},
         "headers": _multi_map(headers),
         "subprotocols": list(subprotocols),
@@ -250,9 +250,10 @@ def _multi_map(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return result
 
 
-def _strings(value: object) -> list[str]:
+def _claim_values(value: object) -> list[str]:
+    """Return the values of a claim, of a list each; ``null`` is an empty one, as .NET, and so the service, reads it."""
     values = value if isinstance(value, list) else [value]
-    return [item if isinstance(item, str) else _dumps(item) for item in values]
+    return ["" if item is None else item if isinstance(item, str) else _dumps(item) for item in values]
 
 
 def _optional_string(fields: Mapping[str, Any], name: str) -> str | None:

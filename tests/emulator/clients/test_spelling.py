@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from multidict import CIMultiDict
 
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 SHOUTED = "JSON.WebPubSub.Azure.V1"
 SHOUTED_RELIABLE = "Json.Reliable.WebPubSub.Azure.V1"
 
@@ -36,6 +43,14 @@ async def test_a_handler_chooses_a_subprotocol_in_any_case(
     socket = await service.connect(protocols=("json.webpubsub.azure.v1", "chat.V2"))
     assert str(socket.raw.protocol).lower() == chosen.lower()
     assert socket.raw.protocol in {"json.webpubsub.azure.v1", "chat.V2"}
+
+
+async def test_subprotocols_may_be_offered_in_several_lines(service: Service) -> None:
+    url = f"/client/hubs/chat?access_token={service.token()}"
+    lines = [("Sec-WebSocket-Protocol", "x"), ("Sec-WebSocket-Protocol", SHOUTED)]
+    headers = CIMultiDict([*UPGRADE.items(), *lines])
+    async with service.session.get(f"{service.url}{url}", headers=headers) as response:
+        assert (response.status, response.headers.getall("Sec-WebSocket-Protocol")) == (101, [SHOUTED])
 
 
 async def test_mqtt_is_refused_in_any_case(service: Service) -> None:

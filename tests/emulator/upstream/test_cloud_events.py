@@ -91,10 +91,16 @@ def test_metadata_travels_as_headers() -> None:
 
 
 def test_claims_and_headers_are_lists_of_strings() -> None:
-    claims = {"exp": 5, "role": ["a", "b"], "flag": True, "address": {"city": "Köln"}}
+    claims = {"exp": 5, "role": ["a", "b"], "flag": True, "address": {"city": "Köln"}, "none": None, "empty": []}
     event = cloud_events.connect_event(claims, {}, [("X", "1"), ("X", "\udcff")], [])
     body = json.loads(event.body)
-    assert body["claims"] == {"exp": ["5"], "role": ["a", "b"], "flag": ["true"], "address": ['{"city":"Köln"}']}
+    assert body["claims"] == {
+        "exp": ["5"],
+        "role": ["a", "b"],
+        "flag": ["true"],
+        "address": ['{"city":"Köln"}'],
+        "none": [""],
+    }
     assert body["headers"] == {"X": ["1", "?"]}
 
 
