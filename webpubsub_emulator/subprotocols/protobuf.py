@@ -137,6 +137,8 @@ def _data(payload: Payload) -> Any:
 
 def _payload(request: Any) -> Payload:
     metadata = checked_metadata(dict(request.metadata))
+    if metadata and not request.HasField("data"):
+        return Payload(DataType.TEXT, b"", metadata)
     data = request.data
     match data.WhichOneof("data"):
         case "text":
@@ -153,9 +155,7 @@ def _payload(request: Any) -> Payload:
             except JsonTextError as error:
                 raise ClientProtocolError(f"The data {error}.") from None
             return Payload(DataType.JSON, data.json.encode(), metadata)
-    if not metadata:
-        raise ClientProtocolError("The data is missing.")
-    return Payload(DataType.TEXT, b"", metadata)
+    raise ClientProtocolError("The data is missing.")
 
 
 def _read_send_to_group(request: Any) -> SendToGroup | StreamFrame:

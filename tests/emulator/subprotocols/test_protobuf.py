@@ -104,6 +104,7 @@ def test_a_frame_of_a_client_is_understood(wire: bytes, frame: ClientFrame) -> N
         field(5, field(1, "e") + field(2, field(4, ""))),
         field(5, field(1, "e") + field(2, field(4, "[" * 501 + "]" * 501))),
         field(5, field(1, "e") + field(2, b"")),
+        field(5, field(1, "e") + field(2, b"") + field(4, METADATA)),
         field(10, field(1, "e") + field(3, TEXT)),
         field(10, field(2, "1") + field(3, TEXT)),
         field(11, b""),
