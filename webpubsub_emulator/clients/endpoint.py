@@ -262,9 +262,10 @@ def _admission(claims: Mapping[str, Any]) -> _Admission:
 
 
 def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return a claim's values; ``null`` is an empty one, as .NET, and so the service, reads a token."""
     value = claims.get(name, [])
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+    values = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(item, str) for item in values):
         raise _RefusedError(400, f"The claim {name!r} must be a string or a list of strings.")
     return tuple(values)
 

@@ -135,7 +135,7 @@ def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _charset(content_type: str) -> str:
     headers = MimeHeaders()
     headers["Content-Type"] = content_type
-    return headers.get_content_charset("utf-8")
+    return headers.get_content_charset() or "utf-8"
 
 
 def _decode(body: bytes, charset: str) -> str:

@@ -225,15 +225,15 @@ def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None
 
 
 def connection_state(headers: Mapping[str, str]) -> str | None:
-    """Return the connection state in an answer; ``None`` when the answer leaves it as it is.
+    """Return the connection state in an answer, the last of several; ``None`` when the answer leaves it as it is.
 
     Raises:
         AnswerError: when it could not be sent back in a header.
     """
-    state = headers.get(STATE_HEADER)
-    if state is not None and not (state.isascii() and state.isprintable()):
+    states = [value for name, value in headers.items() if name.lower() == STATE_HEADER.lower()]
+    if not all(state.isascii() and state.isprintable() for state in states):
         raise AnswerError(f"{STATE_HEADER} must be printable ASCII; encode it, for example in base64.")
-    return state
+    return states[-1] if states else None
 
 
 def _system_event(name: str, body: dict[str, Any], family: str = "sys") -> Event:

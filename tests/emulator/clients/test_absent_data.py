@@ -163,6 +163,16 @@ async def test_an_invocation_without_data_is_text_without_characters_and_its_res
     assert await received(handler, "a") == (TEXT, b"")
 
 
+@pytest.mark.parametrize("claims", [{}, {"role": None}, {"sub": "", "role": "", "webpubsub.group": []}])
+async def test_a_token_without_user_and_roles_is_one_of_somebody_who_may_nothing(
+    service: Service, claims: dict[str, Any]
+) -> None:
+    socket = await service.connect(token=service.token(**claims))
+    assert socket.greeting["userId"] is None
+    ack = await socket.request(type="sendToGroup", group="g", data=1, ackId=1)
+    assert ack["error"]["name"] == "Forbidden"
+
+
 @pytest.mark.parametrize(
     ("answer", "user_id", "has_role", "groups"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
@@ -166,6 +167,8 @@ def test_an_answer_that_cannot_be_read_is_an_error(body: bytes) -> None:
         (None, b"x", Payload(DataType.BINARY, b"x")),
         ("text/plain", b"x", Payload(DataType.TEXT, b"x")),
         ("text/plain; charset=latin-1", b"\xfc", Payload(DataType.TEXT, "ü".encode())),
+        ("text/plain; charset=", "ü".encode(), Payload(DataType.TEXT, "ü".encode())),
+        ("Text/Plain; Charset=UTF-8", "ü".encode(), Payload(DataType.TEXT, "ü".encode())),
         ("Application/JSON", b"[1]", Payload(DataType.JSON, b"[1]")),
         ("application/octet-stream", b"\xff", Payload(DataType.BINARY, b"\xff")),
         ("text/html", b"", None),
@@ -210,6 +213,13 @@ def test_json_in_an_answer_stays_as_it_was_written(body: bytes) -> None:
 def test_an_answer_of_another_type_is_an_error(content_type: str, body: bytes) -> None:
     with pytest.raises(AnswerError):
         cloud_events.user_event_answer(body, {"Content-Type": content_type})
+
+
+def test_of_several_states_the_last_counts_and_an_empty_one_is_one() -> None:
+    name = "CE-ConnectionState"
+    assert cloud_events.connection_state(CIMultiDict([(name, "one"), (name, "two")])) == "two"
+    assert cloud_events.connection_state(CIMultiDict([(name, "one"), (name, "")])) == ""
+    assert cloud_events.connection_state({}) is None
 
 
 def test_a_state_that_no_header_can_hold_is_an_error() -> None:
