@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
-__all__ = ["Query", "last_value", "parse_query", "values"]
+__all__ = ["Query", "all_values", "last_value", "parse_query"]
 
 Query = Mapping[str, Sequence[str]]
 """The values of each parameter, in their order, by its name as it was written."""
@@ -16,7 +16,7 @@ def parse_query(text: str) -> Query:
     return parse_qs(text, keep_blank_values=True)
 
 
-def values(query: Query, name: str) -> list[str]:
+def all_values(query: Query, name: str) -> list[str]:
     """Return all values of a parameter; none when it is not given."""
     wanted = name.lower()
     return [value for key, given in query.items() if key.lower() == wanted for value in given]
@@ -24,5 +24,5 @@ def values(query: Query, name: str) -> list[str]:
 
 def last_value(query: Query, name: str) -> str | None:
     """Return the value of a parameter, the last one of several; ``None`` when it is not given."""
-    given = values(query, name)
+    given = all_values(query, name)
     return given[-1] if given else None

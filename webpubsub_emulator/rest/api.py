@@ -18,7 +18,7 @@ from aiohttp import web
 
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.hub import Hubs
-from webpubsub_emulator.core.query import parse_query, values
+from webpubsub_emulator.core.query import all_values, parse_query
 from webpubsub_emulator.core.tokens import (
     TokenError,
     bearer_token,
@@ -132,7 +132,7 @@ class RestApi:
         urls = origins((self._endpoint, *self._settings.known_endpoints), request.headers)
         caller = self._authenticate(request, [f"{url}{target}" for url in urls for target in (path, request.raw_path)])
         query = parse_query(raw_query)
-        _check_api_version(values(query, "api-version"))
+        _check_api_version(all_values(query, "api-version"))
         if not all(segments):
             raise bad_request("A name in the path is empty.")
         hub = unquote(raw_hub).lower()

@@ -154,7 +154,7 @@ class Call:
 
     def values(self, name: str) -> list[str]:
         """Return all values of a query parameter, whose name may be written in any case."""
-        return query.values(self.query, name)
+        return query.all_values(self.query, name)
 
     def integer(self, name: str, minimum: int, maximum: int) -> int | None:
         """Return a query parameter as an integer between two bounds."""

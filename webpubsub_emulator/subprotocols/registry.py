@@ -63,6 +63,8 @@ def known_subprotocol(name: str | None) -> Subprotocol | None:
 
 def offered_as(name: str, offered: Sequence[str]) -> str | None:
     """Return how the client spells a subprotocol; ``None`` when it does not offer it."""
+    if name in offered:
+        return name
     return next((spelling for spelling in offered if spelling.lower() == name.lower()), None)
 
 

@@ -45,6 +45,13 @@ async def test_a_handler_chooses_a_subprotocol_in_any_case(
     assert socket.raw.protocol in {"json.webpubsub.azure.v1", "chat.V2"}
 
 
+async def test_of_two_spellings_that_are_offered_the_handler_gets_the_one_that_it_chose(
+    handler: RecordingHandler, service: Service
+) -> None:
+    handler.script["connect"] = [Answer(200, b'{"subprotocol":"chat.v2"}')]
+    assert (await service.connect(protocols=("CHAT.V2", "chat.v2"))).raw.protocol == "chat.v2"
+
+
 async def test_subprotocols_may_be_offered_in_several_lines(service: Service) -> None:
     url = f"/client/hubs/chat?access_token={service.token()}"
     lines = [("Sec-WebSocket-Protocol", "x"), ("Sec-WebSocket-Protocol", SHOUTED)]
