@@ -14,6 +14,7 @@ import jwt
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import Payload
@@ -105,6 +106,11 @@ async def recording_handler() -> AsyncIterator[RecordingHandler]:
         yield handler
     finally:
         await runner.cleanup()
+
+
+def limits(recovery_timeout: float = 30) -> ClientLimits:
+    """What bounds a client that gets its acks at once."""
+    return ClientLimits(ack_delay=0, recovery_timeout=recovery_timeout, ping_interval=20, outgoing_buffer_bytes=0)
 
 
 class FakeOutbox:

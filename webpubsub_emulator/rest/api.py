@@ -12,12 +12,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.hub import Delivery, Hubs
+from webpubsub_emulator.core.query import all_values, parse_query
 from webpubsub_emulator.core.tokens import (
     ServiceIdentity,
     TokenError,
@@ -147,8 +148,8 @@ class RestApi:
             return self._unavailable(request, hub, parameters)
         urls = self._identity.origins(request.headers)
         caller = self._authenticate(request, [f"{url}{target}" for url in urls for target in (path, request.raw_path)])
-        query = parse_qs(raw_query, keep_blank_values=True)
-        _check_api_version(query.get("api-version", []))
+        query = parse_query(raw_query)
+        _check_api_version(all_values(query, "api-version"))
         if not all(segments):
             raise bad_request("A name in the path is empty.")
         if not names.is_hub(hub):

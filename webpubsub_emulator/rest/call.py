@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from webpubsub_emulator.core import names
+from webpubsub_emulator.core import names, query
 from webpubsub_emulator.core.connection import Connection
 from webpubsub_emulator.core.hub import Delivery, Hub, Hubs
 from webpubsub_emulator.core.messages import (
@@ -20,6 +20,7 @@ from webpubsub_emulator.core.messages import (
     metadata_from_headers,
     payload_from_http,
 )
+from webpubsub_emulator.core.query import Query
 from webpubsub_emulator.rest.filter import ConnectionFacts, ConnectionFilter, FilterError
 
 __all__ = [
@@ -132,7 +133,7 @@ class Call:
     hubs: Hubs
     hub_name: str
     parameters: Mapping[str, str]
-    query: Mapping[str, list[str]]
+    query: Query
     url: str
     caller: Caller
     sign: Callable[[str, int, Mapping[str, Any]], str]
@@ -159,10 +160,14 @@ class Call:
 
     def single(self, name: str) -> str | None:
         """Return a query parameter that must not be given twice."""
-        values = self.query.get(name, [])
-        if len(values) > 1:
-            raise InvalidParameterError(name, f"{name} is given {len(values)} times; once is enough.")
-        return values[0] if values else None
+        given = self.values(name)
+        if len(given) > 1:
+            raise InvalidParameterError(name, f"{name} is given {len(given)} times; once is enough.")
+        return given[0] if given else None
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a query parameter, whose name may be written in any case."""
+        return query.all_values(self.query, name)
 
     def integer(self, name: str, minimum: int, maximum: int) -> int | None:
         """Return a query parameter as an integer between two bounds."""

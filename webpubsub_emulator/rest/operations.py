@@ -78,7 +78,7 @@ def _filtered(call: Call) -> ConnectionPredicate:
 
 
 def _not_excluded(call: Call) -> ConnectionPredicate:
-    excluded = frozenset(call.query.get("excluded", ()))
+    excluded = frozenset(call.values("excluded"))
     return lambda connection: connection.id not in excluded
 
 
@@ -188,7 +188,9 @@ async def _groups_and_filter(call: Call) -> tuple[list[str], ConnectionPredicate
     payload = await call.payload()
     if payload.data_type is not DataType.JSON:
         raise unsupported_media_type("The body must be application/json.")
-    match parse_json(payload.body):
+    body = parse_json(payload.body)
+    # Keys are read in any case, as ASP.NET Core, and so the service, reads them.
+    match {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else None:
         case {"groups": [_, *_] as groups, **rest} if all(isinstance(name, str) for name in groups):
             text = rest.get("filter")
         case _:

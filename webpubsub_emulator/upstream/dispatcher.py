@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, TypeVar
 
+from yarl import URL
+
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import Payload
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.cloud_events import AnswerError, ConnectAnswer, Event
+from webpubsub_emulator.upstream.cookies import keep_cookies
 from webpubsub_emulator.upstream.event_handlers import EventHandler, HubSettings
 from webpubsub_emulator.upstream.exchange import IN_EXCHANGE, Exchange
 from webpubsub_emulator.upstream.sender import Answer, EventFailedError, EventSender
@@ -125,7 +128,7 @@ class Upstream:
                 raise EventFailedError("answer not valid", str(error)) from None
         if state is not None:
             context.state = state
-        context.cookies.update(answer.cookies)
+        keep_cookies(context, answer.headers.getall("Set-Cookie", ()), URL(exchange.url, encoded=True))
         return result
 
     def _enqueue(self, handler: EventHandler | None, context: ConnectionContext, event: Event) -> None:

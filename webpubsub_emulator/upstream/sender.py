@@ -20,6 +20,7 @@ from yarl import URL
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.abuse_protection import AbuseProtection, without_url
+from webpubsub_emulator.upstream.cookies import cookie_header
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.exchange import IN_EXCHANGE, Exchange
 from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind, Faults
@@ -62,7 +63,6 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
-    cookies: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ class EventSender:
         if problem is not None:
             raise EventFailedError("validation failed", problem)
         event = exchange.event
+        url = _url(handler, context.hub, event.name)
         headers = cloud_events.event_headers(
             event,
             context,
@@ -121,10 +122,11 @@ class EventSender:
             time=exchange.time,
             origin=self._origin,
             signature=cloud_events.sign(context.connection_id, self._access_keys),
+            cookies=cookie_header(context, url),
         )
         headers["x-ms-client-request-id"] = str(uuid.uuid4())
-        request = _Request(_url(handler, context.hub, event.name), headers, context, exchange)
-        exchange.request(str(request.url), headers)
+        request = _Request(url, headers, context, exchange)
+        exchange.request(str(url), headers)
         for delay in self._retry_delays:
             try:
                 answer = await self._attempt(request)
@@ -220,8 +222,7 @@ class EventSender:
             try:
                 await response.content.readexactly(MAX_ANSWER_BYTES + 1)
             except asyncio.IncompleteReadError as whole:
-                cookies = {name: cookie.coded_value for name, cookie in response.cookies.items()}
-                return Answer(response.status, response.headers, whole.partial, cookies)
+                return Answer(response.status, response.headers, whole.partial)
             response.close()
             return None
 

@@ -8,8 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.emulator.fakes import FakeOutbox, FakeUpstream
-from webpubsub_emulator.clients.limits import ClientLimits
+from tests.emulator.fakes import FakeOutbox, FakeUpstream, limits
 from webpubsub_emulator.clients.session import ClientSession
 from webpubsub_emulator.core import hub as hubs
 from webpubsub_emulator.core.client_protocol import OutgoingMessage
@@ -41,7 +40,7 @@ class Client:
             self.connection,
             self.hubs,
             cast(Upstream, self.upstream),
-            ClientLimits(ack_delay=0, recovery_timeout=recovery_timeout, ping_interval=20, outgoing_buffer_bytes=0),
+            limits(recovery_timeout),
             self.deliveries.append,
         )
         self.session.start(("g",))

@@ -195,13 +195,6 @@ async def test_state_is_kept_until_an_answer_replaces_it(handler: RecordingHandl
     assert states == ["one", "one", "two", "two", None]
 
 
-async def test_cookies_of_the_handler_come_back(handler: RecordingHandler, service: Service) -> None:
-    handler.script["connect"] = [Answer(200, headers={"Set-Cookie": "affinity=7; Path=/"})]
-    socket = await service.connect()
-    await socket.request(type="event", event="a", data=1, ackId=1)
-    assert handler.events("a")[0].headers["Cookie"] == "affinity=7"
-
-
 async def test_events_of_one_connection_go_one_at_a_time(handler: RecordingHandler, service: Service) -> None:
     gate = asyncio.Event()
     handler.script["a"] = [Answer(204, gate=gate)]
