@@ -49,7 +49,7 @@ def plan(arguments: argparse.Namespace, hub: str, lock: DataLock) -> list[Part]:
             "webpubsub",
             arguments.webpubsub_port,
             "--webpubsub-port",
-            [*service, "--event-handler", webhook],
+            [*service, "--event-handler", webhook, "--app-url", f"{app_url}/api/demo/"],
             lambda http: answers(http, "HEAD", f"{service_url}/api/health"),
         ),
     ]

@@ -1,4 +1,4 @@
-"""``python -m webpubsub_emulator check URL``: whether a handler's URL passes the handshake, and if not, why."""
+"""``webpubsub-emulator check URL``: whether a handler's URL passes the handshake, and if not, why."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import aiohttp
 
+from webpubsub_emulator.command_line import program_name
+from webpubsub_emulator.core.exceptions import EventHandlerError
 from webpubsub_emulator.upstream.abuse_protection import Handshake, shake_hands
-from webpubsub_emulator.upstream.event_handlers import EventHandler, EventHandlerError
+from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 __all__ = ["main"]
 
@@ -45,7 +47,7 @@ async def _check(url: str, origin: str) -> Handshake:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m webpubsub_emulator check",
+        prog=f"{program_name()} check",
         description="Ask an event handler, as the service does, whether it takes events; say why, and the fix, if not.",
     )
     parser.add_argument("url", metavar="URL", help="the event handler's URL template; {hub} and {event} are filled in")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,14 +38,16 @@ from webpubsub_emulator.core.client_protocol import (
     checked_metadata,
 )
 from webpubsub_emulator.core.frames import Frame
-from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
+from webpubsub_emulator.core.json_text import JsonObject, JsonTextError, parse_json_object
+from webpubsub_emulator.core.messages import DataType, Payload, text_payload
 from webpubsub_emulator.subprotocols.protobuf_messages import is_any
 
 __all__ = ["FRAME_READERS", "JsonProtocol"]
 
 _MAX_ID: Final = 2**64 - 1
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_Fields = dict[str, Any]
+_UNSIGNED: Final = re.compile(r"0|[1-9][0-9]{0,19}")
+_Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True)  # with a dictionary, where cached_property keeps its value
@@ -72,11 +75,9 @@ class JsonProtocol:
         if isinstance(frame, bytes):
             raise ClientProtocolError("The JSON subprotocol requires text messages.", close_code=1003)
         try:
-            fields = parse_json(frame)
-        except MessageBodyError:
-            raise ClientProtocolError("The frame is not valid JSON.") from None
-        if not isinstance(fields, dict):
-            raise ClientProtocolError("The frame must be a JSON object.")
+            fields = parse_json_object(frame)
+        except JsonTextError as error:
+            raise ClientProtocolError(f"The frame {error}.") from None
         frame_type = _text(fields, "type")
         read = _READERS.get(frame_type.lower())
         if read is None:
@@ -150,52 +151,48 @@ def _data(payload: Payload) -> bytes:
             return b'"%b"' % base64.b64encode(payload.body)
 
 
-def _read_event(fields: _Fields) -> UserEvent:
-    return UserEvent(_event(fields), _payload(fields), _id(fields, "ackId"))
+def _read_event(fields: JsonObject) -> UserEvent:
+    return UserEvent(_event(fields), _payload(fields), _unsigned(fields, "ackId"))
 
 
-def _read_send_to_group(fields: _Fields) -> SendToGroup | StreamFrame:
+def _read_send_to_group(fields: JsonObject) -> SendToGroup | StreamFrame:
     group = _group(fields)
     stream = fields.get("stream")
     if stream is not None:
         if not isinstance(stream, dict):
             raise ClientProtocolError("'stream' must be an object.")
         return _read_stream(stream)
-    ttl_seconds = fields.get("ttlSeconds")
-    if ttl_seconds is not None:
-        if type(ttl_seconds) is not int:
-            raise ClientProtocolError("'ttlSeconds' must be an integer.")
-        check_ttl(ttl_seconds)
-    return SendToGroup(group, _payload(fields), not _no_echo(fields), _id(fields, "ackId"))
+    check_ttl(_unsigned(fields, "ttlSeconds") or 0)
+    return SendToGroup(group, _payload(fields), not _no_echo(fields), _unsigned(fields, "ackId"))
 
 
-def _read_invoke(fields: _Fields) -> Invoke:
-    if _text(fields, "target") != "event":
+def _read_invoke(fields: JsonObject) -> Invoke:
+    if _text(fields, "target").lower() != "event":
         raise ClientProtocolError("'target' must be 'event'.")
     has_payload = "data" in fields or "dataType" in fields
-    payload = _payload(fields) if has_payload else Payload(DataType.TEXT, b"", _metadata(fields))
+    payload = _payload(fields) if has_payload else Payload(DataType.TEXT, b"", _metadata(fields) or {})
     return Invoke(_unicode(fields, "invocationId"), _event(fields), payload)
 
 
-def _read_sequence_ack(fields: _Fields) -> SequenceAck:
-    sequence_id = _id(fields, "sequenceId")
+def _read_sequence_ack(fields: JsonObject) -> SequenceAck:
+    sequence_id = _unsigned(fields, "sequenceId")
     if sequence_id is None:
         raise ClientProtocolError("'sequenceId' is missing.")
     return SequenceAck(sequence_id)
 
 
-def _read_group_state(fields: _Fields) -> GroupStateRequest:
+def _read_group_state(fields: JsonObject) -> GroupStateRequest:
     _group(fields)
-    return GroupStateRequest(_id(fields, "ackId"))
+    return GroupStateRequest(_unsigned(fields, "ackId"))
 
 
 def _read_stream(fields: _Fields) -> StreamFrame:
     return StreamFrame(_unicode(fields, "streamId"))
 
 
-FRAME_READERS: Final[dict[str, Callable[[_Fields], ClientFrame]]] = {
-    "joinGroup": lambda fields: JoinGroup(_group(fields), _id(fields, "ackId")),
-    "leaveGroup": lambda fields: LeaveGroup(_group(fields), _id(fields, "ackId")),
+FRAME_READERS: Final[dict[str, Callable[[JsonObject], ClientFrame]]] = {
+    "joinGroup": lambda fields: JoinGroup(_group(fields), _unsigned(fields, "ackId")),
+    "leaveGroup": lambda fields: LeaveGroup(_group(fields), _unsigned(fields, "ackId")),
     "sendToGroup": _read_send_to_group,
     "event": _read_event,
     "ping": lambda _: Ping(),
@@ -213,32 +210,39 @@ FRAME_READERS: Final[dict[str, Callable[[_Fields], ClientFrame]]] = {
 _READERS: Final = {name.lower(): reader for name, reader in FRAME_READERS.items()}
 
 
-def _payload(fields: _Fields) -> Payload:
+def _payload(fields: JsonObject) -> Payload:
+    """Return what a frame carries: metadata alone goes with text of no characters. ``null`` is data, and not valid."""
     metadata = _metadata(fields)
-    if "data" not in fields and "dataType" not in fields and metadata:
+    if "data" not in fields:
+        if metadata is None:
+            raise ClientProtocolError("'data' is missing.")
         return Payload(DataType.TEXT, b"", metadata)
-    kind = fields.get("dataType", "json")
-    data = fields.get("data")
+    return _data_payload(fields, metadata or {})
+
+
+def _data_payload(fields: JsonObject, metadata: Mapping[str, str]) -> Payload:
+    data = fields["data"]
+    kind = _text(fields, "dataType") if "dataType" in fields else "json"
     try:
-        match kind:
+        match kind.lower():
             case "json" if data is not None:
-                return Payload(DataType.JSON, _dumps(data).encode(), metadata)
+                return Payload(DataType.JSON, fields.text_of("data").encode(), metadata)
             case "text" if isinstance(data, str):
-                return Payload(DataType.TEXT, data.encode(), metadata)
+                return text_payload(data, metadata)
             case "binary" if isinstance(data, str):
                 return Payload(DataType.BINARY, base64.b64decode(data, validate=True), metadata)
             # Clients of the protobuf subprotocol could not read a frame that holds anything else.
             case "protobuf" if isinstance(data, str) and is_any(body := base64.b64decode(data, validate=True)):
                 return Payload(DataType.PROTOBUF, body, metadata)
-    except (binascii.Error, ValueError, RecursionError):
-        raise ClientProtocolError(f"'data' is not valid for dataType {kind!r}.") from None
-    raise ClientProtocolError(f"'data' is missing or does not fit dataType {str(kind)[:64]!r}.")
+    except (binascii.Error, ValueError):
+        raise ClientProtocolError(f"'data' is not valid for dataType {kind[:64]!r}.") from None
+    raise ClientProtocolError(f"'data' does not fit dataType {kind[:64]!r}.")
 
 
-def _metadata(fields: _Fields) -> Mapping[str, str]:
+def _metadata(fields: _Fields) -> Mapping[str, str] | None:
     metadata = fields.get("metadata")
     if metadata is None:
-        return {}
+        return None
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ClientProtocolError("'metadata' must be an object of strings.")
     return checked_metadata(metadata)
@@ -266,17 +270,18 @@ def _event(fields: _Fields) -> str:
     return checked_event(_text(fields, "event"))
 
 
-def _id(fields: _Fields, name: str) -> int | None:
-    value = fields.get(name)
-    if value is None:
+def _unsigned(fields: JsonObject, name: str) -> int | None:
+    """Return an optional number; ``null`` is none, and ``1.0`` is not an integer."""
+    if fields.get(name) is None:
         return None
-    if type(value) is not int or not 0 <= value <= _MAX_ID:
+    digits = fields.text_of(name)
+    if not _UNSIGNED.fullmatch(digits) or int(digits) > _MAX_ID:
         raise ClientProtocolError(f"'{name}' must be an unsigned 64-bit integer.")
-    return value
+    return int(digits)
 
 
 def _no_echo(fields: _Fields) -> bool:
-    no_echo = fields.get("noEcho")
-    if no_echo is not None and type(no_echo) is not bool:
+    no_echo = fields.get("noEcho", False)
+    if not isinstance(no_echo, bool):
         raise ClientProtocolError("'noEcho' must be true or false.")
-    return bool(no_echo)
+    return no_echo

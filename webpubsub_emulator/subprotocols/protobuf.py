@@ -30,8 +30,9 @@ from webpubsub_emulator.core.client_protocol import (
     checked_metadata,
 )
 from webpubsub_emulator.core.frames import Frame
-from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
-from webpubsub_emulator.subprotocols.protobuf_messages import Data, DecodeError, Downstream, Upstream
+from webpubsub_emulator.core.json_text import JsonTextError, check_json
+from webpubsub_emulator.core.messages import DataType, Payload
+from webpubsub_emulator.subprotocols.protobuf_messages import Data, DecodeError, Downstream, Upstream, is_any
 
 __all__ = ["FRAME_READERS", "ProtobufProtocol"]
 
@@ -131,13 +132,13 @@ def _data(payload: Payload) -> Any:
         case DataType.BINARY:
             return Data(binary=payload.body)
         case DataType.PROTOBUF:
-            data = Data()
-            data.protobuf.ParseFromString(payload.body)
-            return data
+            return Data(protobuf=payload.body)
 
 
 def _payload(request: Any) -> Payload:
     metadata = checked_metadata(dict(request.metadata))
+    if metadata and not request.HasField("data"):
+        return Payload(DataType.TEXT, b"", metadata)
     data = request.data
     match data.WhichOneof("data"):
         case "text":
@@ -145,16 +146,16 @@ def _payload(request: Any) -> Payload:
         case "binary":
             return Payload(DataType.BINARY, data.binary, metadata)
         case "protobuf":
-            return Payload(DataType.PROTOBUF, data.protobuf.SerializeToString(), metadata)
+            if not is_any(data.protobuf):
+                raise ClientProtocolError("The data is not a google.protobuf.Any.")
+            return Payload(DataType.PROTOBUF, data.protobuf, metadata)
         case "json":
             try:
-                parse_json(data.json)
-            except MessageBodyError:
-                raise ClientProtocolError("The data is not valid JSON.") from None
+                check_json(data.json)
+            except JsonTextError as error:
+                raise ClientProtocolError(f"The data {error}.") from None
             return Payload(DataType.JSON, data.json.encode(), metadata)
-    if not metadata:
-        raise ClientProtocolError("The data is missing.")
-    return Payload(DataType.TEXT, b"", metadata)
+    raise ClientProtocolError("The data is missing.")
 
 
 def _read_send_to_group(request: Any) -> SendToGroup | StreamFrame:
