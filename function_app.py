@@ -32,7 +32,10 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
     handler = WebPubSubEventHandler(
-        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
+        settings.hub,
+        make_authenticators(settings),
+        allowed_origins=settings.allowed_origins,
+        max_event_age=settings.max_event_age_seconds or None,
     )
     events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
     api = ChatApi(settings, store, service)

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+
 from webpubsub_handler import (
     AccessKeyAuthenticator,
     Authenticator,
@@ -35,7 +36,6 @@ from webpubsub_handler import (
     WebPubSubEventHandler,
 )
 from webpubsub_handler.entra import EntraAuthenticator
-from webpubsub_handler.freshness import EventFreshness
 from webpubsub_handler.protocol.signature import sign
 from webpubsub_handler.signing_keys import SigningKeys
 
@@ -110,9 +110,9 @@ def make_token(number: int = 0) -> str:
     return jwt.encode(claims, PRIVATE_KEY, "RS256", {"kid": "one"})
 
 
-def make_handler(*proofs: Authenticator) -> WebPubSubEventHandler:
+def make_handler(*proofs: Authenticator, max_event_age: float | None = None) -> WebPubSubEventHandler:
     """Make a handler whose functions read the state and say little."""
-    handler = WebPubSubEventHandler("chat", proofs, allowed_origins=["localhost"])
+    handler = WebPubSubEventHandler("chat", proofs, allowed_origins=["localhost"], max_event_age=max_event_age)
 
     @handler.on_connect
     async def connect(request: ConnectEventRequest) -> ConnectEventResponse:
@@ -172,7 +172,7 @@ async def main() -> None:
     signature = AccessKeyAuthenticator({"localhost": KEYS})
     token = EntraAuthenticator(tenant_id=TENANT, audience=APPLICATION, object_ids=[CALLER], keys=OneKey())
     signed, by_token = make_handler(signature).handle, make_handler(token).handle
-    with_all_checks = make_handler(signature, token, EventFreshness(3600)).handle
+    with_all_checks = make_handler(signature, token, max_event_age=3600).handle
 
     text = b"x" * 1024
     message = make_request(MESSAGE, text)

@@ -18,7 +18,7 @@ from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError
 from webpubsub_handler.protocol.http import HttpRequest
 from webpubsub_handler.signing_keys import ALGORITHM, SigningKeys
 
-__all__ = ["EntraAuthenticator"]
+__all__ = ["EntraAuthenticator", "SigningKeys"]
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BEARER: Final = re.compile(r"(?i:bearer) +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII)

@@ -69,7 +69,7 @@ class SigningKeys:
             async with asyncio.timeout(2 * _TIMEOUT_SECONDS):
                 found = await asyncio.to_thread(self._client.get_signing_keys)
         except (jwt.PyJWTError, OSError, ValueError, RecursionError) as error:
-            logger.warning("The signing keys of Entra ID cannot be fetched from %s: %s", self._client.uri, error)
+            logger.warning("The signing keys of Entra ID cannot be fetched from %s: %r", self._client.uri, error)
             self._has_failed = True
             self._next_fetch = self._clock() + _RETRY_SECONDS
         else:

@@ -24,7 +24,7 @@ from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 SECONDS = 20
 ACCESS_KEY = "a-key-of-the-tests-long-enough-for-HS256"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ACCESS_KEY
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 
 async def fill(system: Any, room: str, seconds: range) -> None:

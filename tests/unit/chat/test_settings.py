@@ -128,7 +128,7 @@ def test_development_storage_is_the_emulator_s_account() -> None:
         ("MAX_MESSAGE_BYTES", "64k"),
         ("DEMO_PAGE", "maybe"),
         ("ALLOW_UNAUTHENTICATED_EVENTS", "yes please"),
-        ("MAX_EVENT_AGE_SECONDS", "29"),
+        ("MAX_EVENT_AGE_SECONDS", "599"),
         ("MAX_EVENT_AGE_SECONDS", "86401"),
         ("MAX_EVENT_AGE_SECONDS", "2 minutes"),
     ],
@@ -182,7 +182,7 @@ def test_half_of_a_token_s_settings_is_named_and_never_opens_the_webhook(name: s
     assert found[0].startswith(name)
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("", 0), ("0", 0), ("30", 30), ("86400", 86400)])
+@pytest.mark.parametrize(("value", "seconds"), [("", 0), ("0", 0), ("600", 600), ("86400", 86400)])
 def test_the_age_of_events_can_be_limited(value: str, seconds: int) -> None:
     assert Settings.from_env(GOOD | {"MAX_EVENT_AGE_SECONDS": value}).max_event_age_seconds == seconds
 
