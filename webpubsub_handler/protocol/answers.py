@@ -14,7 +14,7 @@ from webpubsub_handler.protocol.mqtt import MqttProtocolVersion, MqttUserPropert
 from webpubsub_handler.protocol.properties import MQTT_PREFIX, metadata_fields, to_fields
 from webpubsub_handler.protocol.responses import ConnectEventResponse, UserEventResponse
 
-__all__ = ["connack_error", "json_bytes", "write_connect", "write_nothing", "write_user_event"]
+__all__ = ["connack_error", "json_bytes", "payload", "write_connect", "write_nothing", "write_user_event"]
 
 _CONTENT_TYPES: Final = {
     DataType.TEXT: "text/plain; charset=utf-8",
@@ -60,7 +60,7 @@ def write_user_event(request: UserEventRequest, response: UserEventResponse | No
     headers = _state_header(request.context.state)
     if response is None:
         return HttpResponse(204, headers)
-    data_type, body = _payload(response)
+    content_type, body = payload(response.data, response.data_type)
     if response.metadata:
         headers |= metadata_fields(response.metadata.items())
     if response.mqtt_user_properties:
@@ -69,7 +69,7 @@ def write_user_event(request: UserEventRequest, response: UserEventResponse | No
         raise ValueError(f"the content type of a response must be a MIME type, not {response.content_type!r}")
     if not body:
         return HttpResponse(204, headers)
-    return HttpResponse(200, {"Content-Type": response.content_type or _CONTENT_TYPES[data_type], **headers}, body)
+    return HttpResponse(200, {"Content-Type": response.content_type or content_type, **headers}, body)
 
 
 def write_nothing(_: Event, __: None) -> HttpResponse:
@@ -85,6 +85,22 @@ def connack_error(status: int, code: int, reason: str, properties: Sequence[Mqtt
         {"Content-Type": "application/json"},
         json_bytes({"mqtt": {name: value for name, value in fields.items() if value}}),
     )
+
+
+def payload(data: Any, data_type: DataType | None) -> tuple[str, bytes]:
+    """Return the content type and the bytes of a message's data; without a data type it follows the data.
+
+    Raises:
+        TypeError: The data is not of its data type, or has no JSON.
+        ValueError: The data has no JSON that every reader understands.
+    """
+    if data_type is DataType.JSON or (data_type is None and not isinstance(data, str | bytes)):
+        return _CONTENT_TYPES[DataType.JSON], json_bytes(data)
+    if isinstance(data, str) and data_type in (DataType.TEXT, None):
+        return _CONTENT_TYPES[DataType.TEXT], data.encode(errors="replace")
+    if isinstance(data, bytes) and data_type in (DataType.BINARY, None):
+        return _CONTENT_TYPES[DataType.BINARY], data
+    raise TypeError(f"data of a {data_type} response cannot be {type(data).__name__}")
 
 
 def json_bytes(value: Any) -> bytes:
@@ -109,17 +125,6 @@ def _connack(request: ConnectEventRequest, properties: Sequence[MqttUserProperty
 
 def _named(properties: Sequence[MqttUserProperty]) -> list[dict[str, str]]:
     return [{"name": entry.name, "value": entry.value} for entry in properties]
-
-
-def _payload(response: UserEventResponse) -> tuple[DataType, bytes]:
-    data, data_type = response.data, response.data_type
-    if data_type is DataType.JSON or (data_type is None and not isinstance(data, str | bytes)):
-        return DataType.JSON, json_bytes(data)
-    if isinstance(data, str) and data_type in (DataType.TEXT, None):
-        return DataType.TEXT, data.encode(errors="replace")
-    if isinstance(data, bytes) and data_type in (DataType.BINARY, None):
-        return DataType.BINARY, data
-    raise TypeError(f"data of a {data_type} response cannot be {type(data).__name__}")
 
 
 def _strings(name: str, values: Sequence[str]) -> list[str]:
