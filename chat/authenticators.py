@@ -23,6 +23,7 @@ def make_authenticators(settings: Settings) -> list[Authenticator]:
                 audience=settings.entra_caller.audience,
                 object_ids=settings.entra_caller.object_ids,
                 application_ids=settings.entra_caller.application_ids,
+                authority=settings.entra_caller.authority,
             )
         )
     if not proofs and settings.allow_unauthenticated_events:

@@ -30,6 +30,8 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_PUBLIC_CLOUD: Final = "login.microsoftonline.com"
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9.-]+")
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HOST: Final = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
@@ -77,12 +79,16 @@ class StorageAccount:
 
 @dataclass(frozen=True, slots=True)
 class EntraCaller:
-    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI."""
+    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI.
+
+    ``authority`` is the URL of the cloud that the tenant is in.
+    """
 
     tenant_id: str
     audience: str
     object_ids: tuple[str, ...]
     application_ids: tuple[str, ...]
+    authority: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +228,9 @@ class _Reader:
             audience=self.text("WEBHOOK_APP_CLIENT_ID", ""),
             object_ids=self.listed("WEBHOOK_CALLER_OBJECT_IDS"),
             application_ids=self.listed("WEBHOOK_CALLER_APP_IDS"),
+            authority=self.authority(),
         )
-        if caller == EntraCaller("", "", (), ()):
+        if not (caller.tenant_id or caller.audience or caller.object_ids or caller.application_ids):
             return None
         if not _GUID.fullmatch(caller.tenant_id):
             self.problem("WEBHOOK_TENANT_ID: set the GUID of the tenant that issues the service's tokens")
@@ -244,6 +251,14 @@ class _Reader:
             if not all(_GUID.fullmatch(value) for value in ids):
                 self.problem(f"{name}: use GUIDs, separated by commas")
         return caller
+
+    def authority(self) -> str:
+        # As the Azure SDKs read it: a host, or its URL.
+        name = "AZURE_AUTHORITY_HOST"
+        host = self.text(name, _PUBLIC_CLOUD).removeprefix("https://").rstrip("/")
+        if not _AUTHORITY.fullmatch(host):
+            self.problem(f"{name}: use the host of the cloud's sign-in, such as login.microsoftonline.us")
+        return f"https://{host}"
 
     def endpoints(self) -> tuple[WebPubSubEndpoint, ...]:
         name = "WebPubSubConnectionString"

@@ -41,3 +41,12 @@ def test_without_a_proof_and_without_leave_there_is_none() -> None:
     )
 
     assert make_authenticators(replace(allowed, allow_unauthenticated_events=False)) == []
+
+
+def test_a_token_of_another_cloud_is_taken_where_the_tenant_is_in_it() -> None:
+    settings = Settings.from_env(GOOD | IDENTITY | ENTRA | {"AZURE_AUTHORITY_HOST": "login.microsoftonline.us"})
+
+    (proof,) = make_authenticators(settings)
+
+    assert isinstance(proof, EntraAuthenticator)
+    assert proof.authority == "https://login.microsoftonline.us"

@@ -154,8 +154,20 @@ def test_a_token_of_entra_id_alone_is_enough_to_prove_events() -> None:
         }
     )
 
-    assert settings.entra_caller == EntraCaller(GUID, GUID, (GUID, GUID.upper()), (GUID,))
+    assert settings.entra_caller == EntraCaller(
+        GUID, GUID, (GUID, GUID.upper()), (GUID,), "https://login.microsoftonline.com"
+    )
     assert settings.proves_events
+
+
+@pytest.mark.parametrize(
+    "value", ["login.microsoftonline.us", "https://login.microsoftonline.us", "https://login.microsoftonline.us/"]
+)
+def test_the_cloud_of_the_tenant_is_named_as_the_azure_sdks_and_the_deployment_name_it(value: str) -> None:
+    caller = Settings.from_env(GOOD | ENTRA | {"AZURE_AUTHORITY_HOST": value}).entra_caller
+
+    assert caller is not None
+    assert caller.authority == "https://login.microsoftonline.us"
 
 
 def test_no_token_is_demanded_where_none_of_its_settings_is_there() -> None:
@@ -173,6 +185,9 @@ def test_no_token_is_demanded_where_none_of_its_settings_is_there() -> None:
         ("WEBHOOK_CALLER_OBJECT_IDS", "me"),
         ("WEBHOOK_CALLER_OBJECT_IDS", f"{GUID},me"),
         ("WEBHOOK_CALLER_APP_IDS", "me"),
+        ("AZURE_AUTHORITY_HOST", "http://login.microsoftonline.us"),
+        ("AZURE_AUTHORITY_HOST", "login.microsoftonline.us:443"),
+        ("AZURE_AUTHORITY_HOST", "US Government"),
     ],
 )
 def test_half_of_a_token_s_settings_is_named_and_never_opens_the_webhook(name: str, value: str) -> None:
