@@ -17,7 +17,7 @@ from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
-from webpubsub_handler.azure_functions import to_func_response, to_request
+from webpubsub_handler.azure_functions import blueprint, to_func_response
 
 logger = logging.getLogger("chat")
 
@@ -33,14 +33,15 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
     handler = WebPubSubEventHandler(
-        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
+        settings.hub,
+        make_authenticators(settings),
+        allowed_origins=settings.allowed_origins,
+        max_event_age=settings.max_event_age_seconds or None,
     )
     events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
     api = ChatApi(settings, store, service)
 
-    @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])
-    async def eventhandler(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await handler.handle(to_request(req)))
+    app.register_functions(blueprint(handler, route="eventhandler/{event?}"))
 
     @app.route("negotiate", methods=["GET", "POST"], auth_level=client_level)
     async def negotiate(req: func.HttpRequest) -> func.HttpResponse:

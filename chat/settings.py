@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from webpubsub_handler.freshness import MIN_EVENT_AGE_SECONDS
-from webpubsub_handler.protocol.abuse_protection import normalize_host
+from webpubsub_handler import MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
 
 __all__ = [
     "MAX_MESSAGE_BYTES_LIMIT",
@@ -31,8 +30,11 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_PUBLIC_CLOUD: Final = "login.microsoftonline.com"
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9.-]+")
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_HOST: Final = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
 
@@ -77,12 +79,16 @@ class StorageAccount:
 
 @dataclass(frozen=True, slots=True)
 class EntraCaller:
-    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI."""
+    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI.
+
+    ``authority`` is the URL of the cloud that the tenant is in.
+    """
 
     tenant_id: str
     audience: str
     object_ids: tuple[str, ...]
     application_ids: tuple[str, ...]
+    authority: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +228,9 @@ class _Reader:
             audience=self.text("WEBHOOK_APP_CLIENT_ID", ""),
             object_ids=self.listed("WEBHOOK_CALLER_OBJECT_IDS"),
             application_ids=self.listed("WEBHOOK_CALLER_APP_IDS"),
+            authority=self.authority(),
         )
-        if caller == EntraCaller("", "", (), ()):
+        if not (caller.tenant_id or caller.audience or caller.object_ids or caller.application_ids):
             return None
         if not _GUID.fullmatch(caller.tenant_id):
             self.problem("WEBHOOK_TENANT_ID: set the GUID of the tenant that issues the service's tokens")
@@ -245,13 +252,21 @@ class _Reader:
                 self.problem(f"{name}: use GUIDs, separated by commas")
         return caller
 
+    def authority(self) -> str:
+        # As the Azure SDKs read it: a host, or its URL.
+        name = "AZURE_AUTHORITY_HOST"
+        host = self.text(name, _PUBLIC_CLOUD).removeprefix("https://").rstrip("/")
+        if not _AUTHORITY.fullmatch(host):
+            self.problem(f"{name}: use the host of the cloud's sign-in, such as login.microsoftonline.us")
+        return f"https://{host}"
+
     def endpoints(self) -> tuple[WebPubSubEndpoint, ...]:
         name = "WebPubSubConnectionString"
         listed = self.listed(name)
         endpoints = [endpoint for part in listed if (endpoint := self._endpoint(name, part))]
         service_uri = self.text(f"{name}__serviceUri", "")
         if service_uri:
-            if not _is_url(service_uri, "https"):
+            if not _is_https_url(service_uri):
                 self.problem(f"{name}__serviceUri: use the https URL of the service")
             # The identity is the stronger way to send, so its endpoint goes first.
             endpoints.insert(0, WebPubSubEndpoint(service_uri.rstrip("/")))
@@ -263,12 +278,12 @@ class _Reader:
         return tuple(endpoints)
 
     def _endpoint(self, name: str, connection_string: str) -> WebPubSubEndpoint | None:
-        parts = _connection_string_parts(connection_string)
-        url = parts.get("endpoint", "").rstrip("/")
-        if not _is_url(url, "http", "https") or not parts.get("accesskey"):
+        try:
+            service = ConnectionString.parse(connection_string)
+        except ConfigurationError:
             self.problem(f"{name}: each must look like Endpoint=https://…;AccessKey=…;Version=1.0;")
             return None
-        return WebPubSubEndpoint(url, connection_string, parts["accesskey"])
+        return WebPubSubEndpoint(service.endpoint, connection_string, service.access_key)
 
     def storage(self) -> StorageAccount:
         name = "AzureWebJobsStorage"
@@ -293,15 +308,15 @@ class _Reader:
                 f"{name}: set the connection string of a storage account, "
                 f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
             )
-        elif not _is_url(table_url, "https"):
+        elif not _is_https_url(table_url):
             self.problem(f"{name}__tableServiceUri: use the https URL of the table service")
         return StorageAccount(table_url=table_url.rstrip("/"))
 
 
-def _is_url(text: str, *schemes: str) -> bool:
+def _is_https_url(text: str) -> bool:
     try:
-        normalize_host(text)
-        return urlsplit(text).scheme in schemes
+        url = urlsplit(text)
+        return url.scheme == "https" and _HOST.fullmatch(url.netloc) is not None
     except ValueError:
         return False
 

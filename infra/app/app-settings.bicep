@@ -40,6 +40,7 @@ resource site 'Microsoft.Web/sites@2024-11-01' existing = {
 
 // Exactly one proof in each mode. With both, each event would need both; with none the app refuses to start.
 var proof = empty(connectionStringReference) ? {
+  AZURE_AUTHORITY_HOST: environment().authentication.loginEndpoint
   WEBHOOK_TENANT_ID: tenant().tenantId
   WEBHOOK_APP_CLIENT_ID: applicationClientId
   WEBHOOK_CALLER_OBJECT_IDS: webPubSub.identity.principalId

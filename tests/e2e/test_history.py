@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 
 async def fill(system: System, room: str, seconds: range) -> None:

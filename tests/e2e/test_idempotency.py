@@ -14,7 +14,7 @@ from chat.settings import StorageAccount
 from chat.table_store import make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 SEND = {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
 

@@ -23,9 +23,9 @@ from webpubsub_handler import (
     HttpRequest,
     HttpResponse,
     WebPubSubEventHandler,
+    sign,
 )
 from webpubsub_handler.entra import EntraAuthenticator
-from webpubsub_handler.protocol.signature import sign
 from webpubsub_handler.signing_keys import SigningKeys
 
 ROLES: Final = {

@@ -12,6 +12,9 @@ from typing import Final
 
 import pytest
 
+# The modules that a user of the library may import from; everything else is there for these.
+LIBRARY_MODULES: Final = ("asgi", "azure_functions", "entra", "testing")
+
 ROOT: Final = Path(__file__).parent.parent.parent
 
 
@@ -108,6 +111,14 @@ def test_the_library_knows_nothing_of_the_application() -> None:
 
     assert found
     assert [f for f in found if f.is_of("chat", "local", "webpubsub_emulator", "function_app")] == []
+
+
+def test_nobody_else_reaches_into_a_private_module_of_the_library() -> None:
+    public = ("webpubsub_handler", *(f"webpubsub_handler.{name}" for name in LIBRARY_MODULES))
+    found = [f for f in IMPORTS if not f.is_by("webpubsub_handler/") and f.is_of("webpubsub_handler")]
+
+    assert found
+    assert [f for f in found if f.name.rpartition(".")[0] not in public] == []
 
 
 def test_what_is_deployed_knows_nothing_of_what_stands_in_for_azure() -> None:
