@@ -40,9 +40,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages of one room, newest first; ``next`` is the cursor for older ones, None at the end."""
+    """Envelopes of one room's messages, newest first; ``next`` is the cursor for older ones, None at the end."""
 
-    messages: Sequence[Message]
+    envelopes: Sequence[bytes]
     next: str | None
 
 
@@ -78,7 +78,7 @@ def encode_typing(user_id: str | None, room: str) -> bytes:
 
 def encode_page(page: Page) -> bytes:
     """Write the JSON answer to a request for history."""
-    return b'{"messages":[%s],"next":%s}' % (b",".join(map(encode_envelope, page.messages)), _json(page.next))
+    return b'{"messages":[%s],"next":%s}' % (b",".join(page.envelopes), _json(page.next))
 
 
 def format_time(time: datetime) -> str:
