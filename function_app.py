@@ -9,11 +9,12 @@ from pathlib import Path
 
 import azure.functions as func
 
-from chat import events
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
+from chat.events import ChatEvents
+from chat.presence import Announcer
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
@@ -34,7 +35,8 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     handler = WebPubSubEventHandler(
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
-    events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
+    delivery = Delivery(store, service, max_message_bytes=settings.max_message_bytes)
+    ChatEvents(delivery, service, Announcer(service), default_room=settings.default_room).register(handler)
     api = ChatApi(settings, store, service)
 
     @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
-from chat.events import may_join
+from chat.callers import RequestRefusedError, identify, requested_room
 from chat.keys import InvalidCursorError
 from chat.messages import encode_page, format_time
-from chat.negotiate import RequestRefusedError, identify, requested_room
 from chat.presence import Presence
+from chat.rooms import admits
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import Settings
 from chat.table_store import StoreUnavailableError, TableStore
@@ -40,45 +40,15 @@ class ChatApi:
 
     async def negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
         """Answer ``{"url": …, "userId": …, "room": …, "expires": …}``: where and as whom to connect."""
-        try:
-            user_id, room = self._admit(headers, query)
-            access = await self._service.client_access(user_id, room)
-        except RequestRefusedError as error:
-            return _refusal(error)
-        except ServiceUnavailableError as error:
-            return _unavailable(error)
-        return json_response(
-            200, {"url": access.url, "userId": user_id, "room": room, "expires": format_time(access.expires)}
-        )
+        return await _guarded(self._negotiate(headers, query))
 
     async def messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
         """Answer ``{"messages": […], "next": …}``: a page of a room's history, newest first."""
-        try:
-            _, room = self._admit(headers, query)
-            page = await self._store.history(
-                room, limit=_limit(query), before=query.get("before") or None, after=query.get("after") or None
-            )
-        except RequestRefusedError as error:
-            return _refusal(error)
-        except InvalidCursorError:
-            return _refusal(RequestRefusedError(400, "invalid_cursor", "The cursor is not one of this room's."))
-        except StoreUnavailableError as error:
-            return _unavailable(error)
-        return _json(200, encode_page(page))
+        return await _guarded(self._messages(headers, query))
 
     async def presence(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
         """Answer ``{"room": …, "time": …, "connections": [{"connectionId": …, "userId": …}]}``: who is in a room."""
-        try:
-            _, room = self._admit(headers, query)
-            if room is None:
-                raise RequestRefusedError(400, "invalid_room", "Name the room whose presence you want.")
-            present = await self._presence.of(room)
-        except RequestRefusedError as error:
-            return _refusal(error)
-        except ServiceUnavailableError as error:
-            return _unavailable(error)
-        connections = [{"connectionId": one.connection_id, "userId": one.user_id} for one in present.connections]
-        return json_response(200, {"room": room, "time": format_time(present.time), "connections": connections})
+        return await _guarded(self._present(headers, query))
 
     async def health(self) -> HttpResponse:
         """Answer 200 when both back ends do, else 503 with the one that does not."""
@@ -91,12 +61,44 @@ class ChatApi:
             {"status": "ok" if healthy else "unhealthy", "storage": store, "webpubsub": service},
         )
 
-    def _admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str | None, str | None]:
+    async def _negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        user_id, room = self._admit(headers, query)
+        access = await self._service.client_access(user_id, [room])
+        return json_response(
+            200, {"url": access.url, "userId": user_id, "room": room, "expires": format_time(access.expires)}
+        )
+
+    async def _messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        _, room = self._admit(headers, query)
+        page = await self._store.history(
+            room, limit=_limit(query), before=query.get("before") or None, after=query.get("after") or None
+        )
+        return _json(200, encode_page(page))
+
+    async def _present(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        _, room = self._admit(headers, query)
+        present = await self._presence.of(room)
+        connections = [{"connectionId": one.connection_id, "userId": one.user_id} for one in present.connections]
+        return json_response(200, {"room": room, "time": format_time(present.time), "connections": connections})
+
+    def _admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str | None, str]:
         user_id = identify(self._settings, headers, query)
-        room = requested_room(query)
-        if room is not None and not may_join(user_id, room):
+        room = requested_room(query, self._settings.default_room)
+        if not admits(room, user_id):
             raise RequestRefusedError(403, "not_a_member", "You may not join this room.")
         return user_id, room
+
+
+async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
+    """Answer what went wrong on the way to an answer: with 4xx what the client can mend, with 503 what it cannot."""
+    try:
+        return await answer
+    except RequestRefusedError as error:
+        return _refusal(error)
+    except InvalidCursorError:
+        return _refusal(RequestRefusedError(400, "invalid_cursor", "The cursor is not one of this room's."))
+    except (StoreUnavailableError, ServiceUnavailableError) as error:
+        return _unavailable(error)
 
 
 def json_response(status: int, document: Any) -> HttpResponse:

@@ -65,18 +65,17 @@ class Service:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
         self._clients = PerLoop(lambda: make_client(hub, endpoint))
 
-    async def broadcast(self, room: str | None, envelope: bytes) -> None:
-        """Send a JSON text to everyone in a room, or to every client of the hub without one.
+    async def broadcast(self, room: str, envelope: bytes) -> None:
+        """Send a JSON text to everyone in a room.
 
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
-        group = "" if room is None else f"/groups/{quote(room, safe='')}"
-        # send_to_all and send_to_group would encode the JSON anew; here it goes out as it is stored.
-        await self._request("POST", f"{self._path}{group}/:send", 202, envelope)
+        # send_to_group would encode the JSON again; here it goes out as it is stored.
+        await self._request("POST", f"{self._path}/groups/{quote(room, safe='')}/:send", 202, envelope)
 
-    async def client_access(self, user_id: str | None, room: str | None) -> ClientAccess:
-        """Make the URL for a client; the room travels in its query to the connect event.
+    async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
+        """Make the URL for a client; the rooms travel in its query to the connect event.
 
         Raises:
             ServiceUnavailableError: The service did not make a token (only asked with a managed identity).
@@ -88,7 +87,7 @@ class Service:
         except AzureError as error:
             raise ServiceUnavailableError("no client access token was made") from error
         url: str = token["url"]
-        return ClientAccess(url if room is None else f"{url}&room={quote(room, safe='')}", expires)
+        return ClientAccess(url + "".join(f"&room={quote(room, safe='')}" for room in rooms), expires)
 
     async def connections(self, room: str) -> Sequence[RoomConnection]:
         """Read who is connected to a room: at most ``MAX_LISTED_CONNECTIONS``.
@@ -102,6 +101,41 @@ class Service:
         except AzureError as error:
             raise ServiceUnavailableError("the connections were not listed") from error
 
+    async def leave(self, connection_id: str, room: str) -> None:
+        """Take one connection out of a room, so that it hears the room no more; it stays connected.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        try:
+            await self._clients.get().remove_connection_from_group(room, connection_id)
+        except AzureError as error:
+            raise ServiceUnavailableError("the connection was not taken out of the room") from error
+
+    async def remove(self, user_id: str, room: str) -> None:
+        """Take every connection of a user out of a room, so that none of them hears it any more.
+
+        What they send and whether they come back, ``may_join`` decides: change the rule first.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        try:
+            await self._clients.get().remove_user_from_group(room, user_id)
+        except AzureError as error:
+            raise ServiceUnavailableError("the user was not taken out of the room") from error
+
+    async def close(self, connection_id: str) -> None:
+        """End one connection; the client may come back if ``may_join`` lets it.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        try:
+            await self._clients.get().close_connection(connection_id)
+        except AzureError as error:
+            raise ServiceUnavailableError("the connection was not closed") from error
+
     async def check(self) -> None:
         """Ask the service whether it is there.
 
@@ -110,7 +144,7 @@ class Service:
         """
         await self._request("HEAD", "/api/health", 200, b"")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
         if client is not None:

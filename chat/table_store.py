@@ -81,7 +81,7 @@ class TableStore:
             raise StoreUnavailableError("the message was not stored") from error
         return message
 
-    async def history(self, room: str | None, *, limit: int, before: str | None, after: str | None) -> Page:
+    async def history(self, room: str, *, limit: int, before: str | None, after: str | None) -> Page:
         """Read one page, newest first: older than the message ``before``, newer than ``after``.
 
         ``after`` reaches back by the redelivery window, so readers merge by id. A page also ends when it is large.
@@ -122,13 +122,13 @@ class TableStore:
         except AzureError as error:
             raise StoreUnavailableError("the table does not answer") from error
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
         if client is not None:
             await client.close()
 
-    async def _page(self, query: str, parameters: dict[str, Any], room: str | None, limit: int) -> Page:
+    async def _page(self, query: str, parameters: dict[str, Any], room: str, limit: int) -> Page:
         messages: list[Message] = []
         size = 0
         entities = self._clients.get().query_entities(query, parameters=parameters, results_per_page=limit + 1)
@@ -221,7 +221,7 @@ def _fits_one_property(text: str) -> bool:
     return len(text) <= _MAX_TEXT_UNITS // 2 or len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS
 
 
-def _to_message(entity: Mapping[str, Any], room: str | None) -> Message:
+def _to_message(entity: Mapping[str, Any], room: str) -> Message:
     text = entity.get("text")
     return Message(
         id=row_key(entity["RowKey"]),

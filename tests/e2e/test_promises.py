@@ -32,15 +32,6 @@ async def test_a_message_does_not_reach_another_room(system: Any) -> None:
     assert (await ben.message())["data"] == "for ben"
 
 
-async def test_without_a_room_a_message_is_for_the_whole_hub(system: Any) -> None:
-    ana, ben = await system.connect(None, "ana"), await system.connect("p3", "ben")
-    await ana.send("to all")
-    received = await ben.message()
-    assert (received["data"], received["room"]) == ("to all", None)
-    _, page = await system.get("messages", limit=1)
-    assert page["messages"] == [received]
-
-
 @pytest.mark.parametrize(
     ("data", "data_type"),
     [("text", "text"), ({"a": [1, None]}, "json"), ("a string", "json"), (0, "json"), ("AAEC/w==", "binary")],

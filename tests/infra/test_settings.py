@@ -27,6 +27,7 @@ LEFT_ALONE: Final = {
     "ALLOW_UNAUTHENTICATED_EVENTS": "opens the webhook",
     "AzureWebJobsStorage": "is a key",
     "AzureWebJobsStorage__accountName": "the URI says more",
+    "DEFAULT_ROOM": "has a default",
     "DEMO_PAGE": "has a default",
     "MAX_EVENT_AGE_SECONDS": "has a default",
     "MAX_MESSAGE_BYTES": "has a default",

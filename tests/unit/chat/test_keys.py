@@ -102,7 +102,7 @@ def test_every_room_has_a_key_that_tables_take(room: str) -> None:
 
 
 def test_rooms_never_share_a_partition() -> None:
-    rooms = ["a", "A", "a b", "a|b", "a=7Cb", "a=", "=", "|", "a%7Cb", "=41", None]
+    rooms = ["a", "A", "a b", "a|b", "a=7Cb", "a=", "=", "|", "a%7Cb", "=41"]
     assert len({partition_key("chat", room) for room in rooms}) == len(rooms)
     assert partition_key("chat", "b|c") != partition_key("chat|b", "c")
 
