@@ -9,11 +9,13 @@ from pathlib import Path
 
 import azure.functions as func
 
-from chat import events
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
+from chat.events import ChatEvents
+from chat.outbox import Outbox
+from chat.presence import Announcer
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
@@ -25,7 +27,7 @@ for sdk in ("azure.core", "azure.identity"):
     logging.getLogger(sdk).setLevel(logging.WARNING)
 
 
-def build(settings: Settings, store: TableStore, service: Service) -> func.FunctionApp:
+def build(settings: Settings, store: TableStore, service: Service, outbox: Outbox) -> func.FunctionApp:
     """Make the app with all its routes."""
     app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     by_key = settings.client_auth is ClientAuth.FUNCTION_KEY
@@ -34,8 +36,10 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     handler = WebPubSubEventHandler(
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
-    events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
-    api = ChatApi(settings, store, service)
+    handler.middleware(outbox.note_event)
+    delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
+    ChatEvents(delivery, service, Announcer(service), default_room=settings.default_room).register(handler)
+    api = ChatApi(settings, store, service, outbox)
 
     @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])
     async def eventhandler(req: func.HttpRequest) -> func.HttpResponse:
@@ -92,6 +96,6 @@ except SettingsError as problems:
 else:
     for warning in configured.warnings:
         sys.stderr.write(f"Warning: {warning}\n")
-    app = build(
-        configured, TableStore(configured.hub, configured.storage), Service(configured.hub, configured.endpoints[0])
-    )
+    messages = TableStore(configured.hub, configured.storage)
+    hub = Service(configured.hub, configured.endpoints[0])
+    app = build(configured, messages, hub, Outbox(messages, hub))

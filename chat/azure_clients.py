@@ -31,8 +31,8 @@ HTTP_OPTIONS: Final[dict[str, Any]] = {
     "retry_total": 2,
     "retry_backoff_factor": 0.1,
 }
-# azure-core does not repeat a POST, as it may have arrived. Ours can be repeated: an insert meets its own row, and clients
-# drop a broadcast whose id they have.
+# azure-core does not repeat a POST, as it may have arrived. Ours may: an insert meets its own row, and clients drop a
+# broadcast whose id they have.
 REPEATABLE_POST: Final[dict[str, Any]] = {"retry_on_methods": frozenset({"POST"}), "read_timeout": 2}
 
 MAX_TIMEOUTS: Final = 5

@@ -57,13 +57,12 @@ class InvalidCursorError(ValueError):
 
 
 @lru_cache(maxsize=1024)
-def partition_key(hub: str, room: str | None) -> str:
-    """Return the partition of a room, or of the hub's messages outside rooms: one room is one partition.
+def partition_key(hub: str, room: str) -> str:
+    """Return the partition of a room: one room is one partition.
 
     Bytes that table keys forbid (and some more) are written ``=XX``; ``|`` stands between hub and room.
     """
-    escaped_hub = _escape(hub.lower())
-    return escaped_hub if room is None else f"{escaped_hub}|{_escape(room)}"
+    return f"{_escape(hub.lower())}|{_escape(room)}"
 
 
 def hub_partition(hub: str) -> str:

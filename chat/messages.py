@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from webpubsub_handler import ConnectionContext, DataType
 
-__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "encode_typing", "format_time"]
+__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "encode_told", "format_time"]
 
 
 # json.dumps would make one for each message.
@@ -27,7 +27,7 @@ class Message:
 
     id: str
     time: datetime
-    room: str | None
+    room: str
     user_id: str | None
     connection_id: str
     event_id: str
@@ -71,9 +71,9 @@ def encode_presence(context: ConnectionContext, room: str, time: datetime) -> by
     return _json({"type": "presence", "event": context.event_name, **who, "room": room, "time": format_time(time)})
 
 
-def encode_typing(user_id: str | None, room: str) -> bytes:
-    """Write the JSON that tells a room who is writing."""
-    return _json({"type": "typing", "userId": user_id, "room": room})
+def encode_told(event: Mapping[str, object], room: str) -> bytes:
+    """Write the JSON that tells a room what is not stored."""
+    return _json({**event, "room": room})
 
 
 def encode_page(page: Page) -> bytes:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -94,13 +94,14 @@ class Outbox:
         self._connections: set[str] = set()
         self._log: deque[tuple[int, str]] = deque(maxlen=_MAX_LOG_LINES)
 
-    def saw_event(self) -> None:
-        """Note an event: write what the background had to say, and look for rows if that is due."""
+    async def note_event(self, request: object, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Write what the background had to say, and look for rows if that is due: the middleware of every event."""
         self.write_log()
         now = self._clock()
         if now >= self._next_look:
             self._next_look = now + DRAIN_SECONDS
             self.start_drain()
+        return await call_next(request)
 
     def saw_broadcast(self) -> None:
         """Note that the service took a broadcast: a drain that pauses has no more reason to."""
@@ -156,7 +157,7 @@ class Outbox:
             level, text = self._log.popleft()
             logger.log(level, "%s", text)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End the drain and close the running loop's client."""
         if self._drain is not None and self._is_draining():
             self._drain.cancel()

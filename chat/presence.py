@@ -1,17 +1,22 @@
-"""Who is in a room, as the service itself says; asked at most once in a few seconds for each room."""
+"""Who is in a room, as the service itself says, and who comes and goes, as the room is told."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from chat.service import RoomConnection, Service
+from chat.messages import encode_presence
+from chat.service import RoomConnection, Service, ServiceUnavailableError
+from webpubsub_handler import ConnectionContext, EventErrorResponse
 
-__all__ = ["MAX_AGE_SECONDS", "Presence", "RoomPresence"]
+__all__ = ["MAX_AGE_SECONDS", "Announcer", "Presence", "RoomPresence"]
+
+logger = logging.getLogger("chat")
 
 MAX_AGE_SECONDS: Final = 3.0
 
@@ -47,3 +52,20 @@ class Presence:
     async def _read(self, room: str) -> RoomPresence:
         asked = datetime.now(UTC)
         return RoomPresence(await self._service.connections(room), asked)
+
+
+class Announcer:
+    """Tells rooms which connections come and go."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def announce(self, context: ConnectionContext, rooms: Iterable[str]) -> EventErrorResponse | None:
+        """Tell rooms what happened to a connection; 503 asks the service to deliver the event again."""
+        try:
+            for room in rooms:
+                await self._service.broadcast(room, encode_presence(context, room, datetime.now(UTC)))
+        except ServiceUnavailableError as error:
+            logger.error("%s (event %s of %s): %r", error, context.event_id, context.connection_id, error.__cause__)
+            return EventErrorResponse(503, "Try again.")
+        return None

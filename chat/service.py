@@ -31,7 +31,9 @@ MAX_LISTED_CONNECTIONS: Final = 1000
 _TOKEN_LIFETIME: Final = timedelta(minutes=60)
 _API_VERSION: Final = "2024-12-01"
 
+# What an event may wait for; see the store's limits beside it.
 _BROADCAST_SECONDS: Final = 3.0
+_LEAVE_SECONDS: Final = 2.5
 _CALL_SECONDS: Final = 10.0
 _CHECK_SECONDS: Final = 3.0
 
@@ -77,19 +79,19 @@ class Service:
         self._broadcasts = Calls()
         self._others = Calls()
 
-    async def broadcast(self, room: str | None, envelope: bytes) -> None:
-        """Send a JSON text to everyone in a room, or to every client of the hub without one.
+    async def broadcast(self, room: str, envelope: bytes) -> None:
+        """Send a JSON text to everyone in a room.
 
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
-        group = "" if room is None else f"/groups/{quote(room, safe='')}"
-        # send_to_all and send_to_group would encode the JSON anew; here it goes out as it is stored.
+        # send_to_group would encode the JSON again; here it goes out as it is stored.
+        path = f"{self._path}/groups/{quote(room, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
-            await self._request("POST", f"{self._path}{group}/:send", 202, envelope)
+            await self._request("POST", path, 202, envelope)
 
-    async def client_access(self, user_id: str | None, room: str | None) -> ClientAccess:
-        """Make the URL for a client; the room travels in its query to the connect event.
+    async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
+        """Make the URL for a client; the rooms travel in its query to the connect event.
 
         Raises:
             ServiceUnavailableError: The service did not make a token (only asked with a managed identity).
@@ -99,7 +101,7 @@ class Service:
         async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("no client access token was made")):
             token = await self._clients.get().get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
         url: str = token["url"]
-        return ClientAccess(url if room is None else f"{url}&room={quote(room, safe='')}", expires)
+        return ClientAccess(url + "".join(f"&room={quote(room, safe='')}" for room in rooms), expires)
 
     async def connections(self, room: str) -> Sequence[RoomConnection]:
         """Read who is connected to a room: at most ``MAX_LISTED_CONNECTIONS``.
@@ -111,6 +113,37 @@ class Service:
         async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connections were not listed")):
             return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
 
+    async def leave(self, connection_id: str, room: str) -> None:
+        """Take one connection out of a room, so that it hears the room no more; it stays connected.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        async with self._others.limit(
+            _LEAVE_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
+        ):
+            await self._clients.get().remove_connection_from_group(room, connection_id)
+
+    async def remove(self, user_id: str, room: str) -> None:
+        """Take every connection of a user out of a room, so that none of them hears it any more.
+
+        What they send and whether they come back, ``may_join`` decides: change the rule first.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the user was not taken out of the room")):
+            await self._clients.get().remove_user_from_group(room, user_id)
+
+    async def close(self, connection_id: str) -> None:
+        """End one connection; the client may come back if ``may_join`` lets it.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connection was not closed")):
+            await self._clients.get().close_connection(connection_id)
+
     async def check(self) -> None:
         """Ask the service whether it is there.
 
@@ -121,7 +154,7 @@ class Service:
         async with Calls().limit(_CHECK_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("HEAD", "/api/health", 200, b"")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
         if client is not None:

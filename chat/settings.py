@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from chat.rooms import is_room_name
 from webpubsub_handler.freshness import MIN_EVENT_AGE_SECONDS
 from webpubsub_handler.protocol.abuse_protection import normalize_host
 
@@ -90,7 +91,7 @@ class Settings:
     """What the app runs with.
 
     ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
-    ``max_event_age_seconds`` is 0 for any age.
+    ``max_event_age_seconds`` is 0 for any age. ``default_room`` is where a client is that names no room.
     """
 
     hub: str
@@ -102,6 +103,7 @@ class Settings:
     allow_unauthenticated_events: bool
     max_event_age_seconds: int
     max_message_bytes: int
+    default_room: str
     serve_demo: bool
 
     @property
@@ -151,6 +153,7 @@ class Settings:
             allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
             max_event_age_seconds=reader.event_age(),
             max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES_LIMIT),
+            default_room=reader.room(),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
         if settings.endpoints and not settings.proves_events and not settings.allow_unauthenticated_events:
@@ -186,6 +189,12 @@ class _Reader:
         if not _HUB.fullmatch(hub):
             self.problem("WebPubSubHub: a hub's name is a letter, then up to 127 letters, digits or any of _ ` , . [ ]")
         return hub
+
+    def room(self) -> str:
+        room = self.text("DEFAULT_ROOM", "lobby")
+        if not is_room_name(room):
+            self.problem("DEFAULT_ROOM: a room's name has 1 to 128 bytes of printable text, and is not . or ..")
+        return room
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self.text(name, str(default)).lower()

@@ -253,7 +253,7 @@ class TableStore:
         async with Calls().limit(_CHECK_SECONDS, StoreUnavailableError("the table does not answer")):
             await self.table.check()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the running loop's client."""
         await self.table.close()
 

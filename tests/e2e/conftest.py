@@ -17,6 +17,7 @@ import aiohttp
 import pytest_asyncio
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import Settings
 from chat.table_store import TableStore
@@ -102,16 +103,14 @@ class System:
         assert status == 200, page
         return list(page["messages"])
 
-    async def connect(self, room: str | None, user: str) -> Client:
+    async def connect(self, room: str, user: str) -> Client:
         """Negotiate and connect; returns when the room knows of it."""
-        query = {"userId": user} | ({} if room is None else {"room": room})
-        _, access = await self.get("negotiate", **query)
+        _, access = await self.get("negotiate", userId=user, room=room)
         socket = await self.http.ws_connect(access["url"], protocols=["json.webpubsub.azure.v1"])
         client = Client(socket)
         self._clients.append(client)
         await client.until(lambda frame: frame.get("event") == "connected")
-        if room is not None:
-            await client.until(lambda f: _data_type(f) == "presence" and f["data"]["userId"] == user)
+        await client.until(lambda f: _data_type(f) == "presence" and f["data"]["userId"] == user)
         return client
 
     async def post_event(
@@ -141,7 +140,7 @@ class System:
             "ce-eventName": "message",
         }
         if room is not None:
-            headers["ce-connectionState"] = base64.b64encode(json.dumps({"room": room}).encode()).decode()
+            headers["ce-connectionState"] = base64.b64encode(json.dumps({"rooms": [room]}).encode()).decode()
         headers |= {name.replace("_", "-"): value for name, value in changes.items()}
         sent = {name: value for name, value in headers.items() if name not in drop}
         async with self.http.post(f"{self.url}/api/eventhandler/message", data=body, headers=sent) as answer:
@@ -179,9 +178,11 @@ async def running_system(
     )
     store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(store.close)
-        stack.push_async_callback(service.close)
-        app = function_app.build(settings, store, service)
+        stack.push_async_callback(store.aclose)
+        stack.push_async_callback(service.aclose)
+        outbox = Outbox(store, service)
+        stack.push_async_callback(outbox.aclose)
+        app = function_app.build(settings, store, service, outbox)
         host = await stack.enter_async_context(FunctionsHost(app, port=app_port))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         await stack.enter_async_context(emulator)

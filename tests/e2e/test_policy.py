@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-import chat.api
-import chat.events
+import chat.policy
 from chat.messages import Message
 
 
@@ -20,8 +19,7 @@ def banned(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def may_join(user_id: str | None, room: str) -> bool:
         return user_id not in names
 
-    monkeypatch.setattr(chat.events, "may_join", may_join)
-    monkeypatch.setattr(chat.api, "may_join", may_join)
+    monkeypatch.setattr(chat.policy, "may_join", may_join)
     return names
 
 
@@ -81,7 +79,7 @@ async def test_a_message_that_may_not_pass_is_told_to_its_sender_and_not_stored(
     def may_send(message: Message) -> bool:
         return message.room != "y6" or b"spam" not in message.body
 
-    monkeypatch.setattr(chat.events, "may_send", may_send)
+    monkeypatch.setattr(chat.policy, "may_send", may_send)
     ana = await system.connect("y6", "ana")
     ack, replies = await ana.send("spam")
     assert ack["success"]

@@ -29,11 +29,6 @@ async def test_an_empty_room_has_nobody(system: Any) -> None:
     assert await users(system, "n3") == []
 
 
-async def test_presence_of_no_room_is_400(system: Any) -> None:
-    status, body = await system.get("presence")
-    assert (status, body["code"]) == (400, "invalid_room")
-
-
 async def test_presence_is_503_while_the_service_is_down(system: Any) -> None:
     await system.emulator.stop()
     status, body = await system.get("presence", room="n4")

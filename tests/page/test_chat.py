@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 import chat.api
-import chat.events
+import chat.policy
 from local.azurite import Azurite
 from tests.e2e.conftest import running_system
 from tests.page.conftest import NARROW, announce
@@ -175,7 +175,7 @@ async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: An
 
 
 async def test_a_message_that_may_not_pass_says_so(join: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat.events, "may_send", lambda message: b"spam" not in message.body)
+    monkeypatch.setattr(chat.policy, "may_send", lambda message: b"spam" not in message.body)
     ana = await join("c13", "ana")
     await ana.write("spam")
     await expect(ana.page.locator(".badge.failed")).to_contain_text("This message may not be sent here.")

@@ -134,7 +134,7 @@ async def fill(azurite: Azurite, room: str, count: int, image: bytes | None = No
             await store.append(Message(key, time, room, name, name, str(number), "message", kind, "", body))
 
     await asyncio.gather(*(worker() for _ in range(16)))
-    await store.close()
+    await store.aclose()
 
 
 SCROLL = """async (steps) => {

@@ -53,7 +53,9 @@ def test_the_envelope_names_the_sender_s_key_when_there_is_one() -> None:
 
 
 def test_a_page_is_its_envelopes_and_the_next_cursor() -> None:
-    page = json.loads(encode_page(Page([encode_envelope(message(DataType.TEXT, body)) for body in (b"a", b"b")], "cursor")))
+    page = json.loads(
+        encode_page(Page([encode_envelope(message(DataType.TEXT, body)) for body in (b"a", b"b")], "cursor"))
+    )
     assert [entry["data"] for entry in page["messages"]] == ["a", "b"]
     assert page["next"] == "cursor"
 
