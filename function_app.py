@@ -36,7 +36,13 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
     delivery = Delivery(store, service, max_message_bytes=settings.max_message_bytes)
-    ChatEvents(delivery, service, Announcer(service), default_room=settings.default_room).register(handler)
+    ChatEvents(
+        delivery,
+        service,
+        Announcer(service) if settings.announces_presence else None,
+        default_room=settings.default_room,
+        max_messages_per_second=settings.max_messages_per_second,
+    ).register(handler)
     api = ChatApi(settings, store, service)
 
     @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])
