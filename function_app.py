@@ -38,7 +38,13 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     )
     handler.middleware(outbox.note_event)
     delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
-    ChatEvents(delivery, service, Announcer(service), default_room=settings.default_room).register(handler)
+    ChatEvents(
+        delivery,
+        service,
+        Announcer(service) if settings.announces_presence else None,
+        default_room=settings.default_room,
+        max_messages_per_second=settings.max_messages_per_second,
+    ).register(handler)
     api = ChatApi(settings, store, service, outbox)
 
     @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])

@@ -30,7 +30,6 @@ from chat import outbox, service, table_store
 from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.events import ChatEvents
-from chat.presence import Announcer
 from chat.settings import Settings
 from local.azurite import Azurite
 from webpubsub_emulator import Emulator, EmulatorSettings
@@ -67,7 +66,7 @@ def through_handler(
     handler = WebPubSubEventHandler(
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
-    ChatEvents(delivery, broadcaster, Announcer(broadcaster), default_room=_ROOM).register(handler)
+    ChatEvents(delivery, broadcaster, None, default_room=_ROOM, max_messages_per_second=0).register(handler)
     endpoint = settings.endpoints[0]
     fields = {
         "content-type": "text/plain; charset=utf-8",

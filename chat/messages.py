@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from webpubsub_handler import ConnectionContext, DataType
+from webpubsub_handler import DataType
 
-__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "encode_told", "format_time"]
+__all__ = [
+    "Announcement",
+    "Message",
+    "Page",
+    "encode_envelope",
+    "encode_page",
+    "encode_presence",
+    "encode_told",
+    "format_time",
+]
 
 
 # json.dumps would make one for each message.
@@ -46,6 +55,16 @@ class Page:
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What happened to a connection: ``event`` is connected, disconnected, joined or left; ``time`` is when (UTC)."""
+
+    event: str
+    user_id: str | None
+    connection_id: str
+    time: datetime
+
+
 def encode_envelope(message: Message) -> bytes:
     """Write the JSON that clients get, live and in history alike.
 
@@ -65,10 +84,18 @@ def encode_envelope(message: Message) -> bytes:
     return b'%s,"data":%s}' % (_json(head)[:-1], _data(message))
 
 
-def encode_presence(context: ConnectionContext, room: str, time: datetime) -> bytes:
-    """Write the JSON that tells a room which connection came or went; a user may have several."""
-    who = {"userId": context.user_id, "connectionId": context.connection_id}
-    return _json({"type": "presence", "event": context.event_name, **who, "room": room, "time": format_time(time)})
+def encode_presence(room: str, announcements: Sequence[Announcement]) -> bytes:
+    """Write the JSON that tells a room which connections came and went, in this order; a user may have several."""
+    events = [
+        {
+            "event": one.event,
+            "userId": one.user_id,
+            "connectionId": one.connection_id,
+            "time": format_time(one.time),
+        }
+        for one in announcements
+    ]
+    return _json({"type": "presence", "room": room, "events": events})
 
 
 def encode_told(event: Mapping[str, object], room: str) -> bytes:

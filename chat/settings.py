@@ -32,6 +32,8 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_DEFAULT_MESSAGES_PER_SECOND: Final = 20
+_MAX_MESSAGES_PER_SECOND: Final = 1000
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
@@ -92,6 +94,7 @@ class Settings:
 
     ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
     ``max_event_age_seconds`` is 0 for any age. ``default_room`` is where a client is that names no room.
+    ``max_messages_per_second`` is for each user and process, 0 for no limit.
     """
 
     hub: str
@@ -103,7 +106,9 @@ class Settings:
     allow_unauthenticated_events: bool
     max_event_age_seconds: int
     max_message_bytes: int
+    max_messages_per_second: int
     default_room: str
+    announces_presence: bool
     serve_demo: bool
 
     @property
@@ -153,7 +158,11 @@ class Settings:
             allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
             max_event_age_seconds=reader.event_age(),
             max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES_LIMIT),
+            max_messages_per_second=reader.number(
+                "MAX_MESSAGES_PER_SECOND", _DEFAULT_MESSAGES_PER_SECOND, 0, _MAX_MESSAGES_PER_SECOND
+            ),
             default_room=reader.room(),
+            announces_presence=reader.flag("PRESENCE", default=True),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
         if settings.endpoints and not settings.proves_events and not settings.allow_unauthenticated_events:

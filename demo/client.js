@@ -92,6 +92,9 @@ export class ChatClient {
   /** @type {Map<string, boolean>} message id -> whether it came live */ #shown = new Map();
   /** @type {string | null | undefined} newest id of the last reading; undefined before the first */ #cursor;
   /** @type {string | null} */ #older = null;
+  /** @type {Set<string>} keys of what was sent too fast */ #held = new Set();
+  #holding = 0;
+  #pause = 0;
   #presence = new Presence();
   /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
 
@@ -100,10 +103,11 @@ export class ChatClient {
 
   /**
    * @param {string | URL} api where the routes are, with a slash at the end
-   * @param {{ room: string, userId?: string | null }} who where users sign in, the server knows the user id
+   * @param {{ room?: string | null, userId?: string | null }} who without a room it is the server's default room; where
+   * users sign in, the server knows the user id
    * @param {Listener} listener
    */
-  constructor(api, { room, userId = null }, listener) {
+  constructor(api, { room = null, userId = null }, listener) {
     this.api = new URL(api, globalThis.location?.href);
     this.room = room;
     this.userId = userId;
@@ -145,7 +149,8 @@ export class ChatClient {
     const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
     /** @type {Outgoing} */ const outgoing = { key, dataType, data, state: "sending" };
     this.#outbox.set(key, outgoing);
-    this.#transmit(outgoing);
+    if (this.#held.size) this.#held.add(key); // not before what waits
+    else this.#transmit(outgoing);
     this.#lastTyping = 0;
     return outgoing;
   }
@@ -178,6 +183,7 @@ export class ChatClient {
     const access = await this.#get("negotiate", {});
     if (run.aborted) return;
     this.userId = access.userId;
+    this.room = access.room;
     const url = new URL(access.url);
     this.service = new URL(url.pathname, url);
     /** @type {object[] | null} */ let heldBack = [];
@@ -238,6 +244,9 @@ export class ChatClient {
     this.#socket = this.connectionId = null;
     this.#isReady = false;
     this.#unacknowledged.clear();
+    clearTimeout(this.#holding);
+    this.#holding = 0;
+    this.#held.clear();
   }
 
   /** @param {AbortSignal} run @param {Error} error */
@@ -256,14 +265,36 @@ export class ChatClient {
   /** @param {any} frame */
   #receive({ type, data, ...ack }) {
     if (type === "ack") return this.#acknowledge(ack);
-    const outgoing = this.#outbox.get(data?.key);
-    if (data?.type === "message") this.#show(data, "live");
-    else if (data?.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId);
-    else if (data?.type === "error" && outgoing) this.#settle(outgoing, "failed", data.message);
-    else if (data?.type === "presence") {
-      this.#presence.heed(data);
+    if (data?.type === "error") return this.#refused(data);
+    if (data?.room !== this.room) return;
+    if (data.type === "message") this.#show(data, "live");
+    else if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId);
+    else if (data.type === "presence") {
+      for (const event of data.events) this.#presence.heed(event);
       this.listener.people?.(this.#presence.people);
     }
+  }
+
+  /** @param {{ key?: string, code: string, message: string, retryAfter?: number }} error */
+  #refused({ key, code, message, retryAfter }) {
+    const outgoing = this.#outbox.get(key ?? "");
+    if (!outgoing) return;
+    if (code !== "rate_limited") return this.#settle(outgoing, "failed", message);
+    // The acknowledgement that follows is of the refusal.
+    for (const [ackId, sent] of this.#unacknowledged) if (sent === key) this.#unacknowledged.delete(ackId);
+    this.#held.add(outgoing.key);
+    this.#pause = 1000 * (retryAfter ?? 1);
+    this.#holding ||= setTimeout(() => this.#release(), this.#pause);
+  }
+
+  /** Send the first of what was sent too fast, and the others one by one. */
+  #release() {
+    this.#holding = 0;
+    const [outgoing] = this.unsent.filter(({ key }) => this.#held.has(key));
+    if (!outgoing) return;
+    this.#held.delete(outgoing.key);
+    this.#transmit(outgoing);
+    if (this.#held.size) this.#holding = setTimeout(() => this.#release(), this.#pause);
   }
 
   /** @param {any} ack */

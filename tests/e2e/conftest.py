@@ -78,6 +78,11 @@ class Client:
         await self._socket.close()
 
 
+def presence_events(frame: Any) -> list[Any]:
+    """Return what a frame tells of who came and went, in its order; nothing for other frames."""
+    return list(frame["data"]["events"]) if _data_type(frame) == "presence" else []
+
+
 def _data_type(frame: Any) -> Any:
     data = frame.get("data")
     return data.get("type") if isinstance(data, dict) else None
@@ -110,7 +115,7 @@ class System:
         client = Client(socket)
         self._clients.append(client)
         await client.until(lambda frame: frame.get("event") == "connected")
-        await client.until(lambda f: _data_type(f) == "presence" and f["data"]["userId"] == user)
+        await client.until(lambda frame: any(told["userId"] == user for told in presence_events(frame)))
         return client
 
     async def post_event(

@@ -31,7 +31,9 @@ LEFT_ALONE: Final = {
     "DEFAULT_ROOM": "has a default",
     "DEMO_PAGE": "has a default",
     "MAX_EVENT_AGE_SECONDS": "has a default",
+    "MAX_MESSAGES_PER_SECOND": "has a default",
     "MAX_MESSAGE_BYTES": "has a default",
+    "PRESENCE": "has a default",
     "WEBHOOK_CALLER_APP_IDS": "the object id pins the caller",
     "WEBSITE_AUTH_ENABLED": "is the platform's",
 }

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from playwright.async_api import Route, expect
 
-import chat.api
 import chat.policy
 from local.azurite import Azurite
 from tests.e2e.conftest import running_system
@@ -157,8 +156,8 @@ async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: 
 
 async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system: Any) -> None:
     ana = await join("c11", "ana", has_own_clock=True)
-    told = {"type": "presence", "event": "connected", "userId": "ghost", "connectionId": "gone", "room": "c11"}
-    await announce(system, "c11", {**told, "time": "2026-11-24T09:30:00.000Z"})
+    ghost = {"event": "connected", "userId": "ghost", "connectionId": "gone", "time": "2026-11-24T09:30:00.000Z"}
+    await announce(system, "c11", {"type": "presence", "room": "c11", "events": [ghost]})
     await expect(ana.page.locator("#people .name")).to_have_text(["ana", "ghost"])
     await ana.page.clock.fast_forward(25_000)
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
@@ -184,7 +183,7 @@ async def test_a_message_that_may_not_pass_says_so(join: Any, monkeypatch: pytes
 async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
     system: Any, open_tab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.api, "may_join", lambda user_id, _: user_id != "mallory")
+    monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
     tab = await open_tab(system.url, "c14", "mallory", may_log=("403",))
     await tab.until_state("Not connected")
     await expect(tab.page.locator("#reason")).to_have_text("You may not join this room.")
@@ -243,7 +242,7 @@ async def test_a_room_is_not_called_empty_before_it_was_read(
     ana = await open_tab(system.url, "c22", "ana")
     await ana.until_connected()
     assert "Nothing here yet" in await ana.page.evaluate(shown)
-    monkeypatch.setattr(chat.api, "may_join", lambda user_id, _: user_id != "mallory")
+    monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
     mallory = await open_tab(system.url, "c22", "mallory", may_log=("403",))
     await mallory.until_state("Not connected")
     assert await mallory.page.evaluate(shown) == "none"

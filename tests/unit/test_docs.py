@@ -27,6 +27,8 @@ BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", 
 # The last kind is run by test_local_docs.py.
 EXECUTED_ELSEWHERE = {
     "python e2e",
+    "python event",
+    "python recipe",
     "js",
     "js page",
     "python quickstart",

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chat.messages import Message, Page, encode_envelope, encode_page, encode_presence, format_time
-from webpubsub_handler import ConnectionContext, DataType, Headers
-from webpubsub_handler.protocol.connection_state import ConnectionState
+from chat.messages import Announcement, Message, Page, encode_envelope, encode_page, encode_presence, format_time
+from webpubsub_handler import DataType
 
 TIME = datetime(2026, 11, 24, 9, 30, 0, 5999, tzinfo=UTC)
 
@@ -64,15 +63,15 @@ def test_an_empty_page_is_valid_json() -> None:
     assert json.loads(encode_page(Page((), None))) == {"messages": [], "next": None}
 
 
-def test_presence_tells_which_connection_came_where() -> None:
-    context = ConnectionContext("chat", "conn-42", None, "connected", "1", TIME, None, ConnectionState(), Headers({}))
-    assert json.loads(encode_presence(context, "lobby", TIME)) == {
+def test_presence_tells_in_their_order_which_connections_came_and_went() -> None:
+    came = Announcement("connected", None, "conn-42", TIME)
+    assert json.loads(encode_presence("lobby", [came, replace(came, event="disconnected", user_id="ana")])) == {
         "type": "presence",
-        "event": "connected",
-        "userId": None,
-        "connectionId": "conn-42",
         "room": "lobby",
-        "time": "2026-11-24T09:30:00.005Z",
+        "events": [
+            {"event": "connected", "userId": None, "connectionId": "conn-42", "time": "2026-11-24T09:30:00.005Z"},
+            {"event": "disconnected", "userId": "ana", "connectionId": "conn-42", "time": "2026-11-24T09:30:00.005Z"},
+        ],
     }
 
 
