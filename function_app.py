@@ -16,6 +16,7 @@ from chat.demo import DemoFiles
 from chat.events import ChatEvents
 from chat.outbox import Outbox
 from chat.presence import Announcer
+from chat.retention import SCHEDULE, Retention
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
@@ -66,6 +67,13 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     @app.route("health", methods=["GET"])
     async def health(req: func.HttpRequest) -> func.HttpResponse:
         return to_func_response(await api.health())
+
+    if settings.message_retention_days:
+        cleaner = Retention(store, settings.message_retention_days)
+
+        @app.timer_trigger(arg_name="timer", schedule=SCHEDULE)
+        async def retention(timer: func.TimerRequest) -> None:
+            await cleaner.run()
 
     if settings.serve_demo:
         files = DemoFiles(Path(__file__).parent / "demo", settings.endpoints)

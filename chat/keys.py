@@ -27,6 +27,7 @@ __all__ = [
     "hub_partition",
     "id_in_partition",
     "idempotency_row_key",
+    "idempotency_row_keys",
     "message_id",
     "older_than",
     "oldest_row_key",
@@ -148,6 +149,17 @@ def idempotency_row_key(user_id: str | None, connection_id: str, key: str) -> st
     The key of a user without a name is its connection's own. No key holds a line feed, so no two texts are the same.
     """
     return "sent-" + _digest(f"{connection_id}\n{key}\n" if user_id is None else f"{user_id}\n{key}", 32)
+
+
+def idempotency_row_keys(cursor: str, user_id: str | None, connection_id: str, key: str) -> list[str]:
+    """Return the row keys that the idempotency key of a stored message may have.
+
+    Older versions had one row for all users without a name.
+    """
+    found = [idempotency_row_key(user_id, connection_id, key)]
+    if user_id is None and body_part(cursor) is None:
+        found.append("sent-" + _digest(f"\n{key}", 32))
+    return found
 
 
 def check_cursor(partition: str, cursor: str) -> None:

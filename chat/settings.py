@@ -21,6 +21,7 @@ __all__ = [
     "SettingsError",
     "StorageAccount",
     "WebPubSubEndpoint",
+    "storage_settings",
 ]
 
 # The public account of the storage emulators; "UseDevelopmentStorage=true" means it.
@@ -34,6 +35,7 @@ _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
 _DEFAULT_MESSAGES_PER_SECOND: Final = 20
 _MAX_MESSAGES_PER_SECOND: Final = 1000
+_MAX_RETENTION_DAYS: Final = 36500
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
@@ -94,7 +96,8 @@ class Settings:
 
     ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
     ``max_event_age_seconds`` is 0 for any age. ``default_room`` is where a client is that names no room.
-    ``max_messages_per_second`` is for each user and process, 0 for no limit.
+    ``max_messages_per_second`` is for each user and process, 0 for no limit. ``message_retention_days`` is 0 to keep
+    every message.
     """
 
     hub: str
@@ -109,6 +112,7 @@ class Settings:
     max_messages_per_second: int
     default_room: str
     announces_presence: bool
+    message_retention_days: int
     serve_demo: bool
 
     @property
@@ -163,6 +167,7 @@ class Settings:
             ),
             default_room=reader.room(),
             announces_presence=reader.flag("PRESENCE", default=True),
+            message_retention_days=reader.number("MESSAGE_RETENTION_DAYS", 0, 0, _MAX_RETENTION_DAYS),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
         if settings.endpoints and not settings.proves_events and not settings.allow_unauthenticated_events:
@@ -175,6 +180,19 @@ class Settings:
         if reader.problems:
             raise SettingsError(reader.problems)
         return settings
+
+
+def storage_settings(env: Mapping[str, str]) -> tuple[str, StorageAccount]:
+    """Read the hub and where its table is: what works on the stored messages needs no more.
+
+    Raises:
+        SettingsError: They are missing or wrong.
+    """
+    reader = _Reader(env)
+    hub, account = reader.hub(), reader.storage()
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return hub, account
 
 
 E_ = TypeVar("E_", bound=StrEnum)

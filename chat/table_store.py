@@ -44,6 +44,7 @@ _APPEND_SECONDS: Final = 4.5
 _FIND_SECONDS: Final = 2.0
 _HISTORY_SECONDS: Final = 10.0
 _CHECK_SECONDS: Final = 3.0
+_MAX_TRANSACTION: Final = 100
 _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 logger = logging.getLogger("chat")
@@ -114,20 +115,18 @@ class Table:
         except ResourceNotFoundError:
             return
 
+    async def put(self, entity: Mapping[str, Any]) -> None:
+        """Write an entity, in place of one with the same keys."""
+        await self._clients.get().upsert_entity(dict(entity), UpdateMode.REPLACE)
+
     async def delete(self, partition: str, rows: Sequence[str]) -> None:
-        """Delete at most 100 entities of one partition; those that are gone do not matter."""
-        client = self._clients.get()
-        try:
-            if len(rows) > 1:
-                keys = [{"PartitionKey": partition, "RowKey": row} for row in rows]
-                await client.submit_transaction([("delete", key) for key in keys], **REPEATABLE_POST)
-                return
-        except HttpResponseError as error:
-            if error.status_code != 404:
-                raise
-        # One that is gone ends the transaction; alone, it is no error.
-        for row in rows:
-            await client.delete_entity(partition, row)
+        """Delete entities of one partition; those that are gone do not matter."""
+        for start in range(0, len(rows), _MAX_TRANSACTION):
+            batch = rows[start : start + _MAX_TRANSACTION]
+            if len(batch) == 1 or not await self._delete_together(partition, batch):
+                # One that is gone ends a transaction; alone, it is no error.
+                for row in batch:
+                    await self._clients.get().delete_entity(partition, row)
 
     async def create(self) -> None:
         """Make the table if it is missing."""
@@ -150,6 +149,16 @@ class Table:
         client = self._clients.pop()
         if client is not None:
             await client.close()
+
+    async def _delete_together(self, partition: str, rows: Sequence[str]) -> bool:
+        keys = [{"PartitionKey": partition, "RowKey": row} for row in rows]
+        try:
+            await self._clients.get().submit_transaction([("delete", key) for key in keys], **REPEATABLE_POST)
+        except HttpResponseError as error:
+            if error.status_code != 404:
+                raise
+            return False
+        return True
 
     async def _create(self, entities: Sequence[Mapping[str, Any]]) -> None:
         client = self._clients.get()
