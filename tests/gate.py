@@ -17,8 +17,8 @@ class Gate:
     every connection that exists now end with a reset at its next request.
     """
 
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
+    def __init__(self, target_port: int = 0) -> None:
+        self.target_port = target_port
         self._server: asyncio.Server | None = None
         self._generation = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -79,7 +79,7 @@ class Gate:
                 if self.is_silent:
                     continue
                 if upstream is None:
-                    source, upstream = await asyncio.open_connection("127.0.0.1", self._target_port)
+                    source, upstream = await asyncio.open_connection("127.0.0.1", self.target_port)
                     back = asyncio.create_task(_copy(source, writer))
                 upstream.write(data)
                 await upstream.drain()

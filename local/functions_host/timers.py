@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Self
@@ -18,7 +18,7 @@ __all__ = ["Schedule", "ScheduleError", "TimerFunction", "Timers"]
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-# Seconds, minutes, hours, days, months, days of the week: the least, the most, and names for what counts from the least.
+# Seconds, minutes, hours, days, months, days of the week: the least, the most, and names in their order.
 _FIELDS: Final[Sequence[tuple[int, int, Sequence[str]]]] = (
     (0, 59, ()),
     (0, 59, ()),
@@ -132,7 +132,7 @@ class Timers:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -140,9 +140,11 @@ class Timers:
     async def _repeat(self, function: TimerFunction) -> None:
         if function.runs_on_startup:
             await self._run(function, "Timer fired on startup")
+        planned = datetime.now(UTC)
         while True:
-            now = datetime.now(UTC)
-            await asyncio.sleep((function.schedule.next_after(now) - now).total_seconds())
+            # From the planned time, too: a sleep that ends a moment early must not run it twice.
+            planned = function.schedule.next_after(max(planned, datetime.now(UTC)))
+            await asyncio.sleep((planned - datetime.now(UTC)).total_seconds())
             await self._run(function, "Timer fired")
 
     async def _run(self, function: TimerFunction, reason: str) -> None:

@@ -23,6 +23,7 @@ from chat.settings import Settings
 from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
+from tests.gate import Gate
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_handler.protocol.signature import sign
@@ -95,6 +96,8 @@ class System:
     url: str
     emulator: Emulator
     http: aiohttp.ClientSession
+    # From the port that the app sends to, to the one that clients connect to.
+    ports: dict[int, int]
     _clients: list[Client] = field(default_factory=list)
 
     async def get(self, route: str, **query: object) -> tuple[int, Any]:
@@ -111,7 +114,9 @@ class System:
     async def connect(self, room: str, user: str) -> Client:
         """Negotiate and connect; returns when the room knows of it."""
         _, access = await self.get("negotiate", userId=user, room=room)
-        socket = await self.http.ws_connect(access["url"], protocols=["json.webpubsub.azure.v1"])
+        sending_port, port = next(iter(self.ports.items()))
+        url = access["url"].replace(f":{sending_port}/", f":{port}/")
+        socket = await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"])
         client = Client(socket)
         self._clients.append(client)
         await client.until(lambda frame: frame.get("event") == "connected")
@@ -160,15 +165,22 @@ async def running_system(
     storage: Azurite,
     retry_delays: Sequence[float] = (0.05, 0.1, 0.2),
     group_events: frozenset[str] = frozenset(),
+    gate: Gate | None = None,
     **changes: str,
 ) -> AsyncIterator[System]:
-    """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings."""
+    """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings.
+
+    The app sends its broadcasts through the ``gate``, if there is one; clients do not pass it.
+    """
     app_port, port = free_port(), free_port()
+    sending_port = port
+    if gate is not None:
+        gate.target_port, sending_port = port, gate.port
     template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
     settings = Settings.from_env(
         {
             "AzureWebJobsStorage": storage.connection_string,
-            "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey={ACCESS_KEY};Version=1.0;",
+            "WebPubSubConnectionString": f"Endpoint=http://localhost:{sending_port};AccessKey={ACCESS_KEY};Version=1.0;",
             "CLIENT_AUTH": "anonymous",
         }
         | changes
@@ -179,6 +191,7 @@ async def running_system(
             access_key=ACCESS_KEY,
             event_handlers={"chat": [EventHandler(template, group_events=group_events)]},
             retry_delays=retry_delays,
+            known_endpoints=[f"http://localhost:{sending_port}"],
         )
     )
     store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
@@ -191,7 +204,7 @@ async def running_system(
         host = await stack.enter_async_context(FunctionsHost(app, port=app_port))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         await stack.enter_async_context(emulator)
-        yield System(host.url, emulator, http)
+        yield System(host.url, emulator, http, {sending_port: port})
 
 
 @pytest_asyncio.fixture
