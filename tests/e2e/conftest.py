@@ -23,7 +23,7 @@ from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
 from webpubsub_emulator import Emulator, EmulatorSettings
-from webpubsub_emulator.upstream.event_handlers import EventHandler
+from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
 from webpubsub_handler.protocol.signature import sign
 
 SECONDS = 20
@@ -159,9 +159,10 @@ async def running_system(
     storage: Azurite,
     retry_delays: Sequence[float] = (0.05, 0.1, 0.2),
     group_events: frozenset[str] = frozenset(),
+    system_events: frozenset[str] = SYSTEM_EVENTS,
     **changes: str,
 ) -> AsyncIterator[System]:
-    """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings."""
+    """Run the system on a storage; the events are what the app is told of; ``changes`` are settings."""
     app_port, port = free_port(), free_port()
     template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
     settings = Settings.from_env(
@@ -176,7 +177,7 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
-            event_handlers={"chat": [EventHandler(template, group_events=group_events)]},
+            event_handlers={"chat": [EventHandler(template, system_events=system_events, group_events=group_events)]},
             retry_delays=retry_delays,
         )
     )
