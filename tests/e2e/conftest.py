@@ -109,13 +109,32 @@ class System:
 
     async def connect(self, room: str, user: str) -> Client:
         """Negotiate and connect; returns when the room knows of it."""
-        _, access = await self.get("negotiate", userId=user, room=room)
-        socket = await self.http.ws_connect(access["url"], protocols=["json.webpubsub.azure.v1"])
-        client = Client(socket)
-        self._clients.append(client)
-        await client.until(lambda frame: frame.get("event") == "connected")
+        client = await self.open(room, user)
         await client.until(lambda frame: any(told["userId"] == user for told in presence_events(frame)))
         return client
+
+    async def open(self, room: str, user: str) -> Client:
+        """Negotiate and connect; returns when the client is connected, whatever the room knows."""
+        _, access = await self.get("negotiate", userId=user, room=room)
+        return await self.open_url(access["url"])
+
+    async def open_url(self, url: str) -> Client:
+        """Connect to a client access URL."""
+        client = Client(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]))
+        self._clients.append(client)
+        await client.until(lambda frame: frame.get("event") == "connected")
+        return client
+
+    async def upgrade_status(self, url: str) -> int:
+        """Return the status that a client gets who connects to a client access URL."""
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        async with self.http.get(url.replace("ws:", "http:", 1), headers=headers) as answer:
+            return int(answer.status)
 
     async def post_event(
         self,
