@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from chat import policy
@@ -48,6 +48,7 @@ class ChatEvents:
         announcer: Tells rooms who comes and goes; None tells nobody.
         default_room: The room of a connection that names none.
         max_messages_per_second: What the policy is told about how fast a user may send; 0 is no limit.
+        clock: Seconds that never go back.
     """
 
     def __init__(
@@ -58,14 +59,16 @@ class ChatEvents:
         *,
         default_room: str,
         max_messages_per_second: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
         self._service = service
         self._announcer = announcer
         self._default_room = default_room
         self._max_messages_per_second = max_messages_per_second
-        self._limiter = RateLimiter()
-        self._warned = -_REPEAT_WARNING_SECONDS
+        self._clock = clock
+        self._limiter = RateLimiter(clock)
+        self._warned: float | None = None
 
     def register(self, handler: WebPubSubEventHandler) -> None:
         """Register each method for its event of a hub."""
@@ -160,8 +163,8 @@ class ChatEvents:
         keep_rooms(context, [kept for kept in joined_rooms(context) or () if kept != room])
 
     def _warn_of_missing_rooms(self, context: ConnectionContext) -> None:
-        now = time.monotonic()
-        if now - self._warned < _REPEAT_WARNING_SECONDS:
+        now = self._clock()
+        if self._warned is not None and now - self._warned < _REPEAT_WARNING_SECONDS:
             return
         self._warned = now
         logger.warning(

@@ -25,7 +25,7 @@ from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
 from tests.gate import Gate
 from webpubsub_emulator import Emulator, EmulatorSettings
-from webpubsub_emulator.upstream.event_handlers import EventHandler
+from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
 from webpubsub_handler.protocol.signature import sign
 
 SECONDS = 20
@@ -113,15 +113,33 @@ class System:
 
     async def connect(self, room: str, user: str) -> Client:
         """Negotiate and connect; returns when the room knows of it."""
-        _, access = await self.get("negotiate", userId=user, room=room)
-        sending_port, port = next(iter(self.ports.items()))
-        url = access["url"].replace(f":{sending_port}/", f":{port}/")
-        socket = await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"])
-        client = Client(socket)
-        self._clients.append(client)
-        await client.until(lambda frame: frame.get("event") == "connected")
+        client = await self.open(room, user)
         await client.until(lambda frame: any(told["userId"] == user for told in presence_events(frame)))
         return client
+
+    async def open(self, room: str, user: str) -> Client:
+        """Negotiate and connect; returns when the client is connected, whatever the room knows."""
+        _, access = await self.get("negotiate", userId=user, room=room)
+        sending_port, port = next(iter(self.ports.items()))
+        return await self.open_url(access["url"].replace(f":{sending_port}/", f":{port}/"))
+
+    async def open_url(self, url: str) -> Client:
+        """Connect to a client access URL."""
+        client = Client(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]))
+        self._clients.append(client)
+        await client.until(lambda frame: frame.get("event") == "connected")
+        return client
+
+    async def upgrade_status(self, url: str) -> int:
+        """Return the status that a client gets who connects to a client access URL."""
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        async with self.http.get(url.replace("ws:", "http:", 1), headers=headers) as answer:
+            return int(answer.status)
 
     async def post_event(
         self,
@@ -165,10 +183,11 @@ async def running_system(
     storage: Azurite,
     retry_delays: Sequence[float] = (0.05, 0.1, 0.2),
     group_events: frozenset[str] = frozenset(),
+    system_events: frozenset[str] = SYSTEM_EVENTS,
     gate: Gate | None = None,
     **changes: str,
 ) -> AsyncIterator[System]:
-    """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings.
+    """Run the system on a storage; the events are what the app is told of; ``changes`` are settings.
 
     The app sends its broadcasts through the ``gate``, if there is one; clients do not pass it.
     """
@@ -189,7 +208,7 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
-            event_handlers={"chat": [EventHandler(template, group_events=group_events)]},
+            event_handlers={"chat": [EventHandler(template, system_events=system_events, group_events=group_events)]},
             retry_delays=retry_delays,
             known_endpoints=[f"http://localhost:{sending_port}"],
         )

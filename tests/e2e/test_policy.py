@@ -35,14 +35,7 @@ async def test_who_may_not_join_gets_neither_url_nor_history_nor_presence(
 async def test_who_may_not_join_cannot_connect_with_an_older_url(system: Any, banned: set[str]) -> None:
     _, access = await system.get("negotiate", room="y2", userId="mallory")
     banned.add("mallory")
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
-    async with system.http.get(access["url"].replace("ws:", "http:"), headers=upgrade) as answer:
-        assert answer.status == 403
+    assert await system.upgrade_status(access["url"]) == 403
 
 
 async def test_a_member_who_is_banned_can_send_no_more(system: Any, banned: set[str]) -> None:

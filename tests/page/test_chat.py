@@ -163,6 +163,52 @@ async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system:
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
 
 
+async def test_what_is_of_another_room_is_dropped(join: Any, system: Any) -> None:
+    ana = await join("c24", "ana")
+    envelope = {"type": "message", "time": "2026-11-24T09:30:00.000Z", "from": "ben", "dataType": "text"}
+    stranger = {"event": "connected", "userId": "stranger", "connectionId": "s", "time": "9999-12-31T00:00:00.000Z"}
+    for room in ("c24-other", None):
+        await announce(system, "c24", {**envelope, "id": f"of {room}", "room": room, "data": "not for here"})
+        await announce(system, "c24", {"type": "presence", "room": room, "events": [stranger]})
+        await announce(system, "c24", {"type": "typing", "room": room, "userId": "stranger"})
+    await announce(system, "c24", {**envelope, "id": "of c24", "room": "c24", "data": "for here"})
+    await ana.see("for here")
+    assert await ana.texts() == ["for here"]
+    assert await ana.people() == ["ana"]
+    await expect(ana.page.locator("#typing")).to_have_text("")
+
+
+SUBMIT_ALL = """(texts) => {
+  for (const text of texts) {
+    document.getElementById("text").value = text;
+    document.getElementById("composer").requestSubmit();
+  }
+}"""
+
+
+async def test_what_was_written_too_fast_is_sent_again_in_its_order(
+    join: Any, system: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 2)
+    ana, ben = await join("c25", "c25-ana"), await join("c25", "c25-ben")
+    expected = [f"number {number}" for number in range(9)]
+    await ana.page.evaluate(SUBMIT_ALL, expected)
+    await ben.see(expected[-1])
+    await expect(ana.page.locator(".badge.stored")).to_have_count(len(expected))
+    assert await ana.texts() == await ben.texts() == expected
+    assert [message["data"] for message in reversed(await system.history("c25"))] == expected
+
+
+async def test_without_a_room_the_page_is_in_the_default_one(azurite: Azurite, open_tab: Any) -> None:
+    async with running_system(azurite, DEFAULT_ROOM="c26 Foyer") as system:
+        tab = await open_tab(system.url, "", "ana")
+        await tab.until_connected()
+        await expect(tab.page.locator("#room")).to_have_text("c26 Foyer")
+        await tab.say("hello")
+        assert [message["data"] for message in await system.history("c26 Foyer")] == ["hello"]
+        await tab.page.goto("about:blank")  # before its service goes
+
+
 async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: Any, system: Any) -> None:
     ana = await join("c12", "ana")
     await ana.write("x" * 70_000)
