@@ -39,6 +39,17 @@ async def test_whatever_a_back_end_does_wrong_is_unavailable_from_its_cause(rais
     assert caught.value.__cause__ is raised
 
 
+async def test_the_sdk_s_own_mistake_over_a_failure_is_that_failure() -> None:
+    failure = ResourceNotFoundError("broken off")
+    with pytest.raises(UnavailableError) as caught:
+        async with Calls().limit(60, UnavailableError("down")):
+            try:
+                raise failure
+            except ResourceNotFoundError:
+                raise AttributeError("'NoneType' object has no attribute 'headers'")  # noqa: B904 - as the SDK does
+    assert caught.value.__cause__ is failure
+
+
 async def test_a_call_that_is_never_answered_ends() -> None:
     with pytest.raises(UnavailableError):
         async with Calls().limit(0.01, UnavailableError("down")):
@@ -46,8 +57,9 @@ async def test_a_call_that_is_never_answered_ends() -> None:
 
 
 async def test_what_the_caller_does_wrong_is_the_caller_s() -> None:
-    with pytest.raises(KeyError):
-        await call(Calls(), KeyError("a mistake"))
+    for mistake in (KeyError("a mistake"), AttributeError("another")):
+        with pytest.raises(type(mistake)):
+            await call(Calls(), mistake)
 
 
 @pytest.mark.parametrize("raised", [TimeoutError(), ServiceResponseTimeoutError("late")], ids=["ours", "the SDK's"])
