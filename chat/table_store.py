@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
@@ -149,6 +150,8 @@ class Table:
         client = self._clients.pop()
         if client is not None:
             await client.close()
+            if isinstance(client.credential, AsyncTokenCredential):
+                await client.credential.close()
 
     async def _delete_together(self, partition: str, rows: Sequence[str]) -> bool:
         keys = [{"PartitionKey": partition, "RowKey": row} for row in rows]

@@ -41,12 +41,10 @@ async def test_whatever_a_back_end_does_wrong_is_unavailable_from_its_cause(rais
 
 async def test_the_sdk_s_own_mistake_over_a_failure_is_that_failure() -> None:
     failure = ResourceNotFoundError("broken off")
+    mistake = AttributeError("'NoneType' object has no attribute 'headers'")
+    mistake.__context__ = failure
     with pytest.raises(UnavailableError) as caught:
-        async with Calls().limit(60, UnavailableError("down")):
-            try:
-                raise failure
-            except ResourceNotFoundError:
-                raise AttributeError("'NoneType' object has no attribute 'headers'")  # noqa: B904 - as the SDK does
+        await call(Calls(), mistake)
     assert caught.value.__cause__ is failure
 
 
