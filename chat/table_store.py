@@ -122,12 +122,18 @@ class Table:
 
     async def delete(self, partition: str, rows: Sequence[str]) -> None:
         """Delete entities of one partition; those that are gone do not matter."""
+        client = self._clients.get()
         for start in range(0, len(rows), _MAX_TRANSACTION):
             batch = rows[start : start + _MAX_TRANSACTION]
-            if len(batch) == 1 or not await self._delete_together(partition, batch):
+            keys = [{"PartitionKey": partition, "RowKey": row} for row in batch]
+            try:
+                await client.submit_transaction([("delete", key) for key in keys], **REPEATABLE_POST)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
                 # One that is gone ends a transaction; alone, it is no error.
                 for row in batch:
-                    await self._clients.get().delete_entity(partition, row)
+                    await client.delete_entity(partition, row)
 
     async def create(self) -> None:
         """Make the table if it is missing."""
@@ -152,16 +158,6 @@ class Table:
             await client.close()
             if isinstance(client.credential, AsyncTokenCredential):
                 await client.credential.close()
-
-    async def _delete_together(self, partition: str, rows: Sequence[str]) -> bool:
-        keys = [{"PartitionKey": partition, "RowKey": row} for row in rows]
-        try:
-            await self._clients.get().submit_transaction([("delete", key) for key in keys], **REPEATABLE_POST)
-        except HttpResponseError as error:
-            if error.status_code != 404:
-                raise
-            return False
-        return True
 
     async def _create(self, entities: Sequence[Mapping[str, Any]]) -> None:
         client = self._clients.get()
@@ -286,13 +282,11 @@ class TableStore:
         return Page(envelopes, None)
 
     async def _stored(self, partition: str, message: Message) -> Message | None:
-        stored_id = message.id
         sent = None
         if message.key is not None:
             row = idempotency_row_key(message.user_id, message.connection_id, message.key)
             sent = await self.table.get(partition, row)
-        if sent is not None:
-            stored_id = str(sent.get("messageId"))
+        stored_id = message.id if sent is None else str(sent.get("messageId"))
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
         if sent is not None:

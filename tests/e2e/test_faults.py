@@ -79,17 +79,24 @@ async def test_a_service_that_never_answers_keeps_no_sender_waiting_for_it_to_co
     assert [message["data"] for message in await gated.history("f2")] == ["kept"]
 
 
+@pytest.mark.parametrize("kind", ["message", "send"])
 async def test_a_proxy_that_resets_idle_connections_costs_no_redelivery(
-    gated: System, storage_gate: Gate, service_gate: Gate
+    gated: System, storage_gate: Gate, service_gate: Gate, kind: str
 ) -> None:
-    ben = await gated.connect("f3", "ben")
+    room = f"f3-{kind}"
+    ben = await gated.connect(room, "ben")
     for number in range(4):
-        status, _ = await gated.post_event(b"%d" % number, room="f3", event_id=str(number), ce_time=TIME)
+        body, event = b"%d" % number, {"event_id": str(number), "ce_time": TIME}
+        if kind == "send":
+            body = b'{"key":"k%d","dataType":"text","data":"%d"}' % (number, number)
+            event |= {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send"}
+            event |= {"Content_Type": "application/json"}
+        status, _ = await gated.post_event(body, room=room, **event)
         assert status == 204
         storage_gate.reset_idle()
         service_gate.reset_idle()
     assert [(await ben.message())["data"] for _ in range(4)] == ["0", "1", "2", "3"]
-    assert len(await gated.history("f3")) == 4
+    assert len(await gated.history(room)) == 4
     assert storage_gate.resets > 0
     assert service_gate.resets > 0
     assert (await gated.get("health"))[1]["outbox"]["waiting"] == 0
