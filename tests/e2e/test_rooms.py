@@ -199,3 +199,41 @@ async def test_only_true_lets_a_message_pass(system: Any, monkeypatch: pytest.Mo
     status, body = await system.post_event(room="r12")
     assert (status, json.loads(body)["message"]) == (200, "This message may not be sent here.")
     assert await system.history("r12") == []
+
+
+def refuse_by_limit(monkeypatch: pytest.MonkeyPatch) -> str:
+    # The messages of before took what there was.
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)
+    return "rate_limited"
+
+
+def refuse_by_rule(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(chat.policy, "may_send", lambda _: False)
+    return "refused"
+
+
+def refuse_by_lost_room(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(chat.policy, "may_join", lambda *_: False)
+    return "not_a_member"
+
+
+@pytest.mark.parametrize("begin_to_refuse", [refuse_by_limit, refuse_by_rule, refuse_by_lost_room])
+async def test_a_redelivery_of_what_is_stored_is_not_told_to_be_refused(
+    system: Any, monkeypatch: pytest.MonkeyPatch, begin_to_refuse: Any
+) -> None:
+    room = f"r13 {begin_to_refuse.__name__}"
+    time = "2026-11-24T09:30:00Z"
+    keyed = {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
+    body = json.dumps({"key": "k-1", "dataType": "text", "data": "with a key"}).encode()
+    assert await system.post_event(b"stored", room=room, ce_time=time) == (204, b"")
+    assert await system.post_event(body, room=room, event_id="8", **keyed) == (204, b"")
+    code = begin_to_refuse(monkeypatch)
+    for _ in range(2):
+        await system.post_event(b"uses up the limit", room=room, event_id="9")
+    status, answer = await system.post_event(b"not stored", room=room, event_id="10")
+    assert (status, json.loads(answer)["code"]) == (200, code)
+    assert await system.post_event(b"stored", room=room, ce_time=time) == (204, b"")
+    assert await system.post_event(body, room=room, event_id="11", **keyed) == (204, b"")
+    monkeypatch.undo()
+    stored = [message["data"] for message in await system.history(room)]
+    assert sorted(set(stored) - {"uses up the limit"}) == ["stored", "with a key"]
