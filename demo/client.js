@@ -350,7 +350,9 @@ export class ChatClient {
     /** @type {Message[]} newest first */ const messages = [];
     /** @type {string | null} */ let before = null;
     do {
-      const page = await this.#get("messages", { after, before, limit: isFirst ? 50 : 200 });
+      // A message that was delivered again can stand before the last one that was read.
+      const overlap = after && "true";
+      const page = await this.#get("messages", { after, overlap, before, limit: isFirst ? 50 : 200 });
       messages.push(...page.messages);
       before = page.next;
     } while (before && !isFirst);

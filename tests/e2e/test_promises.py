@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import chat.policy
 from chat.keys import partition_key
 from chat.settings import MAX_MESSAGE_BYTES_LIMIT, StorageAccount
 from chat.table_store import make_client
@@ -112,6 +113,38 @@ async def test_storage_that_comes_back_while_the_service_retries_stores_the_mess
         ack, _ = await sending
         assert ack["success"]
         assert [message["data"] for message in await system.history("p10")] == ["late"]
+
+
+REFUSALS: dict[str, tuple[str, object]] = {
+    "refused": ("may_send", lambda _message: False),
+    "not_a_member": ("may_join", lambda _user_id, _room: False),
+    "rate_limited": ("max_messages_per_second", lambda *_: 0.001),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("key", [None, "k"], ids=["plain", "with a key"])
+async def test_a_redelivery_of_what_is_stored_is_never_told_that_it_is_refused(
+    system: Any, monkeypatch: pytest.MonkeyPatch, code: str, key: str | None
+) -> None:
+    room = user = f"p19-{code}-{key}"
+    event: dict[str, Any] = {"room": room, "ce_userId": user, "ce_time": "2026-11-24T09:30:00Z"}
+    body = b"hello"
+    if key is not None:
+        body = b'{"key":"k","dataType":"text","data":"hello"}'
+        event |= {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
+    ben = await system.connect(room, "ben")
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)  # the first passes
+    assert await system.post_event(body, **event) == (204, b"")
+    name, rule = REFUSALS[code]
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0)
+    monkeypatch.setattr(chat.policy, name, rule)
+    assert await system.post_event(body, **event) == (204, b"")
+    assert await ben.message() == await ben.message()
+    status, answer = await system.post_event(body.replace(b"hello", b"other").replace(b'"k"', b'"l"'), **event)
+    assert (status, json.loads(answer)["code"]) == (200, code)
+    monkeypatch.undo()
+    assert [message["data"] for message in await system.history(room)] == ["hello"]
 
 
 @pytest.mark.parametrize(("data", "code"), [("", "empty"), ("x" * 65537, "too_large")], ids=["empty", "too large"])

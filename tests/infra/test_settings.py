@@ -33,6 +33,7 @@ LEFT_ALONE: Final = {
     "MAX_EVENT_AGE_SECONDS": "has a default",
     "MAX_MESSAGES_PER_SECOND": "has a default",
     "MAX_MESSAGE_BYTES": "has a default",
+    "MESSAGE_RETENTION_DAYS": "has a default",
     "PRESENCE": "has a default",
     "WEBHOOK_CALLER_APP_IDS": "the object id pins the caller",
     "WEBSITE_AUTH_ENABLED": "is the platform's",
