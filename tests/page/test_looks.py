@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from chat.keys import message_id, partition_key
+from chat.keys import body_digest, message_id, partition_key
 from chat.messages import Message
 from chat.settings import StorageAccount
 from chat.table_store import TableStore
@@ -129,8 +129,8 @@ async def fill(azurite: Azurite, room: str, count: int, image: bytes | None = No
             time = start + timedelta(seconds=number)
             text = f"number {number} {'words ' * (number % 40)}"
             name = "Ana" if number // 3 % 2 else "Ben"
-            key = message_id(partition, time, name, str(number))
             kind, body = (DataType.BINARY, image) if image else (DataType.TEXT, text.encode())
+            key = message_id(partition, time, name, str(number), body_digest(kind, body))
             await store.append(Message(key, time, room, name, name, str(number), "message", kind, "", body))
 
     await asyncio.gather(*(worker() for _ in range(16)))

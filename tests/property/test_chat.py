@@ -21,6 +21,7 @@ MOMENTS: Final = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezo
     lambda time: time.replace(microsecond=0)
 )
 COUNTS: Final = st.integers(0, 10**15 - 1)
+DIGESTS = st.text("0123456789abcdef", min_size=8, max_size=8)
 PARTITION: Final = partition_key("chat", "lobby")
 
 
@@ -45,31 +46,40 @@ def test_a_partition_key_holds_nothing_that_tables_forbid(hub: str, room: str) -
     assert not set(key) & set("/\\#?'% ")
 
 
-@given(MOMENTS, st.text(), COUNTS, MOMENTS, st.text(), COUNTS)
+@given(MOMENTS, st.text(), COUNTS, DIGESTS, MOMENTS, st.text(), COUNTS, DIGESTS)
 def test_message_ids_sort_by_second_and_by_count_within_a_connection(
-    time: datetime, connection: str, count: int, later: datetime, other: str, other_count: int
+    time: datetime,
+    connection: str,
+    count: int,
+    digest: str,
+    later: datetime,
+    other: str,
+    other_count: int,
+    other_digest: str,
 ) -> None:
-    first = message_id(PARTITION, time, connection, str(count))
-    second = message_id(PARTITION, later, other, str(other_count))
+    first = message_id(PARTITION, time, connection, str(count), digest)
+    second = message_id(PARTITION, later, other, str(other_count), other_digest)
 
     if time != later:
         assert (first < second) == (time < later)
     elif connection == other:
-        assert (first < second) == (count < other_count)
-    assert (first == second) == ((time, connection, count) == (later, other, other_count))
+        assert (first < second) == ((count, digest) < (other_count, other_digest))
+    assert (first == second) == ((time, connection, count, digest) == (later, other, other_count, other_digest))
     assert (row_key(first) > row_key(second)) == (first < second)
 
 
-@given(MOMENTS, st.text(), st.text())
-def test_a_message_id_is_a_cursor_of_its_own_room_only(time: datetime, connection: str, event_id: str) -> None:
-    cursor = message_id(PARTITION, time, connection, event_id)
+@given(MOMENTS, st.text(), st.text(), DIGESTS | st.just(""))
+def test_a_message_id_is_a_cursor_of_its_own_room_only(
+    time: datetime, connection: str, event_id: str, digest: str
+) -> None:
+    cursor = message_id(PARTITION, time, connection, event_id, digest)
 
     check_cursor(PARTITION, cursor)
     assert is_refused(partition_key("chat", "lounge"), cursor)
     assert row_key(row_key(cursor)) == cursor
 
 
-@given(st.text() | st.text("0123456789abcdef", min_size=50, max_size=66))
+@given(st.text() | st.text("0123456789abcdef", min_size=50, max_size=74))
 def test_no_other_text_is_a_cursor(text: str) -> None:
     assert is_refused(PARTITION, text)
 
@@ -87,8 +97,8 @@ def test_reaching_back_takes_in_what_is_young_enough_and_nothing_else(
     time: datetime, shift: int, connection: str, event_id: str, reach: int
 ) -> None:
     assume(time.year > 1970)
-    cursor = message_id(PARTITION, time, connection, event_id)
-    other = row_key(message_id(PARTITION, time + timedelta(seconds=shift), "other", "1"))
+    cursor = message_id(PARTITION, time, connection, event_id, "00000000")
+    other = row_key(message_id(PARTITION, time + timedelta(seconds=shift), "other", "1", "ffffffff"))
 
     assert (other < oldest_row_key(cursor, reach)) == (shift >= -reach)
 
