@@ -130,12 +130,16 @@ class ChatEvents:
         return await self._delivery.publish(request, room)
 
     async def typing(self, request: UserEventRequest) -> None:
-        """Tell the rooms of a member that the user is writing; what comes too fast is told to nobody."""
-        if not self._wait_of(request.context, "typing"):
-            await self.tell_rooms(request.context, {"type": "typing", "userId": request.context.user_id})
+        """Tell the rooms of a member that the user is writing."""
+        await self.tell_rooms(request.context, {"type": "typing", "userId": request.context.user_id})
 
     async def tell_rooms(self, context: ConnectionContext, event: Mapping[str, object]) -> None:
-        """Tell every room that a connection is in, and may be in, what is not stored."""
+        """Tell every room that a connection is in, and may be in, what is not stored.
+
+        It may do so as often as it may send messages; what comes faster is told to nobody.
+        """
+        if self._wait_of(context, "tell"):
+            return
         for room in joined_rooms(context) or ():
             if admits(room, context.user_id):
                 await self._delivery.tell(room, event)

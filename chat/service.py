@@ -85,6 +85,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
+        _refuse_steps(room)
         # send_to_group would encode the JSON again; here it goes out as it is stored.
         path = f"{self._path}/groups/{quote(room, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
@@ -119,6 +120,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
+        _refuse_steps(connection_id, room)
         async with self._others.limit(
             _LEAVE_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
         ):
@@ -132,6 +134,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
+        _refuse_steps(user_id, room)
         async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the user was not taken out of the room")):
             await self._clients.get().remove_user_from_group(room, user_id)
 
@@ -141,6 +144,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
+        _refuse_steps(connection_id)
         async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connection was not closed")):
             await self._clients.get().close_connection(connection_id)
 
@@ -171,6 +175,17 @@ class Service:
         response = await self._clients.get().send_request(request, **REPEATABLE_POST)
         if response.status_code != expected:
             raise ServiceUnavailableError(f"the service answered {response.status_code}", response.status_code)
+
+
+def _refuse_steps(*names: str) -> None:
+    """Refuse what would lead a call elsewhere: ``groups/../:send`` reaches every client of the hub.
+
+    Raises:
+        ValueError: A name is a step in a path, or empty.
+    """
+    for name in names:
+        if name in ("", ".", ".."):
+            raise ValueError(f"{name!r} cannot be the name of a room, a user or a connection")
 
 
 def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:

@@ -14,6 +14,7 @@
  * - Nothing is shown twice: `message` is called once for an id, whatever the service delivers.
  * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again over
  *   the next connection, and the server stores a key once.
+ * - Nothing overtakes: messages go up one at a time, and what the server refuses as too fast is sent again first.
  */
 import { Presence } from "./presence.js";
 
@@ -92,8 +93,7 @@ export class ChatClient {
   /** @type {Map<string, boolean>} message id -> whether it came live */ #shown = new Map();
   /** @type {string | null | undefined} newest id of the last reading; undefined before the first */ #cursor;
   /** @type {string | null} */ #older = null;
-  /** @type {Set<string>} keys of what was sent too fast */ #held = new Set();
-  #holding = 0;
+  /** @type {string | null} key of the message that is on its way */ #current = null;
   #pause = 0;
   #presence = new Presence();
   /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
@@ -149,8 +149,7 @@ export class ChatClient {
     const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
     /** @type {Outgoing} */ const outgoing = { key, dataType, data, state: "sending" };
     this.#outbox.set(key, outgoing);
-    if (this.#held.size) this.#held.add(key); // not before what waits
-    else this.#transmit(outgoing);
+    this.#sendNext();
     this.#lastTyping = 0;
     return outgoing;
   }
@@ -160,7 +159,6 @@ export class ChatClient {
     const outgoing = this.#outbox.get(key);
     if (outgoing?.state !== "failed") return;
     this.#settle(outgoing, "sending");
-    this.#transmit(outgoing);
   }
 
   /** Read the page of history before the oldest message. */
@@ -196,7 +194,7 @@ export class ChatClient {
     this.listener.status?.({ state: "connected" });
     for (const frame of heldBack) this.#receive(frame);
     heldBack = null;
-    for (const outgoing of this.unsent) if (outgoing.state === "sending") this.#transmit(outgoing);
+    this.#sendNext();
     this.#keepAlive(run);
   }
 
@@ -244,9 +242,9 @@ export class ChatClient {
     this.#socket = this.connectionId = null;
     this.#isReady = false;
     this.#unacknowledged.clear();
-    clearTimeout(this.#holding);
-    this.#holding = 0;
-    this.#held.clear();
+    this.#current = null;
+    clearTimeout(this.#pause);
+    this.#pause = 0;
   }
 
   /** @param {AbortSignal} run @param {Error} error */
@@ -280,21 +278,13 @@ export class ChatClient {
     const outgoing = this.#outbox.get(key ?? "");
     if (!outgoing) return;
     if (code !== "rate_limited") return this.#settle(outgoing, "failed", message);
-    // The acknowledgement that follows is of the refusal.
+    // The acknowledgement is of the refusal, whichever comes first.
     for (const [ackId, sent] of this.#unacknowledged) if (sent === key) this.#unacknowledged.delete(ackId);
-    this.#held.add(outgoing.key);
-    this.#pause = 1000 * (retryAfter ?? 1);
-    this.#holding ||= setTimeout(() => this.#release(), this.#pause);
-  }
-
-  /** Send the first of what was sent too fast, and the others one by one. */
-  #release() {
-    this.#holding = 0;
-    const [outgoing] = this.unsent.filter(({ key }) => this.#held.has(key));
-    if (!outgoing) return;
-    this.#held.delete(outgoing.key);
-    this.#transmit(outgoing);
-    if (this.#held.size) this.#holding = setTimeout(() => this.#release(), this.#pause);
+    this.#pause ||= setTimeout(() => {
+      this.#pause = 0;
+      this.#sendNext();
+    }, 1000 * (retryAfter ?? 1));
+    this.#settle(outgoing, "sending");
   }
 
   /** @param {any} ack */
@@ -312,16 +302,21 @@ export class ChatClient {
   #settle(outgoing, state, reason) {
     Object.assign(outgoing, { state, reason });
     this.listener.outgoing?.(outgoing);
+    if (outgoing.key === this.#current) this.#current = null;
+    this.#sendNext();
   }
 
-  /** @param {Outgoing} outgoing */
-  #transmit(outgoing) {
-    if (!this.#isReady) return;
+  /** Send the oldest message that is not stored, one at a time: what has to be sent again is overtaken by none. */
+  #sendNext() {
+    if (!this.#isReady || this.#current !== null || this.#pause) return;
+    const outgoing = this.unsent.find(({ state }) => state === "sending");
+    if (!outgoing) return;
     const { key, dataType, data } = outgoing;
     const frame = { type: "event", event: "send", ackId: ++this.#ackId, dataType: "json", data: { key, dataType, data } };
     if (new Blob([JSON.stringify(frame)]).size > MAX_FRAME_BYTES) {
       return this.#settle(outgoing, "failed", "It is larger than the service takes.");
     }
+    this.#current = key;
     this.#unacknowledged.set(frame.ackId, key);
     this.#write(frame);
   }

@@ -20,8 +20,9 @@ from chat.settings import StorageAccount, WebPubSubEndpoint
 from chat.table_store import TableStore, make_client
 from local.azurite import Azurite
 from tests.clock import Clock
-from tests.e2e.conftest import ACCESS_KEY, SECONDS, System, running_system
+from tests.e2e.conftest import ACCESS_KEY, System, running_system
 from tests.gate import Gate
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_handler.protocol.signature import sign
 
 SECOND = {"connection_id": "conn-43", "ce_signature": sign(ACCESS_KEY, "conn-43")}
@@ -69,7 +70,7 @@ async def change_rows(storage: Azurite, **properties: Any) -> None:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if await check():
                 return

@@ -131,6 +131,14 @@ async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch
     assert service.asked == 2
 
 
+async def test_whatever_rooms_callers_ask_for_only_the_last_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.presence.MAX_ROOMS", 10)
+    presence = Presence(CountingService())  # type: ignore[arg-type]
+    for number in range(100):
+        assert (await presence.of(f"room {number}")).connections == []
+    assert len(vars(presence)["_reads"]) == 10
+
+
 async def test_a_caller_who_goes_away_takes_the_answer_from_nobody() -> None:
     service = CountingService()
     service.may_answer.clear()

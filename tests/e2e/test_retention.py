@@ -25,7 +25,8 @@ from chat.table_store import TableStore, make_client
 from local.azurite import Azurite
 from local.functions_host import FunctionsHost
 from tests.clock import Clock
-from tests.e2e.conftest import SECONDS, running_system
+from tests.e2e.conftest import running_system
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_handler import DataType
 
 DAY = timedelta(days=1)
@@ -195,7 +196,7 @@ def running_app(store: TableStore, **changes: str) -> FunctionsHost:
 
 async def test_the_admin_endpoint_of_the_host_starts_the_retention(store: TableStore, own_azurite: Azurite) -> None:
     await put(store, "a", 40 * DAY)
-    async with running_system(own_azurite, MESSAGE_RETENTION_DAYS="30") as system, asyncio.timeout(SECONDS):
+    async with running_system(own_azurite, MESSAGE_RETENTION_DAYS="30") as system, asyncio.timeout(PATIENCE_SECONDS):
         async with system.http.post(f"{system.url}/admin/functions/retention", json={"input": ""}) as answer:
             assert answer.status == 202
         while await system.history("a"):  # noqa: ASYNC110

@@ -264,7 +264,7 @@ async def test_who_sends_too_fast_is_told_how_long_to_wait_and_a_stored_message_
     assert rooms.asked == [("publish", "lobby"), ("refuse", "lobby")]
 
 
-async def test_typing_too_fast_is_told_to_nobody_and_takes_nothing_from_messages(rooms: Rooms) -> None:
+async def test_what_is_told_too_fast_is_told_to_nobody_and_takes_nothing_from_messages(rooms: Rooms) -> None:
     events = events_of(rooms, max_messages_per_second=0.001)
     member = state({"rooms": ["lobby"]})
     for _ in range(3):
