@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from chat.rooms import is_room_name
 from webpubsub_handler import MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SettingsError",
     "StorageAccount",
     "WebPubSubEndpoint",
+    "storage_settings",
 ]
 
 # The public account of the storage emulators; "UseDevelopmentStorage=true" means it.
@@ -32,6 +34,9 @@ _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
 _PUBLIC_CLOUD: Final = "login.microsoftonline.com"
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9.-]+")
+_DEFAULT_MESSAGES_PER_SECOND: Final = 20
+_MAX_MESSAGES_PER_SECOND: Final = 1000
+_MAX_RETENTION_DAYS: Final = 36500
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HOST: Final = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
@@ -96,7 +101,9 @@ class Settings:
     """What the app runs with.
 
     ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
-    ``max_event_age_seconds`` is 0 for any age.
+    ``max_event_age_seconds`` is 0 for any age. ``default_room`` is where a client is that names no room.
+    ``max_messages_per_second`` is for each user and process, 0 for no limit. ``message_retention_days`` is 0 to keep
+    every message.
     """
 
     hub: str
@@ -108,6 +115,10 @@ class Settings:
     allow_unauthenticated_events: bool
     max_event_age_seconds: int
     max_message_bytes: int
+    max_messages_per_second: int
+    default_room: str
+    announces_presence: bool
+    message_retention_days: int
     serve_demo: bool
 
     @property
@@ -157,6 +168,12 @@ class Settings:
             allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
             max_event_age_seconds=reader.event_age(),
             max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES_LIMIT),
+            max_messages_per_second=reader.number(
+                "MAX_MESSAGES_PER_SECOND", _DEFAULT_MESSAGES_PER_SECOND, 0, _MAX_MESSAGES_PER_SECOND
+            ),
+            default_room=reader.room(),
+            announces_presence=reader.flag("PRESENCE", default=True),
+            message_retention_days=reader.number("MESSAGE_RETENTION_DAYS", 0, 0, _MAX_RETENTION_DAYS),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
         if settings.endpoints and not settings.proves_events and not settings.allow_unauthenticated_events:
@@ -169,6 +186,19 @@ class Settings:
         if reader.problems:
             raise SettingsError(reader.problems)
         return settings
+
+
+def storage_settings(env: Mapping[str, str]) -> tuple[str, StorageAccount]:
+    """Read the hub and where its table is: what works on the stored messages needs no more.
+
+    Raises:
+        SettingsError: They are missing or wrong.
+    """
+    reader = _Reader(env)
+    hub, account = reader.hub(), reader.storage()
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return hub, account
 
 
 E_ = TypeVar("E_", bound=StrEnum)
@@ -192,6 +222,12 @@ class _Reader:
         if not _HUB.fullmatch(hub):
             self.problem("WebPubSubHub: a hub's name is a letter, then up to 127 letters, digits or any of _ ` , . [ ]")
         return hub
+
+    def room(self) -> str:
+        room = self.text("DEFAULT_ROOM", "lobby")
+        if not is_room_name(room):
+            self.problem("DEFAULT_ROOM: a room's name has 1 to 128 bytes of printable text, and is not . or ..")
+        return room
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self.text(name, str(default)).lower()

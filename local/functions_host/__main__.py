@@ -106,6 +106,8 @@ def _list_functions(host: FunctionsHost) -> None:
     for function in host.functions:
         methods = f"[{','.join(sorted(function.methods))}] " if function.methods else ""
         print(f"\t{function.name}: {methods}{host.url}/{function.route.template}\n")
+    for timer in host.timers.functions:
+        print(f"\t{timer.name}: timerTrigger\n")
     print("This is a stand-in for `func start`; install Azure Functions Core Tools for the real one.", flush=True)
 
 

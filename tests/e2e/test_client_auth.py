@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import Settings
 from chat.table_store import TableStore
@@ -59,7 +60,8 @@ def test_function_key_mode_asks_the_platform_for_a_key() -> None:
             "CLIENT_AUTH": "function_key",
         }
     )
-    app = function_app.build(settings, TableStore("chat", settings.storage), Service("chat", settings.endpoints[0]))
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    app = function_app.build(settings, store, service, Outbox(store, service))
     levels = {}
     for function in app.get_functions():
         trigger = function.get_dict_repr()["bindings"][0]

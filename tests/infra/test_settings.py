@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
@@ -27,9 +28,13 @@ LEFT_ALONE: Final = {
     "ALLOW_UNAUTHENTICATED_EVENTS": "opens the webhook",
     "AzureWebJobsStorage": "is a key",
     "AzureWebJobsStorage__accountName": "the URI says more",
+    "DEFAULT_ROOM": "has a default",
     "DEMO_PAGE": "has a default",
     "MAX_EVENT_AGE_SECONDS": "has a default",
+    "MAX_MESSAGES_PER_SECOND": "has a default",
     "MAX_MESSAGE_BYTES": "has a default",
+    "MESSAGE_RETENTION_DAYS": "has a default",
+    "PRESENCE": "has a default",
     "WEBHOOK_CALLER_APP_IDS": "the object id pins the caller",
     "WEBSITE_AUTH_ENABLED": "is the platform's",
 }
@@ -117,7 +122,8 @@ def test_another_hub_is_the_same_in_service_and_app(infra: Infra) -> None:
 def test_the_event_handler_s_url_is_the_route_of_the_function(infra: Infra) -> None:
     deployment = infra.deploy()
     settings = Settings.from_env(app_settings(deployment))
-    app = function_app.build(settings, TableStore("chat", settings.storage), Service("chat", settings.endpoints[0]))
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    app = function_app.build(settings, store, service, Outbox(store, service))
     (route,) = {
         function.get_dict_repr()["bindings"][0]["route"]
         for function in app.get_functions()

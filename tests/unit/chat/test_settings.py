@@ -218,3 +218,25 @@ def test_no_secret_shows_when_settings_are_printed() -> None:
     shown = repr(Settings.from_env(GOOD)) + str(problems(WebPubSubHub="!"))
     assert "secret" not in shown
     assert "c2VjcmV0" not in shown
+
+
+def test_rooms_presence_and_the_rate_have_defaults() -> None:
+    settings = Settings.from_env(GOOD)
+    assert (settings.default_room, settings.announces_presence, settings.max_messages_per_second) == ("lobby", True, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEFAULT_ROOM", ".."),
+        ("DEFAULT_ROOM", "x" * 129),
+        ("DEFAULT_ROOM", "a\nb"),
+        ("PRESENCE", "maybe"),
+        ("MAX_MESSAGES_PER_SECOND", "-1"),
+        ("MAX_MESSAGES_PER_SECOND", "1001"),
+        ("MAX_MESSAGES_PER_SECOND", "fast"),
+    ],
+)
+def test_an_impossible_room_presence_or_rate_is_named(name: str, value: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name}: ")
