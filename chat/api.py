@@ -14,7 +14,7 @@ from chat.messages import encode_page, format_time
 from chat.negotiate import RequestRefusedError, identify, requested_room
 from chat.presence import Presence
 from chat.service import Service, ServiceUnavailableError
-from chat.settings import Settings
+from chat.settings import ClientAuth, Settings
 from chat.table_store import StoreUnavailableError, TableStore
 from webpubsub_handler import HttpResponse
 
@@ -85,11 +85,12 @@ class ChatApi:
         store, service = await asyncio.gather(
             _state(self._store.check(), StoreUnavailableError), _state(self._service.check(), ServiceUnavailableError)
         )
-        healthy = store == service == "ok"
-        return json_response(
-            200 if healthy else 503,
-            {"status": "ok" if healthy else "unhealthy", "storage": store, "webpubsub": service},
-        )
+        parts = {"storage": store, "webpubsub": service}
+        if self._settings.client_auth is ClientAuth.APP_SERVICE and not self._settings.is_behind_app_service:
+            # Otherwise the app looks well while every user gets 401.
+            parts["sign_in"] = "CLIENT_AUTH is app_service, and App Service authentication is off"
+        healthy = all(state == "ok" for state in parts.values())
+        return json_response(200 if healthy else 503, {"status": "ok" if healthy else "unhealthy"} | parts)
 
     def _admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str | None, str | None]:
         user_id = identify(self._settings, headers, query)

@@ -33,9 +33,13 @@ _TEXTS: Final = {
 }
 
 
+# The namespace of the GUIDs that Azure's templates make.
+_NAMESPACE: Final = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
+
+
 def guid(*parts: str) -> str:
-    """Return the GUID of some texts."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "|".join(parts)))
+    """Return the GUID of some texts, as Azure makes it."""
+    return str(uuid.uuid5(_NAMESPACE, "-".join(parts)))
 
 
 def resource_id(scope: str, kind: str, name: str) -> str:
@@ -65,7 +69,8 @@ class Reference:
         path = (*self.path, name)
         own_name = self.name.rpartition("/")[2]
         if path == ("id",):
-            return self.resource_id
+            # Microsoft Graph gives out GUIDs.
+            return guid(self.resource_id) if "/Microsoft.Graph/" in self.resource_id else self.resource_id
         if path == ("name",):
             return own_name
         found: Any = self.body
@@ -91,12 +96,17 @@ def _union(*values: Any) -> Any:
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "concat": lambda *lists: [item for each in lists for item in each],
     "empty": lambda value: not value,
     "environment": lambda: {
         "authentication": {"loginEndpoint": "https://login.microsoftonline.com/"},
+        "resourceManager": "https://management.azure.com/",
         "suffixes": {"storage": "core.windows.net"},
     },
     "guid": guid,
+    "replace": str.replace,
+    "split": str.split,
+    "string": str,
     "subscription": lambda: {"id": SUBSCRIPTION},
     "subscriptionResourceId": lambda kind, name: f"{SUBSCRIPTION}/providers/{kind}/{name}",
     "tenant": lambda: {"tenantId": TENANT},

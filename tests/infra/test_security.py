@@ -10,9 +10,9 @@ import pytest
 
 from chat.authenticators import make_authenticators
 from chat.settings import Settings
-from tests.infra.azure import TENANT
+from tests.infra.azure import TENANT, guid
 from tests.infra.bicep import text, walk
-from tests.infra.deployment import Deployment
+from tests.infra.deployment import Deployment, Resource
 from tests.infra.infra import CLIENT_AUTHS, EVENT_PROOFS, EXISTING_APPLICATION, Infra
 from tests.infra.test_settings import app_settings
 from tests.unit.jwks import Issuer, serving
@@ -36,6 +36,15 @@ ROLES: Final = {
     "Web PubSub Service Owner": "12cf5a90-567b-43ae-8102-96cf46c7d9b4",
 }
 DEVELOPER: Final = "6a0d3c11-0000-0000-0000-000000000001"
+# Parameters of main.bicep: what a deployer writes, or leaves empty.
+EMPTY_MEANS_NOT_CHOSEN: Final = {
+    "alertEmail",
+    "clientAppIds",
+    "corsOrigins",
+    "existingWorkspaceId",
+    "principalId",
+    "webhookAppClientId",
+}
 
 
 def answer(deployment: Deployment, request: HttpRequest) -> HttpResponse:
@@ -119,9 +128,43 @@ async def test_a_token_of_the_service_for_what_the_hub_names_passes_and_no_other
                 await proof.authenticate(event("user_text", headers={"Authorization": f"Bearer {token}"}))
 
 
+def identities(resource: Resource) -> list[str]:
+    assert resource.body["identity"]["type"] == "UserAssigned"
+    return list(resource.body["identity"]["userAssignedIdentities"])
+
+
 def test_the_service_s_identity_is_its_own(infra: Infra) -> None:
-    service = infra.deploy().one("Microsoft.SignalRService/webPubSub")
-    assert service.body["identity"] == {"type": "SystemAssigned"}
+    deployment = infra.deploy()
+    (own,) = identities(deployment.one("Microsoft.SignalRService/webPubSub"))
+    assert own in deployment.resources
+    holders = [
+        each.type for each in deployment.resources.values() if "identity" in each.body and own in identities(each)
+    ]
+    assert holders == ["Microsoft.SignalRService/webPubSub"]
+    assert deployment.outputs["WEB_PUBSUB_PRINCIPAL_ID"] == guid(own, "principalId")
+
+
+def test_app_service_lets_the_service_s_token_pass_by_the_client_id_of_its_identity(infra: Infra) -> None:
+    """A valid token of a caller that is not listed is answered 403 before the app sees it."""
+    for name, deployment in infra.deployments.items():
+        if name.split()[1] != "app_service":
+            continue
+        provider = deployment.config("authsettingsV2")["identityProviders"]["azureActiveDirectory"]
+        policy = provider["validation"]["defaultAuthorizationPolicy"]
+        (own,) = identities(deployment.one("Microsoft.SignalRService/webPubSub"))
+        assert guid(own, "clientId") in policy["allowedApplications"], name
+        assert provider["registration"]["clientId"] in policy["allowedApplications"], name
+        # A list of principals is demanded in addition, and would lock every user out.
+        assert set(policy) == {"allowedApplications"}, name
+
+
+def test_no_proof_never_comes_out_of_a_value_that_only_azure_knows(infra: Infra) -> None:
+    """With tokens, an empty client id leads to a refusal, not to a hub that proves nothing."""
+    for path, file in infra.files.items():
+        for node in walk(file.root):
+            if node.type == "call_expression" and text(node).startswith("empty("):
+                argument = text(node.named_children[1])[1:-1]
+                assert argument in EMPTY_MEANS_NOT_CHOSEN, (path, argument)
 
 
 def test_access_keys_exist_only_where_they_sign(infra: Infra) -> None:
@@ -147,7 +190,7 @@ def test_nothing_else_has_a_key(infra: Infra) -> None:
         }
         site = deployment.one("Microsoft.Web/sites").body["properties"]
         assert site["httpsOnly"] is True
-        assert site["siteConfig"] == {"minTlsVersion": "1.2"}
+        assert site["siteConfig"]["minTlsVersion"] == "1.2"
         publishing = deployment.one("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
         assert (publishing.name.split("/")[1], publishing.body["properties"]) == ("scm", {"allow": False})
         for vault in deployment.of_type("Microsoft.KeyVault/vaults"):
@@ -203,7 +246,9 @@ def test_users_sign_in_with_the_application_and_no_secret(infra: Infra) -> None:
     assert provider["registration"]["clientSecretSettingName"] in settings
     assert provider["validation"] == {
         "allowedAudiences": [client_id],
-        "defaultAuthorizationPolicy": {"allowedApplications": [client_id]},
+        "defaultAuthorizationPolicy": {
+            "allowedApplications": [client_id, guid(*identities(service(deployment)), "clientId")]
+        },
     }
 
     application = deployment.one("Microsoft.Graph/applications").body
@@ -214,6 +259,37 @@ def test_users_sign_in_with_the_application_and_no_secret(infra: Infra) -> None:
     assert credential["subject"] == app_principal(deployment)
     assert credential["issuer"] == provider["registration"]["openIdIssuer"]
     assert deployment.one("Microsoft.Graph/servicePrincipals").body["appId"] == client_id
+
+
+def test_other_clients_may_sign_users_in_once_they_are_named(infra: Infra) -> None:
+    deployment = infra.deploy(clientAppIds=f"{DEVELOPER}, {EXISTING_APPLICATION}")
+    api = deployment.one("Microsoft.Graph/applications").body["api"]
+    (scope,) = api["oauth2PermissionScopes"]
+    assert (scope["value"], scope["type"], scope["isEnabled"]) == ("access", "User", True)
+    assert api["preAuthorizedApplications"] == [
+        {"appId": client, "delegatedPermissionIds": [scope["id"]]} for client in (DEVELOPER, EXISTING_APPLICATION)
+    ]
+    policy = deployment.config("authsettingsV2")["identityProviders"]["azureActiveDirectory"]["validation"]
+    assert policy["defaultAuthorizationPolicy"]["allowedApplications"][2:] == [DEVELOPER, EXISTING_APPLICATION]
+    assert infra.deploy().one("Microsoft.Graph/applications").body["api"]["preAuthorizedApplications"] == []
+
+
+def test_where_users_must_be_assigned_the_service_is_too(infra: Infra) -> None:
+    """Without a role of its own the service gets no token for an application that demands assignments."""
+    deployment = infra.deploy(usersAssignedOnly=True)
+    assert deployment.one("Microsoft.Graph/servicePrincipals").body["appRoleAssignmentRequired"] is True
+    assignment = deployment.one("Microsoft.Graph/appRoleAssignedTo").body
+    (role,) = deployment.one("Microsoft.Graph/applications").body["appRoles"]
+    assert (role["allowedMemberTypes"], role["isEnabled"]) == (["Application"], True)
+    assert assignment["appRoleId"] == role["id"]
+    assert assignment["principalId"] == deployment.outputs["WEB_PUBSUB_PRINCIPAL_ID"]
+    everybody = infra.deploy()
+    assert everybody.one("Microsoft.Graph/servicePrincipals").body["appRoleAssignmentRequired"] is False
+    assert not everybody.of_type("Microsoft.Graph/appRoleAssignedTo")
+
+
+def service(deployment: Deployment) -> Resource:
+    return deployment.one("Microsoft.SignalRService/webPubSub")
 
 
 def app_principal(deployment: Deployment) -> str:
