@@ -24,7 +24,7 @@ _IMPOSSIBLE_ROOM: Final = ".."
 _REFUSED: Final = (
     "The service asked the app whether a client may connect, and the answer was not yes. Which of these it is:\n"
     "  - the app's log has 'Refused an event': it says which claim of the token differs from WEBHOOK_*\n"
-    "  - the app's log has nothing at all: App Service authentication answered 403 in its place, because the client id\n"
+    "  - the app's log has nothing at all: App Service authentication answered 403 in its place, as the client id\n"
     "    of the service's identity is not among the allowed applications; `azd provision --no-state` lists it again\n"
     "  - chat/policy.py refuses this user or room: set POSTDEPLOY_ROOM to a room that anybody may join"
 )
@@ -94,8 +94,8 @@ class Probe:
         if answer.status == 101:
             raise CheckError(
                 f"The hub {self.hub} lets a client into a room that cannot be: nobody asks the app. The hub has no "
-                "event handler for `connect`, or it is another hub than the app's. `azd provision --no-state` writes it "
-                "again."
+                "event handler for `connect`, or it is another hub than the app's. `azd provision --no-state` writes "
+                "it again."
             )
         if answer.status != 403:
             raise CheckError(

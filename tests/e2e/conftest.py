@@ -156,6 +156,7 @@ async def running_system(
     storage: Azurite,
     retry_delays: Sequence[float] = (0.05, 0.1, 0.2),
     group_events: frozenset[str] = frozenset(),
+    allow_unvalidated_entra_tokens: bool = False,
     **changes: str,
 ) -> AsyncIterator[System]:
     """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings."""
@@ -173,6 +174,7 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
+            allow_unvalidated_entra_tokens=allow_unvalidated_entra_tokens,
             event_handlers={"chat": [EventHandler(template, group_events=group_events)]},
             retry_delays=retry_delays,
         )

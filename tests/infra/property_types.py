@@ -1,9 +1,11 @@
-"""Keep what Azure publishes about the properties that the templates use: ``python -m tests.infra.property_types FOLDER …``.
+"""Keep what Azure publishes about the properties that the templates use.
 
-Each folder is a checkout of a repository that publishes Bicep types as ``generated/**/types.json``: Azure/bicep-types-az and
-microsoftgraph/msgraph-bicep-types. The file next to this one then has, for each type and version that a template names, every
-property of every object that an evaluated body has, with its type. Run it again when a template names a new type, version or
-nested object; a test says so.
+    python -m tests.infra.property_types FOLDER …
+
+Each folder is a checkout of a repository that publishes Bicep types as ``generated/**/types.json``:
+Azure/bicep-types-az and microsoftgraph/msgraph-bicep-types. The file next to this one then has, for each type and
+version that a template names, every property of every object that an evaluated body has, with its type. Run it again
+when a template names a new type, version or nested object; a test says so.
 """
 
 from __future__ import annotations

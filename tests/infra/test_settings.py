@@ -8,6 +8,7 @@ import function_app
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
+from infra.hooks.preprovision import TAKEN
 from tests.infra.azure import TENANT
 from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EXISTING_APPLICATION, Infra
@@ -119,6 +120,12 @@ def test_a_setting_of_the_template_cannot_be_replaced(infra: Infra) -> None:
     theirs = {"WEBHOOK_CALLER_OBJECT_IDS": "theirs", "CLIENT_AUTH": "anonymous", "MY_SETTING": "1"}
     settings = app_settings(infra.deploy(appSettings=theirs))
     assert settings | {"MY_SETTING": "1"} == app_settings(infra.deploy()) | {"MY_SETTING": "1"}
+
+
+def test_the_hook_refuses_every_name_that_the_template_sets(infra: Infra) -> None:
+    for deployment in infra.deployments.values():
+        for name in deployment.config("appsettings").keys() - DEPLOYER_S:
+            assert TAKEN.fullmatch(name), name
 
 
 def test_pages_of_other_origins_are_those_that_were_named(infra: Infra) -> None:
