@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.infra.bicep import BicepError
+from tests.infra.unique_string import unique_string
 
 SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000001"
 TENANT: Final = "00000000-0000-0000-0000-00000000007e"
@@ -112,5 +112,5 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "tenant": lambda: {"tenantId": TENANT},
     "toLower": str.lower,
     "union": _union,
-    "uniqueString": lambda *parts: hashlib.sha256("|".join(parts).encode()).hexdigest()[:13],
+    "uniqueString": unique_string,
 }

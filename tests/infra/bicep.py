@@ -152,10 +152,12 @@ def properties(node: Node) -> Iterator[tuple[Node, Node]]:
 
 def string_parts(node: Node) -> Iterator[str | Node]:
     """Return the texts of a string and the expressions between them."""
-    # Between the quotes. The grammar passes over white space at an end, so what no child covers belongs to the text.
+    # Between the quotes. The grammar passes over white space, or takes it for a part of "${": it belongs to the text.
     at, end, source = 1, node.end_byte - node.start_byte - 1, node.text or b""
     for child in node.named_children:
         start = child.start_byte - node.start_byte
+        if child.type == "interpolation":
+            start = child.children[0].end_byte - len("${") - node.start_byte
         if start > at:
             yield source[at:start].decode()
         at = child.end_byte - node.start_byte

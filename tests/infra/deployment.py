@@ -211,6 +211,8 @@ class _Evaluation:
         made_id = resource_id(scope.resource_id if scope else self._scope, kind, name)
         reference = Reference(made_id, name, {} if declared.is_existing else body)
         is_wanted = declared.condition is None or self._value(declared.condition)
+        if declared.is_existing and "name" not in body:
+            raise BicepError(f"{self._file.path}: {declared.symbol} is existing, and has no name")
         if declared.is_existing:
             self._deployment.existing.append((made_id, uses | self._after))
         elif is_wanted:
@@ -237,6 +239,8 @@ class _Evaluation:
         if declared.condition is not None and not self._value(declared.condition):
             return _Module(declared.symbol, None)
         body = self._value(declared.body)
+        if unknown := body.keys() - {"name", "scope", "params", "dependsOn"}:
+            raise BicepError(f"{self._file.path}: module {declared.symbol} has {', '.join(sorted(unknown))}")
         scope = body["scope"].resource_id if "scope" in body else self._scope
         inner = _Evaluation(
             self._sources,

@@ -88,3 +88,17 @@ class Infra:
                 **(EVERYTHING if is_private else {}),
             )
         return found
+
+
+class Sample(Infra):
+    """The same files, looked at in the two most different deployments: quick enough for each of many mistakes."""
+
+    @cached_property
+    def deployments(self) -> dict[str, Deployment]:
+        developer = {"principalId": "6a0d3c11-0000-0000-0000-000000000001", "principalType": "ServicePrincipal"}
+        return {
+            "managedIdentity app_service new private": self.deploy(**EVERYTHING, **developer, vnetEnabled=True),
+            "accessKey app_service new private": self.deploy(
+                **EVERYTHING, vnetEnabled=True, eventAuthentication="accessKey"
+            ),
+        }
