@@ -54,9 +54,9 @@ class _Types:
             case "UnionType":
                 elements = [self._resolve(element) for element in kind["elements"]]
                 texts = [element["value"] for element in elements if element["$type"] == "StringLiteralType"]
-                return {"kind": "string", "enum": sorted(texts), "open": len(texts) < len(elements)}
+                return {"kind": "string", "enum": sorted(texts)}
             case "StringLiteralType":
-                return {"kind": "string", "enum": [kind["value"]], "open": False}
+                return {"kind": "string", "enum": [kind["value"]]}
             case other:
                 found = {"kind": _KINDS.get(other, "any")}
                 return found | {limit: kind[limit] for limit in _LIMITS if limit in kind}

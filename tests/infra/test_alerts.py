@@ -26,14 +26,16 @@ def test_every_alert_goes_to_the_one_address(infra: Infra) -> None:
     group = deployment.one("Microsoft.Insights/actionGroups")
     assert [receiver["emailAddress"] for receiver in group.body["properties"]["emailReceivers"]] == [EMAIL]
     assert group.body["properties"]["enabled"] is True
+    assert group.body["location"] == "global"
     rules = deployment.of_type("Microsoft.Insights/scheduledQueryRules")
     metrics = deployment.of_type("Microsoft.Insights/metricAlerts")
     assert (len(rules), len(metrics)) == (3, 2)
     for rule in (*rules, *metrics):
         assert rule.body["properties"]["enabled"] is True, rule.name
-        assert rule.body["properties"]["evaluationFrequency"] == rule.body["properties"]["windowSize"], rule.name
+        assert rule.body["properties"]["evaluationFrequency"] == rule.body["properties"]["windowSize"] == "PT5M"
     assert all(rule.body["properties"]["actions"]["actionGroups"] == [group.id] for rule in rules)
     assert all(rule.body["properties"]["actions"] == [{"actionGroupId": group.id}] for rule in metrics)
+    assert all(rule.body["location"] == "global" for rule in metrics)
 
 
 def test_one_row_is_enough_for_an_alert_on_the_log(infra: Infra) -> None:
@@ -57,13 +59,13 @@ def test_the_alerts_on_the_log_look_for_what_the_app_writes(infra: Infra) -> Non
     written = "".join(
         path.read_text("utf-8") for folder in ("chat", "webpubsub_handler") for path in (ROOT / folder).rglob("*.py")
     )
-    for text in ("Refused an event", "Refused the validation"):
-        assert f'"{text}"' in found["refused-events"]
-        assert text in written
-    assert 'name == "eventhandler"' in found["failed-events"]
+    refusals = ("Refused an event", "Refused the validation")
+    assert found["refused-events"] == "traces | where " + " or ".join(f'message has "{text}"' for text in refusals)
+    assert all(text in written for text in refusals)
     assert "async def eventhandler(" in (ROOT / "function_app.py").read_text("utf-8")
     # Requests must not be sampled, or failed ones could be missed.
     assert "Request" in (ROOT / "host.json").read_text("utf-8")
+    assert found["failed-events"] == 'requests | where name == "eventhandler" and toint(resultCode) >= 500'
 
 
 def test_the_metrics_are_those_of_connections_and_of_slowed_down_tables(infra: Infra) -> None:
@@ -89,9 +91,17 @@ def test_the_metrics_are_those_of_connections_and_of_slowed_down_tables(infra: I
         "Total",
         0,
     )
+    assert throttled["operator"] == "GreaterThan"
+    assert connections["criterionType"] == throttled["criterionType"] == "StaticThresholdCriterion"
     (dimension,) = throttled["dimensions"]
     assert (dimension["name"], dimension["operator"]) == ("ResponseType", "Include")
-    assert {"ServerBusyError", "ClientThrottlingError", "SuccessWithThrottling"} <= set(dimension["values"])
+    assert set(dimension["values"]) == {
+        "ClientAccountBandwidthThrottlingError",
+        "ClientAccountRequestThrottlingError",
+        "ClientThrottlingError",
+        "ServerBusyError",
+        "SuccessWithThrottling",
+    }
 
 
 def test_the_documents_have_each_query(infra: Infra) -> None:
@@ -125,6 +135,7 @@ def test_web_pubsub_and_the_tables_log_to_the_workspace(infra: Infra) -> None:
             each["name"] for each in service["resourceLogConfiguration"]["categories"] if each["enabled"] == "true"
         }
         assert written == logged["webPubSub"]
+        assert {each["enabled"] for each in service["resourceLogConfiguration"]["categories"]} == {"true", "false"}
 
 
 def test_an_existing_workspace_takes_the_place_of_a_new_one(infra: Infra) -> None:

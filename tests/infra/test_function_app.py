@@ -42,6 +42,7 @@ def test_the_package_is_fetched_with_the_app_s_identity(infra: Infra) -> None:
     container = deployment.one("Microsoft.Storage/storageAccounts/blobServices/containers").name.split("/")
     storage = site["functionAppConfig"]["deployment"]["storage"]
     assert storage["value"] == f"https://{container[0]}.blob.core.windows.net/{container[-1]}"
+    assert storage["type"] == "blobContainer"
     assert storage["authentication"] == {
         "type": "UserAssignedIdentity",
         "userAssignedIdentityResourceId": next(

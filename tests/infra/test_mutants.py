@@ -10,7 +10,17 @@ from typing import Final
 import pytest
 
 from chat.settings import SettingsError
-from tests.infra import test_azd, test_function_app, test_order, test_security, test_settings, test_syntax
+from tests.infra import (
+    test_alerts,
+    test_azd,
+    test_function_app,
+    test_network,
+    test_order,
+    test_security,
+    test_settings,
+    test_sign_in,
+    test_syntax,
+)
 from tests.infra.infra import MAIN, Infra
 
 SUBJECTS: Final[tuple[ModuleType, ...]] = (
@@ -19,6 +29,9 @@ SUBJECTS: Final[tuple[ModuleType, ...]] = (
     test_security,
     test_order,
     test_function_app,
+    test_sign_in,
+    test_network,
+    test_alerts,
     test_azd,
 )
 APP: Final = "infra/app/function-app.bicep"
