@@ -21,6 +21,11 @@ class Mutation:
     end: int
     replacement: str
 
+    @property
+    def file(self) -> str:
+        """Return the file's name, without its ending."""
+        return self.name.partition(":")[0]
+
     def of(self, infra: Infra) -> Sample:
         """Return the files with the mistake in them."""
         source = infra.sources[self.path].encode()

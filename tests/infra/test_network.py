@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 
 from tests.infra.infra import Infra
 
@@ -39,10 +39,10 @@ def test_there_is_no_network_unless_it_is_asked_for(infra: Infra) -> None:
 
 def test_the_network_has_a_subnet_for_the_app_and_one_for_the_endpoints(infra: Infra) -> None:
     network = infra.deploy(vnetEnabled=True).one("Microsoft.Network/virtualNetworks").body["properties"]
-    (whole,) = (ip_network(prefix) for prefix in network["addressSpace"]["addressPrefixes"])
+    (whole,) = (IPv4Network(prefix) for prefix in network["addressSpace"]["addressPrefixes"])
     subnets = {subnet["name"]: subnet["properties"] for subnet in network["subnets"]}
     assert set(subnets) == {"app", "endpoints"}
-    ranges = [ip_network(subnet["addressPrefix"]) for subnet in subnets.values()]
+    ranges = [IPv4Network(subnet["addressPrefix"]) for subnet in subnets.values()]
     assert all(whole.supernet_of(each) for each in ranges)
     assert not ranges[0].overlaps(ranges[1])
     # Flex Consumption takes a subnet that is its own, and Web PubSub and Entra ID are reached over the internet.
