@@ -230,6 +230,30 @@ def test_the_hook_before_provisioning_looks_at_variables_that_exist(infra: Infra
     assert asked - known == {"AZURE_SUBSCRIPTION_ID"}
 
 
+def paragraphs(text: str) -> list[str]:
+    """Return paragraphs, rows of tables, and code blocks with what is said before them."""
+    whole = re.sub(r"\n\n(```)", r"\n\1", text)
+    return [part for each in whole.split("\n\n") for part in (each.split("\n|") if each.startswith("|") else [each])]
+
+
+def test_every_advice_to_repair_by_provisioning_forces_it() -> None:
+    """azd skips a provisioning whose template and parameters did not change, whatever happened to the resources."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for paragraph in paragraphs(page.read_text("utf-8")):
+            bare = re.findall(r"azd provision(?! --(?:no-state|preview))", paragraph)
+            # A changed choice is a changed parameter, and these say what provisioning does.
+            explains = ("does nothing by itself", "vanishes at the next", "takes away", "writes the app settings")
+            told = " ".join(paragraph.split())
+            assert not bare or "azd env set" in told or any(text in told for text in explains), paragraph
+
+
+def test_every_advice_of_a_hook_to_provision_forces_it() -> None:
+    for file in (ROOT / "infra").rglob("*.py"):
+        assert not re.findall(r"(?<!`)`azd provision(?! --no-state)", file.read_text("utf-8")), file.name
+    advice = (ROOT / "infra" / "hooks" / "postdeploy.py").read_text("utf-8")
+    assert advice.count("`azd provision --no-state`") >= 5
+
+
 def test_every_choice_is_documented_with_its_default(infra: Infra) -> None:
     page = (ROOT / "docs" / "deploy.md").read_text()
     documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", page, re.MULTILINE))
