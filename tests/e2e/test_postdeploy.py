@@ -60,6 +60,7 @@ async def app_that_answers(
     allowed: str | None = "contoso.webpubsub.azure.com",
     port: int | None = None,
     sign_in: web.Response | None = None,
+    history: str = "{}",
 ) -> AsyncIterator[str]:
     """An app whose every answer is chosen."""
     route = web.Application()
@@ -67,6 +68,7 @@ async def app_that_answers(
     route.router.add_get("/api/health", answering(health))
     route.router.add_route("OPTIONS", "/api/eventhandler", answering(options, consent))
     route.router.add_post("/api/eventhandler", answering(post))
+    route.router.add_get("/api/messages", returning(web.Response(text=history)))
     if sign_in is not None:
         route.router.add_get("/.auth/login/aad", returning(sign_in))
     port = port or free_port()
@@ -137,14 +139,28 @@ async def test_a_hub_without_an_event_handler_is_told(azd: Path) -> None:
     assert "Ready" not in shown
 
 
-@pytest.mark.parametrize("refusal", [401, 403])
-async def test_a_service_whose_token_is_refused_is_told_with_both_places_to_look(azd: Path, refusal: int) -> None:
+async def test_a_message_that_is_not_in_the_history_is_told(start_system: StartSystem, azd: Path) -> None:
+    system = await start_system(allow_unvalidated_entra_tokens=True)
+    async with app_that_answers(allowed="*", history='{"messages":[]}') as forgetful:
+        status, shown = await look(forgetful, service=system.emulator.url, azd=azd)
+    assert status == 1
+    assert "A message was acknowledged, and is not in the history" in shown
+
+
+@pytest.mark.parametrize(
+    ("refusal", "seen"),
+    [(401, "must be refused with 403 got: status 401"), (403, "may join the room 'azd-postdeploy' got: status 403")],
+)
+async def test_a_service_whose_token_is_refused_is_told_with_both_places_to_look(
+    azd: Path, refusal: int, seen: str
+) -> None:
     async with app_that_answers(allowed="*", post=401) as app, app_that_answers(allowed="*", post=refusal) as refusing:
         handler = EventHandler(f"{refusing}/api/eventhandler")
         settings = EmulatorSettings(port=0, allow_unvalidated_entra_tokens=True, event_handlers={"chat": [handler]})
         async with Emulator(settings) as emulator:
             status, shown = await look(app, service=emulator.url, azd=azd)
     assert status == 1
+    assert seen in shown
     assert "Refused an event" in shown
     assert "allowed applications" in shown
     assert "azd provision --no-state" in shown
