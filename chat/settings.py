@@ -77,6 +77,7 @@ class StorageAccount:
 
     connection_string: str | None = None
     table_url: str | None = None
+    has_unused_key: bool = False
 
     def __repr__(self) -> str:
         return f"StorageAccount(table_url={self.table_url!r})"
@@ -146,6 +147,11 @@ class Settings:
         found = []
         if self.client_auth is ClientAuth.ANONYMOUS:
             found.append("CLIENT_AUTH is anonymous: anyone can connect and read, under any name.")
+        if self.storage.has_unused_key:
+            found.append(
+                "AzureWebJobsStorage is not used: the table is reached with the managed identity, as "
+                "AzureWebJobsStorage__tableServiceUri or __accountName says. Remove one of them."
+            )
         if self.allow_unauthenticated_events and not self.proves_events:
             found.append("ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user.")
         return found
@@ -326,6 +332,10 @@ class _Reader:
         connection_string = self.text(name, "")
         table_url = self.text(f"{name}__tableServiceUri", "")
         account = self.text(f"{name}__accountName", "")
+        if table_url or account:
+            # The identity is the stronger way in, so it goes first, as for Web PubSub.
+            url = self._table_url(table_url or f"https://{account}.table.core.windows.net")
+            return StorageAccount(table_url=url, has_unused_key=bool(connection_string))
         if connection_string.rstrip(";").lower() == "usedevelopmentstorage=true":
             return StorageAccount(connection_string=_DEVELOPMENT_STORAGE)
         if connection_string:
@@ -335,18 +345,18 @@ class _Reader:
                 parts.get("accountname") or parts.get("tableendpoint")
             )
             if not has_key and not has_signature:
-                self.problem(f"{name}: this is no whole connection string of a storage account, with AccountKey")
+                self.problem(f"{name}: this is not a complete connection string of a storage account, with AccountKey")
             return StorageAccount(connection_string=connection_string)
-        if not table_url and account:
-            table_url = f"https://{account}.table.core.windows.net"
-        if not table_url:
-            self.problem(
-                f"{name}: set the connection string of a storage account, "
-                f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
-            )
-        elif not _is_https_url(table_url):
-            self.problem(f"{name}__tableServiceUri: use the https URL of the table service")
-        return StorageAccount(table_url=table_url.rstrip("/"))
+        self.problem(
+            f"{name}: set the connection string of a storage account, "
+            f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
+        )
+        return StorageAccount()
+
+    def _table_url(self, url: str) -> str:
+        if not _is_https_url(url):
+            self.problem("AzureWebJobsStorage__tableServiceUri: use the https URL of the table service")
+        return url.rstrip("/")
 
 
 def _is_https_url(text: str) -> bool:

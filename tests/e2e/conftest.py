@@ -177,6 +177,7 @@ async def running_system(
     group_events: frozenset[str] = frozenset(),
     system_events: frozenset[str] = SYSTEM_EVENTS,
     gate: Gate | None = None,
+    allow_unvalidated_entra_tokens: bool = False,
     **changes: str,
 ) -> AsyncIterator[System]:
     """Run the system on a storage; the events are what the app is told of; ``changes`` are settings.
@@ -200,6 +201,7 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
+            allow_unvalidated_entra_tokens=allow_unvalidated_entra_tokens,
             event_handlers={"chat": [EventHandler(template, system_events=system_events, group_events=group_events)]},
             retry_delays=retry_delays,
             known_endpoints=[f"http://localhost:{sending_port}"],

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Final
 
 import pytest
 
 from chat.settings import SettingsError
-from tests.infra import test_azd, test_function_app, test_order, test_security, test_settings, test_syntax
+from tests.infra import (
+    test_alerts,
+    test_azd,
+    test_function_app,
+    test_network,
+    test_order,
+    test_security,
+    test_settings,
+    test_sign_in,
+    test_syntax,
+)
 from tests.infra.infra import MAIN, Infra
 
 SUBJECTS: Final[tuple[ModuleType, ...]] = (
@@ -19,6 +31,9 @@ SUBJECTS: Final[tuple[ModuleType, ...]] = (
     test_security,
     test_order,
     test_function_app,
+    test_sign_in,
+    test_network,
+    test_alerts,
     test_azd,
 )
 APP: Final = "infra/app/function-app.bicep"
@@ -304,19 +319,19 @@ MUTANTS: Final = {
 }
 
 
-def checks() -> Iterator[tuple[str, Callable[[Infra], None]]]:
-    """Return the tests that look at nothing but the infrastructure, with their names."""
-    for subject in SUBJECTS:
-        for name, check in inspect.getmembers(subject, inspect.isfunction):
-            if (
-                name.startswith("test_")
-                and not inspect.iscoroutinefunction(check)
-                and list(inspect.signature(check).parameters) == ["infra"]
-            ):
-                yield name, check
+@cache
+def checks_of(subject: ModuleType) -> list[tuple[str, Callable[[Infra], None]]]:
+    """Return a module's tests that look at nothing but the infrastructure, with their names."""
+    return [
+        (name, check)
+        for name, check in inspect.getmembers(subject, inspect.isfunction)
+        if name.startswith("test_")
+        and not inspect.iscoroutinefunction(check)
+        and list(inspect.signature(check).parameters) == ["infra"]
+    ]
 
 
-CHECKS: Final = dict(checks())
+CHECKS: Final = dict(itertools.chain.from_iterable(checks_of(subject) for subject in SUBJECTS))
 
 
 def test_the_files_as_they_are_pass(infra: Infra) -> None:

@@ -86,6 +86,21 @@ def test_storage_can_use_an_identity(name: str, value: str) -> None:
     assert settings.storage.connection_string is None
 
 
+@pytest.mark.parametrize("name", ["AzureWebJobsStorage__tableServiceUri", "AzureWebJobsStorage__accountName"])
+def test_an_identity_goes_before_a_connection_string_of_storage_with_a_warning(name: str) -> None:
+    value = "acc" if name.endswith("accountName") else "https://acc.table.core.windows.net"
+    settings = Settings.from_env(GOOD | {name: value})
+    assert settings.storage.connection_string is None
+    assert settings.storage.table_url == "https://acc.table.core.windows.net"
+    assert [warning for warning in settings.warnings if warning.startswith("AzureWebJobsStorage is not used")]
+
+
+def test_a_connection_string_of_storage_alone_is_used_without_a_warning() -> None:
+    settings = Settings.from_env(GOOD)
+    assert settings.storage.connection_string == STORAGE
+    assert not [warning for warning in settings.warnings if "AzureWebJobsStorage" in warning]
+
+
 @pytest.mark.parametrize("url", ["http://acc.table.core.windows.net", "https://", "https://[", "acc"])
 def test_a_table_service_that_is_no_https_url_is_named(url: str) -> None:
     found = problems(AzureWebJobsStorage="", AzureWebJobsStorage__tableServiceUri=url)
