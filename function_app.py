@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from pathlib import Path
 
 import azure.functions as func
@@ -19,6 +18,8 @@ from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
 from webpubsub_handler.azure_functions import to_func_response, to_request
+
+logger = logging.getLogger("chat")
 
 # The Azure SDKs log two lines for every call at INFO, and a line costs the worker 0.1 ms.
 for sdk in ("azure.core", "azure.identity"):
@@ -76,7 +77,6 @@ def refuse(error: SettingsError) -> func.FunctionApp:
 
     @app.route("{*path}")
     async def refused(req: func.HttpRequest) -> func.HttpResponse:
-        logging.getLogger("chat").error("%s", error)
         is_health = req.route_params.get("path", "").lower() == "health"
         body = {"status": "unhealthy", "settings": error.problems} if is_health else {"status": "unhealthy"}
         return to_func_response(json_response(503, body))
@@ -87,11 +87,13 @@ def refuse(error: SettingsError) -> func.FunctionApp:
 try:
     configured = Settings.from_env(os.environ)
 except SettingsError as problems:
-    sys.stderr.write(f"{problems}\n")
+    logger.error("%s", problems)
     app = refuse(problems)
 else:
-    for warning in configured.warnings:
-        sys.stderr.write(f"Warning: {warning}\n")
+    # On a developer's own machine nobody else gets in, and what the sample sets is not the developer's doing.
+    if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
+        for warning in configured.warnings:
+            logger.warning("%s", warning)
     app = build(
         configured, TableStore(configured.hub, configured.storage), Service(configured.hub, configured.endpoints[0])
     )

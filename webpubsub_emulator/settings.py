@@ -29,13 +29,14 @@ class SettingsError(ValueError):
 class EmulatorSettings:
     """How one emulator listens, whom it believes and whom it calls.
 
-    ``port`` 0 takes a free one. ``public_endpoint`` is what clients and handlers call the service, for example behind a
-    proxy; ``http://localhost:{port}`` when absent. Tokens made for one of ``known_endpoints`` are accepted too.
+    ``host`` ``localhost`` means both of its addresses, 127.0.0.1 and ::1. ``port`` 0 takes a free one.
+    ``public_endpoint`` is what clients and handlers call the service, for example behind a proxy;
+    ``http://localhost:{port}`` when absent. Tokens made for one of ``known_endpoints`` are accepted too.
     ``event_handlers`` goes by hub, in any case; clients of ``anonymous_hubs`` need no token. ``faults`` are injected
     at the start. Times are in seconds.
     """
 
-    host: str = "127.0.0.1"
+    host: str = "localhost"
     port: int = 8080
     public_endpoint: str | None = None
     known_endpoints: Sequence[str] = ()

@@ -13,7 +13,7 @@ import inspect
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -31,8 +31,9 @@ from local.functions_host.functions import HttpFunction, http_functions
 from local.functions_host.messages import BadRequestError, read_request, write_response
 from local.functions_host.routes import decode_path
 from local.functions_host.settings import HostSettings
+from webpubsub_emulator.listeners import listen
 
-__all__ = ["FunctionsHost", "Invocation", "PortTakenError"]
+__all__ = ["AddressError", "FunctionsHost", "Invocation", "PortTakenError"]
 
 _MAX_BODY_BYTES: Final = 104_857_600
 _MAX_LINE_BYTES: Final = 8 * 1024
@@ -56,7 +57,11 @@ class _WithoutMalformedText(logging.Filter):
 http_logger.addFilter(_WithoutMalformedText())
 
 
-class PortTakenError(OSError):
+class AddressError(OSError):
+    """Raised when the host cannot listen where it should; the text names the flags."""
+
+
+class PortTakenError(AddressError):
     """Raised when another program listens on the port."""
 
 
@@ -70,20 +75,27 @@ class Invocation:
 
 
 class FunctionsHost:
-    """Serves the HTTP functions of an app. Use as an async context manager; port 0 takes a free one."""
+    """Serves the HTTP functions of an app. Use as an async context manager; port 0 takes a free one.
+
+    ``localhost`` means both of its addresses. ``quiet`` names paths, without the prefix, whose calls are logged only
+    when they fail.
+    """
 
     def __init__(
         self,
         app: func.FunctionRegister,
         *,
         settings: HostSettings | None = None,
-        address: str = "127.0.0.1",
+        address: str = "localhost",
         port: int = 0,
+        quiet: Collection[str] = (),
     ) -> None:
         self._settings = settings or HostSettings()
         self.functions = http_functions(app, self._settings.route_prefix)
         self._address = address
         self._port = port
+        prefix = f"/{self._settings.route_prefix}".rstrip("/")
+        self._quiet = frozenset(f"{prefix}/{path}".lower() for path in quiet)
         self._cors = Cors(self._settings.cors_origins, self._settings.cors_credentials)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="function")
         self._runner: web.ServerRunner | None = None
@@ -98,6 +110,7 @@ class FunctionsHost:
 
         Raises:
             PortTakenError: The port is in use.
+            AddressError: The address or the port is not for us.
         """
         server = web.Server(
             self._handle,
@@ -111,13 +124,16 @@ class FunctionsHost:
         runner = web.ServerRunner(server, shutdown_timeout=2)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._address, self._port).start()
+            await listen(runner, self._address, self._port)
         except OSError as error:
             await runner.cleanup()
+            address = error.filename or self._address
             if error.errno != errno.EADDRINUSE:
-                raise
+                raise AddressError(
+                    f"port {self._port} on {address} cannot be used ({error.strerror}): choose another --host or --port"
+                ) from None
             raise PortTakenError(
-                f"port {self._port} is taken: stop the program there, or choose another one with --port"
+                f"port {self._port} is taken on {address}: stop the program there, or choose another one with --port"
             ) from None
         self._runner = runner
         self._port = runner.addresses[0][1]
@@ -148,13 +164,14 @@ class FunctionsHost:
         for function in self.functions:
             parameters = function.route.match(path)
             if parameters is not None and function.answers(request.method):
-                return await self._invoke(function, parameters, request)
+                level = logging.DEBUG if path.lower() in self._quiet else logging.INFO
+                return await self._invoke(function, parameters, request, level)
         if path == "/" and request.method == "GET":
             return web.Response(text=_HOME_PAGE, content_type="text/html")
         return web.Response(status=404)
 
     async def _invoke(
-        self, function: HttpFunction, parameters: Mapping[str, str], request: web.BaseRequest
+        self, function: HttpFunction, parameters: Mapping[str, str], request: web.BaseRequest, level: int
     ) -> web.Response:
         if int(request.headers.get("Content-Length") or 0) > _MAX_BODY_BYTES:
             return web.Response(status=413)
@@ -166,7 +183,7 @@ class FunctionsHost:
         arguments: dict[str, Any] = {function.request_name: incoming}
         if function.wants_context:
             arguments["context"] = invocation
-        logger.info("Executing 'Functions.%s' (Id=%s)", function.name, invocation.invocation_id)
+        logger.debug("Executing 'Functions.%s' (Id=%s)", function.name, invocation.invocation_id)
         start = time.perf_counter()
         try:
             response = write_response(await self._call(function, arguments), request)
@@ -174,8 +191,8 @@ class FunctionsHost:
             logger.exception("Executed 'Functions.%s' (Failed, Id=%s)", function.name, invocation.invocation_id)
             return web.Response(status=500)
         milliseconds = (time.perf_counter() - start) * 1000
-        logger.info(
-            "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%.0fms, Status=%d)",
+        logger.log(
+            level, "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%.0fms, Status=%d)",
             function.name, invocation.invocation_id, milliseconds, response.status,
         )  # fmt: skip
         return response

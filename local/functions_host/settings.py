@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-__all__ = ["HostSettings", "SettingsError", "apply_values", "read_settings"]
+__all__ = ["SAMPLE", "HostSettings", "SettingsError", "apply_values", "read_settings"]
 
+SAMPLE: Final = "local.settings.sample.json"
+"""The values that a checkout comes with, until its developer has some of their own."""
 _Value = TypeVar("_Value", dict[str, Any], str, int, bool)
 _JSON_NAMES: Final = {dict: "object", str: "string", int: "number", bool: "true or false"}
 
@@ -42,7 +44,7 @@ def read_settings(folder: Path) -> HostSettings:
     if host.get("version") != "2.0":
         raise SettingsError(f'{path} is missing, or has no "version": "2.0"')
     http = _member(_member(host, "extensions", {}, path), "http", {}, path)
-    names = ("local.settings.json", "local.settings.sample.json")
+    names = ("local.settings.json", SAMPLE)
     name = next((name for name in names if (folder / name).is_file()), "")
     local_path = folder / name
     local = _read(local_path) if name else {}

@@ -18,6 +18,8 @@ from local.node_tools import ensure_node, ensure_packages
 from tests.cross.differences import DIFFERENCES
 from tests.cross.rules import Answer, Difference
 from tests.cross.shapes import SHAPES, make_handler
+from tests.node_packages import TEST_PACKAGES
+from tests.patience import PATIENCE_SECONDS
 from tests.wire import event, event_names
 from webpubsub_handler import HttpRequest
 
@@ -29,7 +31,7 @@ PAGE: Final = HERE.parents[1] / "docs" / "differences.md"
 def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The JavaScript event handler in Node; gives its address."""
     folder = tmp_path_factory.mktemp("express")
-    (folder / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+    (folder / "node_modules").symlink_to(ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True)
     script = shutil.copy(HERE / "server.mjs", folder)
     with subprocess.Popen([ensure_node().node, script], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
@@ -56,7 +58,7 @@ def answer(status: int, fields: list[tuple[str, str]], body: bytes) -> Answer:
 async def ask_theirs(express: str, shape: str, request: HttpRequest) -> Answer:
     skip = ["Content-Type", "Accept", "Accept-Encoding", "User-Agent"]
     async with (
-        aiohttp.ClientSession(skip_auto_headers=skip, timeout=aiohttp.ClientTimeout(20)) as session,
+        aiohttp.ClientSession(skip_auto_headers=skip, timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session,
         session.request(
             request.method, f"{express}/{shape}/validate", headers=list(request.headers), data=request.body
         ) as response,

@@ -22,11 +22,11 @@ from chat.settings import Settings
 from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_handler.protocol.signature import sign
 
-SECONDS = 20
 ACCESS_KEY = "a-key-of-the-tests-long-enough-for-HS256"
 
 
@@ -40,7 +40,7 @@ class Client:
 
     async def next(self) -> Any:
         """Return the next frame; a chat message is kept for ``message``, too."""
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             frame = json.loads(await self._socket.receive_str())
         if _data_type(frame) == "message":
             self._messages.append(frame["data"])

@@ -16,6 +16,9 @@ from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import WebPubSubDataType
 
 from local.node_tools import ensure_node, ensure_packages
+from tests.curl import run_shell
+from tests.node_packages import TEST_PACKAGES
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -29,7 +32,7 @@ def readme_block(info: str) -> str:
 
 def node_script(folder: Path, name: str, code: str) -> Path:
     """Write a module beside a link to the installed packages, so that its imports resolve."""
-    (folder / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+    (folder / "node_modules").symlink_to(ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True)
     script = folder / name
     script.write_text(code)
     return script
@@ -40,7 +43,7 @@ async def run(*command: object) -> str:
         *map(str, command), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=ROOT
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
@@ -93,7 +96,7 @@ async def test_python_and_javascript_clients_talk_in_one_room(system: Any, tmp_p
     room = "o1 / 世界"
     receiving = asyncio.create_task(run(ensure_node().node, script, system.url, room))
     ana = await system.connect(room, "ana")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (await ana.message())["data"] != "ready":
             pass
     await asyncio.to_thread(send_with_python_sdk, system.url, room)
@@ -112,10 +115,20 @@ def send_with_python_sdk(base: str, room: str) -> None:
         client.send_event("message", memoryview(b"\x00\x01\x02\xff"), WebPubSubDataType.BINARY)
 
 
+async def test_the_validation_request_of_the_readme_is_answered(system: Any, tmp_path: Path) -> None:
+    [command] = re.findall(r"^curl .*$", README, re.MULTILINE)
+    answer = await run_shell(command.replace("http://localhost:7071", system.url), tmp_path)
+    assert answer.startswith("HTTP/1.1 200")
+    assert "webhook-allowed-origin: localhost" in answer.lower()
+
+
 @pytest.mark.parametrize("subprotocol", [(), ("chat.v1",)], ids=["plain", "a subprotocol nobody knows"])
 async def test_a_plain_websocket_sends_and_is_told_its_mistakes(system: Any, subprotocol: tuple[str, ...]) -> None:
     _, access = await system.get("negotiate", room="o2", userId="plain")
-    async with asyncio.timeout(20), system.http.ws_connect(access["url"], protocols=subprotocol) as socket:
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        system.http.ws_connect(access["url"], protocols=subprotocol) as socket,
+    ):
         await socket.send_str("")
         await socket.send_str("a plain frame")
         while (frame := await socket.receive_json())["type"] != "message":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local.azurite import free_port
 from local.node_tools import ensure_node, ensure_packages
+from tests.node_packages import TEST_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "quickstart.md").read_text()
@@ -65,7 +66,9 @@ async def test_the_server_logs_who_connected_and_what_was_sent(tmp_path: Path) -
             sys.executable, "-c", block("python client-access-url").replace("8080", str(service_port))
         )
         await make_url.until("access_token=")
-        (tmp_path / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+        (tmp_path / "node_modules").symlink_to(
+            ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True
+        )
         script = tmp_path / "client.mjs"
         script.write_text(block("js quickstart").replace("<client-access-url>", make_url.output.strip()))
         client = await Program.start(ensure_node().node, script)

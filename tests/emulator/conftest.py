@@ -15,6 +15,7 @@ import pytest_asyncio
 from yarl import URL
 
 from tests.emulator.fakes import PRIMARY_KEY, SECONDARY_KEY, RecordingHandler, recording_handler, sign
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings, EventHandler
 from webpubsub_emulator.pytest_plugin import webpubsub_emulator
 
@@ -48,7 +49,7 @@ class Socket:
         return bytes((await self._receive(aiohttp.WSMsgType.BINARY)).data)
 
     async def close_code(self) -> tuple[int, str]:
-        message = await asyncio.wait_for(self.raw.receive(), 5)
+        message = await asyncio.wait_for(self.raw.receive(), PATIENCE_SECONDS)
         assert message.type is aiohttp.WSMsgType.CLOSE, message
         return message.data, message.extra or ""
 
@@ -77,7 +78,7 @@ class Socket:
         assert await self.text() == '{"type":"pong"}'
 
     async def _receive(self, kind: aiohttp.WSMsgType) -> aiohttp.WSMessage:
-        message = await asyncio.wait_for(self.raw.receive(), 5)
+        message = await asyncio.wait_for(self.raw.receive(), PATIENCE_SECONDS)
         assert message.type is kind, message
         return message
 

@@ -14,6 +14,7 @@ import jwt
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import Payload
@@ -26,6 +27,12 @@ SECONDARY_KEY = "secondary-key-0002-long-enough-for-hs256"
 
 def sign(claims: Mapping[str, Any], key: str = PRIMARY_KEY) -> str:
     return jwt.encode({"exp": time.time() + 60, **claims}, key, algorithm="HS256")
+
+
+def from_now(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims with ``exp`` and ``nbf`` as times; where they are numbers, they are given in seconds from now."""
+    times = {name: time.time() + claims[name] for name in ("exp", "nbf") if isinstance(claims.get(name), int)}
+    return {**claims, **times}
 
 
 def free_port() -> int:
@@ -69,7 +76,7 @@ class RecordingHandler:
         return [r for r in self.received if r.method != "POST"]
 
     async def wait_for(self, name: str, count: int = 1) -> Received:
-        async with asyncio.timeout(5), self._changed:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.events(name)) >= count)
         return self.events(name)[count - 1]
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,8 +16,10 @@ import pytest
 import pytest_asyncio
 
 from tests.emulator.fakes import PRIMARY_KEY, RecordingHandler, sign
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 from webpubsub_emulator.command_line import parser
+from webpubsub_emulator.listeners import bind
 
 UPGRADE = {
     "Connection": "Upgrade",
@@ -56,7 +57,7 @@ async def program() -> AsyncIterator[StartProgram]:
 
 async def first_line(process: Process) -> str:
     assert process.stdout is not None
-    return (await asyncio.wait_for(process.stdout.readline(), 10)).decode()
+    return (await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)).decode()
 
 
 async def test_it_serves_until_it_is_told_to_stop(program: StartProgram, handler: RecordingHandler) -> None:
@@ -71,9 +72,9 @@ async def test_it_serves_until_it_is_told_to_stop(program: StartProgram, handler
     async with aiohttp.ClientSession() as session, session.ws_connect(client_url) as client:
         await handler.wait_for("connected")
         process.send_signal(signal.SIGTERM)
-        message = await client.receive(timeout=5)
+        message = await client.receive(timeout=PATIENCE_SECONDS)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-    _, errors = await asyncio.wait_for(process.communicate(), 5)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 0
     assert b"Traceback" not in errors
     assert PRIMARY_KEY.encode() not in errors
@@ -84,20 +85,27 @@ async def test_it_names_the_public_default_connection_string(program: StartProgr
     assert "AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;" in await first_line(process)
 
 
-@pytest.mark.parametrize(("host", "said"), [("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")])
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("localhost", "http://localhost:"), ("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")],
+)
 async def test_it_says_where_the_traffic_view_is(program: StartProgram, host: str, said: str) -> None:
     process = await program("--port", "0", "--host", host)
     await first_line(process)
     assert f"traffic view: {said}" in await first_line(process)
 
 
-async def test_a_taken_port_is_an_error_that_names_port_and_flag(program: StartProgram) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize(("address", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+async def test_a_port_taken_at_one_address_is_an_error_that_names_both_and_the_flag(
+    program: StartProgram, address: str, shown: str
+) -> None:
+    with bind(address, 0) as taken:
+        taken.listen()
         port = taken.getsockname()[1]
         process = await program("--port", str(port))
-        _, errors = await asyncio.wait_for(process.communicate(), 10)
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 1
-    assert f"Port {port} on 127.0.0.1 is taken" in errors.decode()
+    assert f"Port {port} on {shown} is taken" in errors.decode()
     assert "--port" in errors.decode()
 
 
@@ -114,7 +122,7 @@ async def test_an_address_that_cannot_be_is_an_error_and_no_trace(
     program: StartProgram, flags: list[str], wrong: str
 ) -> None:
     process = await program(*flags)
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 1
     assert errors.decode().startswith("error: ")
     assert wrong in errors.decode()
@@ -125,7 +133,7 @@ async def test_settings_that_cannot_work_are_errors_each_on_its_line(program: St
     process = await program(
         "--port", "0", WebPubSub__Hubs__chat__EventHandlers__0__EventPattern="*", WebPubSub__Hubs__x__What="?"
     )
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 1
     lines = errors.decode().splitlines()
     assert len(lines) == 2
@@ -156,7 +164,7 @@ def settings(tmp_path: Path) -> Settings:
 async def said(process: Process, text: str) -> str:
     """Read the log until a line has ``text``."""
     assert process.stderr is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while line := (await process.stderr.readline()).decode():
             if text in line:
                 return line
@@ -236,7 +244,7 @@ async def test_check_tells_whether_a_handler_consents_and_if_not_the_fix(
 ) -> None:
     handler.consent_status, handler.consent = {"OPTIONS": status}, consent
     process = await program("check", f"{handler.url}/api/{{hub}}/{{event}}?code=secret", *words)
-    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == exit_code
     assert all(line in output.decode() for line in lines), output
     assert b"secret" not in output + errors
@@ -244,7 +252,7 @@ async def test_check_tells_whether_a_handler_consents_and_if_not_the_fix(
 
 async def test_check_of_what_is_no_handler_url_is_an_error(program: StartProgram) -> None:
     process = await program("check", "tunnel:///api")
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 1
     assert errors.decode().startswith("error: ")
 
@@ -275,7 +283,7 @@ async def test_it_takes_tokens_for_the_endpoints_that_it_was_told(program: Start
 @pytest.mark.parametrize("command", [[], ["check"]])
 async def test_help_explains_every_flag(program: StartProgram, command: list[str]) -> None:
     process = await program(*command, "--help")
-    output, _ = await asyncio.wait_for(process.communicate(), 10)
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 0
     for word in ["--origin", "--hub"] if command else [*flags(), "WebPubSub__Hubs__", "check URL"]:
         assert word in output.decode()

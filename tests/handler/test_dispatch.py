@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.wire import ACCESS_KEY, event, event_names, fixture
 from webpubsub_handler import (
     AccessKeyAuthenticator,
@@ -219,7 +220,7 @@ async def test_a_plain_function_that_runs_out_of_an_iterator_fails_like_any_othe
     def take(_: UserEventRequest) -> UserEventResponse:
         return UserEventResponse(next(iter("")))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await handler.handle(event("user_text"))).status == 500
 
 

@@ -8,10 +8,10 @@ import io
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
-SECONDS: Final = 20
+from tests.patience import PATIENCE_SECONDS
 
 
 class Listening(Protocol):
@@ -53,7 +53,7 @@ class _Received:
 
 async def exchange(host: Listening, sent: bytes) -> bytes:
     """Send bytes and give everything that comes back until the host closes."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(host.url).port)
         try:
             writer.write(sent)

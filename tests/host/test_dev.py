@@ -36,22 +36,6 @@ def test_an_environment_whose_making_was_interrupted_is_made_anew(
     assert subprocess.run([dev.python(), "-m", "pip", "--version"], timeout=60, check=False).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("report", "line"),
-    [
-        ('<testsuite name="pytest" errors="0" failures="0" skipped="0" tests="7" time="1">', "7 passed, 0 failed"),
-        ('<testsuite errors="1" failures="2" skipped="3" tests="10">', "4 passed, 3 failed, 3 skipped"),
-    ],
-)
-def test_the_last_line_counts_what_the_report_says(tmp_path: Path, report: str, line: str) -> None:
-    (tmp_path / "report.xml").write_text(f"<testsuites>{report}</testsuite></testsuites>")
-    assert dev.counts(tmp_path / "report.xml") == line
-
-
-def test_tests_that_never_ran_count_as_failed(tmp_path: Path) -> None:
-    assert dev.counts(tmp_path / "none.xml") == "0 passed, 1 failed"
-
-
 def help_of(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, "dev.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True

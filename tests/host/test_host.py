@@ -16,7 +16,8 @@ import pytest
 
 from local.functions_host import FunctionsHost, PortTakenError
 from tests.host.apps import Recorder, failing, returning
-from tests.host.raw_http import SECONDS, ask, exchange
+from tests.host.raw_http import ask, exchange
+from tests.patience import PATIENCE_SECONDS
 
 SECRET = "a-key-nobody-may-see"
 
@@ -47,7 +48,7 @@ async def test_sync_functions_run_beside_each_other_and_async_ones_go_on() -> No
 
     @app.route("sync")
     def sync(req: func.HttpRequest) -> func.HttpResponse:
-        together.wait(SECONDS)
+        together.wait(PATIENCE_SECONDS)
         return func.HttpResponse(req.method)
 
     @app.route("async")
@@ -58,7 +59,7 @@ async def test_sync_functions_run_beside_each_other_and_async_ones_go_on() -> No
         waiting = [asyncio.create_task(ask(host, "GET", "/api/sync")) for _ in range(64)]
         assert (await ask(host, "GET", "/api/async")).status == 200
         assert not any(task.done() for task in waiting)
-        await asyncio.to_thread(together.wait, SECONDS)
+        await asyncio.to_thread(together.wait, PATIENCE_SECONDS)
         assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
 
 
@@ -98,7 +99,7 @@ async def test_a_call_in_flight_is_answered_before_the_host_stops() -> None:
             await asyncio.sleep(0)
         release.set()
 
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async with FunctionsHost(app) as host:
             call = asyncio.create_task(ask(host, "GET", "/api/x"))
             await entered.wait()

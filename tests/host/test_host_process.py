@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -34,6 +35,24 @@ app = func.FunctionApp()
 @app.route("x")
 async def x(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(SEEN))
+"""
+
+QUIET = """
+import azure.functions as func
+
+app = func.FunctionApp()
+
+@app.route("polled")
+async def polled(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("polled")
+
+@app.route("failing")
+async def failing(req: func.HttpRequest) -> func.HttpResponse:
+    raise RuntimeError
+
+@app.route("loud")
+async def loud(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("loud")
 """
 
 
@@ -167,8 +186,38 @@ async def test_a_change_of_the_code_is_served(app: Path) -> None:
         first = await running.until_answers("one")
         (app / "function_app.py").write_text(answering("two"))
         second = await running.until_answers("two")
-        assert "function_app.py changed" in running.output
     assert first != second
+
+
+async def test_a_reload_is_one_line_with_its_time(app: Path) -> None:
+    async with started(app) as running:
+        await running.until_answers("one")
+        await running.until_printed("stand-in for `func start`")
+        before = running.output
+        (app / "function_app.py").write_text(answering("two"))
+        await running.until_answers("two")
+        await running.until_printed("Reloaded")
+        running.process.terminate()
+        await running.end()
+    (line,) = [
+        line for line in running.output.removeprefix(before).splitlines() if "Executed 'Functions.x'" not in line
+    ]
+    assert re.fullmatch(r"\S+ \S+ INFO +Reloaded in \d+\.\d s after a change of function_app\.py\.", line)
+
+
+async def test_files_saved_again_in_the_same_second_at_the_same_size_are_served(app: Path) -> None:
+    def save(text: str) -> None:
+        (app / "words.py").write_text(f"TEXT = {text!r}\n")
+        os.utime(app / "words.py", (1_700_000_000, 1_700_000_000))
+
+    save("one")
+    source = answering("one").replace('"one "', "words.TEXT").replace("import os", "import os\nimport words")
+    (app / "function_app.py").write_text(source)
+    async with started(app) as running:
+        await running.until_answers("one")
+        for word in ("two", "six"):
+            save(word)
+            await running.until_answers(word)
 
 
 async def test_a_change_of_host_json_is_served(app: Path) -> None:
@@ -187,6 +236,16 @@ async def test_a_broken_app_is_shown_and_recovers_once_mended(app: Path) -> None
         await running.until_printed("Waiting for a change of the app's files.")
         (app / "function_app.py").write_text(answering("mended"))
         await running.until_answers("mended")
+
+
+async def test_an_import_error_begins_with_the_developers_own_files(app: Path) -> None:
+    (app / "rules.py").write_text("raise ValueError('my mistake')\n")
+    (app / "function_app.py").write_text("import rules\n")
+    async with started(app) as running:
+        await running.until_printed("Waiting for a change of the app's files.")
+    frames = re.findall(r'File "(.+?)", line', running.output)
+    assert frames == [str(app / "function_app.py"), str(app / "rules.py")]
+    assert "ValueError: my mistake" in running.output
 
 
 async def test_an_app_that_is_broken_from_the_start_is_waited_for(app: Path) -> None:
@@ -232,13 +291,23 @@ async def test_a_taken_port_ends_with_a_sentence_that_names_port_and_flag(app: P
     assert "Traceback" not in running.output
 
 
-async def test_an_address_that_is_not_ours_ends_it(app: Path) -> None:
+async def test_an_address_that_is_not_ours_ends_it_with_a_sentence(app: Path) -> None:
     async with started(app, "--host", "192.0.2.1") as running:
-        assert await running.end() not in (0, 3, 4)
+        assert await running.end() == 3
+    last = running.output.splitlines()[-1]
+    assert last.startswith(f"Error: port {running.port} on 192.0.2.1 cannot be used")
+    assert "Traceback" not in running.output
+
+
+async def test_a_worker_that_is_killed_ends_it_and_the_signal_is_named(app: Path) -> None:
+    async with started(app) as running:
+        os.kill(int(await running.until_answers("one")), signal.SIGKILL)
+        assert await running.end() == 1
+    assert running.output.splitlines()[-1] == "Error: the app's process was killed (SIGKILL)."
 
 
 @pytest.mark.parametrize("flags", [[], ["--no-reload"]])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_ends_it_and_its_worker(app: Path, number: signal.Signals, flags: list[str]) -> None:
     async with started(app, *flags) as running:
         worker = int(await running.until_answers("one"))
@@ -283,6 +352,36 @@ async def test_what_the_app_relies_on_is_there_before_its_import(app: Path) -> N
         "WEBSITE_HOSTNAME": f"localhost:{running.port}",
         "cwd": str(app),
     }
+
+
+async def test_it_outlives_its_terminal_where_it_was_started_with_nohup(app: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        async with started(app) as running:
+            await running.until_answers("one")
+            running.process.send_signal(signal.SIGHUP)
+            (app / "function_app.py").write_text(answering("two"))
+            await running.until_answers("two")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+async def test_values_of_the_sample_that_the_environment_has_are_not_worth_a_word(app: Path) -> None:
+    (app / "local.settings.sample.json").write_text(json.dumps({"Values": {"FROM_OUTSIDE": "sample"}}))
+    async with started(app, "--no-reload") as running:
+        await running.until_answers("one")
+    assert "Skipping" not in running.output
+
+
+async def test_what_is_quiet_is_logged_only_when_it_fails(app: Path) -> None:
+    (app / "function_app.py").write_text(QUIET)
+    async with started(app, "--no-reload", "--quiet", "polled", "failing") as running:
+        await running.until_answers("polled", "/api/polled")
+        assert (await ask(running, "GET", "/api/failing")).status == 500
+        await running.until_answers("loud", "/api/loud")
+        await running.until_printed("'Functions.loud' (Succeeded")
+    assert "'Functions.failing' (Failed" in running.output
+    assert "'Functions.polled'" not in running.output
 
 
 async def test_a_key_in_a_query_is_nowhere_in_the_output(app: Path) -> None:

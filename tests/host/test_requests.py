@@ -12,7 +12,8 @@ import pytest
 
 from local.functions_host import FunctionsHost
 from tests.host.apps import Recorder, seen
-from tests.host.raw_http import SECONDS, ask, exchange, parse
+from tests.host.raw_http import ask, exchange, parse
+from tests.patience import PATIENCE_SECONDS
 
 MIB = 1024 * 1024
 
@@ -105,7 +106,7 @@ async def test_the_body_of_a_chunked_request_is_empty() -> None:
 async def test_a_body_beyond_the_limit_is_413_before_it_is_read() -> None:
     recorder = Recorder()
     head = f"POST /api/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {100 * MIB + 1}\r\n\r\n"
-    async with FunctionsHost(recorder.app) as host, asyncio.timeout(SECONDS):
+    async with FunctionsHost(recorder.app) as host, asyncio.timeout(PATIENCE_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(host.url).port)
         writer.write(head.encode())
         answer = parse("POST", await reader.readuntil(b"\r\n\r\n"))
@@ -117,7 +118,7 @@ async def test_a_body_beyond_the_limit_is_413_before_it_is_read() -> None:
 async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
     recorder = Recorder()
     head = b"POST /api/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
-    async with FunctionsHost(recorder.app) as host, asyncio.timeout(SECONDS):
+    async with FunctionsHost(recorder.app) as host, asyncio.timeout(PATIENCE_SECONDS):
         reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(host.url).port)
         writer.write(head)
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"

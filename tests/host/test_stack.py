@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
+import shutil
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+import termios
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +19,10 @@ import aiohttp
 import pytest
 
 import local.stack
+from local.arguments import parser
 from local.azurite import free_port
+from local.data_lock import lock_data
+from webpubsub_emulator.listeners import LOOPBACK_ADDRESSES, bind
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -53,14 +58,29 @@ class Stack:
         return self.process.returncode
 
 
+PROGRAM = ("-m", "local.stack")
+# dev.py in an environment that has everything.
+DEV = (
+    "-c",
+    """
+import sys, dev
+dev.python = lambda: sys.executable
+dev.ensure_environment = lambda _: None
+sys.exit(dev.run(sys.argv[1:]))
+""",
+)
+
+
 @asynccontextmanager
-async def stack(data: Path, ports: list[int] | None = None) -> AsyncIterator[Stack]:
+async def stack(
+    data: Path, ports: list[int] | None = None, program: Sequence[str] = PROGRAM, folder: Path = ROOT
+) -> AsyncIterator[Stack]:
     ports = ports or [free_port() for _ in range(3)]
     flags = ["--functions-port", "--webpubsub-port", "--tables-port"]
     arguments = [text for flag, port in zip(flags, ports, strict=True) for text in (flag, str(port))]
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "local.stack", "--host", "builtin", "--data", str(data), *arguments],
-        cwd=ROOT,
+        *[sys.executable, *program, "--host", "builtin", "--data", str(data), *arguments],
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
@@ -73,11 +93,22 @@ async def stack(data: Path, ports: list[int] | None = None) -> AsyncIterator[Sta
             await process.communicate()
 
 
+def copy_of_the_app(folder: Path) -> Path:
+    """Return a copy of the repository, as far as the stack needs it, to change files in."""
+    app = folder / "app"
+    for name in ("chat", "demo", "local", "webpubsub_emulator", "webpubsub_handler"):
+        shutil.copytree(ROOT / name, app / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("function_app.py", "host.json", "local.settings.sample.json"):
+        shutil.copyfile(ROOT / name, app / name)
+    (app / ".local").mkdir()
+    (app / ".local" / "node").symlink_to(ROOT / ".local" / "node")
+    return app
+
+
 def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for address in LOOPBACK_ADDRESSES:
         try:
-            probe.bind(("127.0.0.1", port))
+            bind(address, port).close()
         except OSError:
             return False
     return True
@@ -114,42 +145,138 @@ async def test_it_tells_where_everything_is_and_a_message_goes_through(tmp_path:
         assert await history(http, running.app) == ["through the whole stack"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
-    async with stack(tmp_path) as running:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_to_what_was_started_leaves_no_process_and_no_port(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    async with stack(tmp_path, program=DEV) as running:
         await running.until_ready()
         below = children_of(running.process.pid)
-        assert len(below) >= 3
+        assert len(below) >= 4  # Azurite, the emulator, the host and its worker
+        assert not any(map(is_free, running.ports))
         running.process.send_signal(number)
         assert await running.end() == 0
         assert not [pid for pid in below if pid in all_processes()]
         assert all(map(is_free, running.ports))
 
 
+@pytest.mark.parametrize("number", ["INT", "TERM", "HUP"])
+async def test_a_signal_ends_everything_also_where_a_shell_has_started_it_in_the_background(
+    tmp_path: Path, number: str
+) -> None:
+    ports = [free_port() for _ in range(3)]
+    shell = await asyncio.create_subprocess_exec(
+        *["sh", "-c", '"$@" & echo "pid $!"; wait', "sh", sys.executable, *DEV, "--host", "builtin"],
+        *["--data", str(tmp_path), "--functions-port", str(ports[0]), "--webpubsub-port", str(ports[1])],
+        *["--tables-port", str(ports[2])],
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    running = Stack(shell, ports[0], ports)
+    await running.until(lambda output: "pid " in output)
+    started = int(running.output.partition("pid ")[2].split()[0])
+    try:
+        await running.until_ready()
+    finally:
+        below = children_of(started)
+        os.kill(started, getattr(signal, f"SIG{number}"))
+    assert await running.end() == 0
+    assert len(below) >= 4
+    assert not [pid for pid in (started, *below) if pid in all_processes()]
+    assert all(map(is_free, ports))
+
+
+async def test_a_terminal_that_closes_ends_everything(tmp_path: Path) -> None:
+    """Whatever is printed while it stops reaches nobody, which must not keep it from stopping."""
+    ports = [free_port() for _ in range(3)]
+    keeper, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, *PROGRAM, "--host", "builtin", "--data", str(tmp_path), "--functions-port", str(ports[0])],
+        *["--webpubsub-port", str(ports[1]), "--tables-port", str(ports[2])],
+        cwd=ROOT,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+    )
+    os.close(terminal)
+    shown = ""
+    async with asyncio.timeout(SECONDS):
+        while "Ctrl+C stops everything" not in shown:
+            shown += (await asyncio.to_thread(os.read, keeper, 1024)).decode(errors="replace")
+    below = children_of(process.pid)
+    os.close(keeper)
+    async with asyncio.timeout(SECONDS):
+        await process.wait()
+    assert len(below) >= 4
+    assert not [pid for pid in below if pid in all_processes()]
+    assert all(map(is_free, ports))
+
+
+def take_terminal() -> None:
+    """Make standard input the terminal that the new session gets its signals from."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def test_a_reader_that_goes_away_ends_everything(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        await running.until(lambda output: "webpubsub |" in output)
+        below = children_of(running.process.pid)
+        transport = running.process._transport  # type: ignore[attr-defined]
+        transport.get_pipe_transport(1).close()
+        async with asyncio.timeout(SECONDS):
+            await running.process.wait()
+        assert below
+        assert not [pid for pid in below if pid in all_processes()]
+        assert all(map(is_free, running.ports))
+
+
 @pytest.mark.parametrize(
-    ("part", "command"),
-    [("tables", "azurite"), ("webpubsub", "webpubsub_emulator"), ("functions", "local.functions_host")],
+    ("command", "said"),
+    [
+        ("azurite", "Error: tables was killed (SIGKILL). Its last lines:"),
+        ("webpubsub_emulator", "Error: webpubsub was killed (SIGKILL). Its last lines:"),
+        ("-m local.functions_host", "Error: functions was killed (SIGKILL). Its last lines:"),
+        ("--no-reload", "Error: the app's process was killed (SIGKILL)."),
+    ],
 )
-async def test_a_part_that_dies_ends_the_rest_and_is_named(tmp_path: Path, part: str, command: str) -> None:
+async def test_a_part_that_dies_ends_the_rest_and_is_named(tmp_path: Path, command: str, said: str) -> None:
     async with stack(tmp_path) as running:
         await running.until_ready()
         below = children_of(running.process.pid)
         victim = min(pid for pid, line in below.items() if command in line)
         os.kill(victim, signal.SIGKILL)
         assert await running.end() == 1
-        assert re.search(rf"Error: {part} ended with exit status -9\. Its last lines:", running.output)
+        assert said in running.output
+        assert not [pid for pid in below if pid in all_processes()]
         assert all(map(is_free, running.ports))
 
 
-async def test_a_taken_port_is_an_error_before_anything_starts(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+@pytest.mark.parametrize(("address", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("::", "127.0.0.1")])
+async def test_a_port_taken_at_either_address_is_an_error_before_anything_starts(
+    tmp_path: Path, address: str, shown: str
+) -> None:
+    with bind(address, 0) as taken:
         taken.listen()
         port = taken.getsockname()[1]
         async with stack(tmp_path, [free_port(), port, free_port()]) as running:
             assert await running.end() == 1
-    assert running.output.startswith(f"Error: port {port} for webpubsub is taken")
+    assert running.output.startswith(f"Error: port {port} for webpubsub is taken at {shown}: stop the program there")
     assert "--webpubsub-port" in running.output
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+async def test_the_app_and_the_local_web_pubsub_are_at_both_addresses_of_localhost(
+    tmp_path: Path, address: str
+) -> None:
+    async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
+        await running.until_ready()
+        for port in running.ports[:2]:
+            async with http.head(f"http://{address}:{port}/") as answer:
+                assert answer.status < 500
 
 
 @pytest.mark.parametrize("port", [-1, 0, 65536])
@@ -175,6 +302,39 @@ async def test_a_folder_that_cannot_hold_the_data_is_an_error_that_names_the_fla
     assert "choose another folder with --data" in running.output
 
 
+async def test_a_second_stack_on_a_folder_is_told_who_holds_it_and_the_flag(tmp_path: Path) -> None:
+    async with stack(tmp_path) as first:
+        await first.until_ready()
+        (tmp_path.parent / "link").symlink_to(tmp_path)
+        async with stack(tmp_path.parent / "link") as second:
+            assert await second.end() == 1
+        assert second.output == (
+            f"Error: the data in {tmp_path / 'azurite'} is in use by process {first.process.pid} (dev.py): "
+            "stop it, or choose another folder with --data\n"
+        )
+        assert first.process.returncode is None
+
+
+async def test_a_folder_is_free_again_after_a_kill_once_nothing_writes_there(tmp_path: Path) -> None:
+    async with stack(tmp_path) as first:
+        await first.until_ready()
+        below = children_of(first.process.pid)
+        azurite = next(pid for pid, line in below.items() if "azurite" in line)
+        first.process.kill()
+        await first.process.wait()
+        async with stack(tmp_path) as second:
+            assert await second.end() == 1
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        assert f"in use by process {azurite} (tables): stop it" in second.output
+        async with asyncio.timeout(SECONDS):
+            while set(below) & all_processes():  # noqa: ASYNC110 - nothing tells when a stranger's process ends
+                await asyncio.sleep(0.05)
+    async with stack(tmp_path) as third:
+        await third.until_ready()
+
+
 @pytest.mark.parametrize(
     ("flags", "has_core_tools", "parts"),
     [
@@ -191,8 +351,8 @@ def test_core_tools_run_the_app_where_they_are_and_nothing_else_is_asked_for(
         (tmp_path / "func").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(local.stack, "azurite_command", lambda *_: ["node"])  # no look for Node on this PATH
-    arguments = local.stack._parser().parse_args([*flags, "--data", str(tmp_path)])
-    planned = local.stack.plan(arguments, "chat")
+    with lock_data(tmp_path / "azurite") as lock:
+        planned = local.stack.plan(parser().parse_args(flags), "chat", lock)
     assert {part.name: re.sub(r"[\d.]*(\.exe)?$", "", Path(part.command[0]).name) for part in planned} == parts
 
 
@@ -222,6 +382,63 @@ async def test_a_stop_before_everything_is_up_leaves_nothing_behind_and_shows_no
         assert await running.end() == 0
     assert "Traceback" not in running.output
     assert all(map(is_free, running.ports))
+
+
+async def test_wrong_settings_are_one_text_and_then_silence_until_they_are_mended(tmp_path: Path) -> None:
+    app = copy_of_the_app(tmp_path)
+    settings = app / "local.settings.sample.json"
+    right = settings.read_text()
+    settings.write_text(right.replace('"anonymous"', '"anonymus"'))
+    async with stack(tmp_path / "data", folder=app) as running, aiohttp.ClientSession() as http:
+        await running.until(lambda output: "functions |   - CLIENT_AUTH: use one of" in output)
+        # As many looks at its health as the stack has in 5 seconds.
+        for _ in range(50):
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with http.get(f"{running.app}/health") as answer:
+                    assert answer.status == 503
+        settings.write_text(right)
+        await running.until_ready()
+        assert running.output.count("CLIENT_AUTH") == 1
+        since_start = running.output.partition("This is a stand-in for")[2]
+        assert since_start.partition("Reloaded in ")[0].count("\n") == 1
+        await send(http, running.app, "mended")
+
+
+async def test_a_broken_app_is_waited_for(tmp_path: Path) -> None:
+    app = copy_of_the_app(tmp_path)
+    events = app / "chat" / "events.py"
+    right = events.read_text()
+    events.write_text(f"import nothing_of_that_name\n{right}")
+    async with stack(tmp_path / "data", folder=app) as running:
+        await running.until(lambda output: "Waiting for a change of the app's files." in output)
+        events.write_text(right)
+        await running.until_ready()
+        assert running.output.count("Traceback") == 1
+
+
+async def test_all_parts_log_in_one_format_and_what_is_polled_is_left_out(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
+        await running.until_ready()
+        first = running.output
+        await send(http, running.app, "logged")
+        async with http.get(f"{running.app}/presence", params={"room": "stack"}) as answer:
+            assert answer.status == 200
+        await history(http, running.app)
+        await running.until(lambda output: "'Functions.messages'" in output)
+        running.process.send_signal(signal.SIGINT)
+        assert await running.end() == 0
+    logged = running.output.removeprefix(first)
+    lines = [line for line in logged.splitlines() if line.startswith(("webpubsub |", "functions |"))]
+    assert {line.partition(" ")[0] for line in lines} == {"webpubsub", "functions"}
+    line_format = r"(webpubsub|functions) \| \d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) +\S.*"
+    assert [line for line in lines if not re.fullmatch(line_format, line)] == []
+    assert not [line for line in lines if re.search(r"Functions\.(health|negotiate|presence)", line)]
+
+
+async def test_a_first_start_warns_of_nothing_that_its_developer_has_not_set(tmp_path: Path) -> None:
+    async with stack(tmp_path) as running:
+        await running.until_ready()
+    assert not re.search("warning|skipping|anonymous:", running.output, re.IGNORECASE)
 
 
 async def test_messages_survive_a_restart(tmp_path: Path) -> None:

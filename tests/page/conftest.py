@@ -18,14 +18,15 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
-from tests.e2e.conftest import SECONDS, System, running_system
+from tests.e2e.conftest import System, running_system
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=740)
 
-expect.set_options(timeout=SECONDS * 1000)
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 
 class Tab:
@@ -34,7 +35,7 @@ class Tab:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.errors: list[str] = []
-        page.set_default_timeout(SECONDS * 1000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -158,7 +159,7 @@ class MortalApp:
         self.process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=null, stderr=null
         )
-        async with asyncio.timeout(SECONDS), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as http:
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
                     async with http.get(f"{self.url}/api/health") as answer:

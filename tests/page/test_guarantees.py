@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.e2e.conftest import SECONDS
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -80,7 +80,7 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
 
 
 async def until_struck(emulator: Any) -> None:
-    async with asyncio.timeout(SECONDS), aiohttp.ClientSession() as http:
+    async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as http:
         while True:
             async with http.get(f"{emulator.url}/emulator/faults") as answer:
                 if not (await answer.json())["faults"]:

@@ -19,6 +19,7 @@ from chat.settings import StorageAccount
 from chat.table_store import TableStore
 from local.azurite import Azurite
 from local.node_tools import ensure_packages
+from tests.node_packages import TEST_PACKAGES
 from tests.page.conftest import NARROW, WIDE, Tab, announce
 from webpubsub_handler import DataType
 
@@ -35,7 +36,7 @@ FINDINGS = """async () => {
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    return (ensure_packages() / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    return (ensure_packages(TEST_PACKAGES) / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 async def findings(page: Page, axe: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.node_tools import ensure_node, ensure_packages
+from tests.node_packages import TEST_PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -23,7 +24,7 @@ async def run(*command: object) -> tuple[int | None, str]:
 
 
 async def test_the_types_of_the_page_are_right() -> None:
-    compiler = ensure_packages() / "node_modules" / "typescript" / "bin" / "tsc"
+    compiler = ensure_packages(TEST_PACKAGES) / "node_modules" / "typescript" / "bin" / "tsc"
     assert await run(ensure_node().node, compiler, "-p", "demo") == (0, "")
 
 

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
+from tests.patience import PATIENCE_SECONDS
 from tests.wire import ACCESS_KEY, event
 from webpubsub_handler import (
     AccessKeyAuthenticator,
@@ -109,7 +110,7 @@ async def test_a_body_is_not_read_to_its_end_when_it_is_too_large_already() -> N
     async def send(message: Any) -> None:
         sent.append(message)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await application({"type": "http", "method": "POST", "headers": []}, receive, send)
 
     assert sent[0]["status"] == 413

@@ -88,7 +88,7 @@ class Console:
         host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
         if self.url is None:
             return _text(404, "The traffic view and the faults are served only on a loopback address: "
-                              "start the emulator with --host 127.0.0.1.")  # fmt: skip
+                              "start the emulator with --host localhost.")  # fmt: skip
         if not _is_loopback_url(f"http://{host}"):
             return _text(403, f"The host {host[:100]!r} is not this machine: use localhost or 127.0.0.1.")
         if origin is not None and not _is_loopback_url(origin):

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tests.emulator.fakes import FakeOutbox, FakeUpstream
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator.clients.session import ClientSession
 from webpubsub_emulator.core import hub as hubs
 from webpubsub_emulator.core.client_protocol import OutgoingMessage
@@ -28,7 +29,14 @@ GREETING = {"type": "system", "event": "connected", "userId": "ana", "connection
 class Client:
     """A session with a fake on either side."""
 
-    def __init__(self, *, is_reliable: bool = False, is_simple: bool = False, recovery_timeout: float = 30) -> None:
+    def __init__(
+        self,
+        *,
+        is_reliable: bool = False,
+        is_simple: bool = False,
+        ack_delay: float = 0,
+        recovery_timeout: float = 30,
+    ) -> None:
         self.outbox = FakeOutbox()
         self.upstream = FakeUpstream()
         self.hubs = Hubs()
@@ -39,7 +47,7 @@ class Client:
             self.connection,
             self.hubs,
             cast(Upstream, self.upstream),
-            ack_delay=0,
+            ack_delay=ack_delay,
             recovery_timeout=recovery_timeout,
         )
         self.session.start(("g",))
@@ -58,7 +66,7 @@ class Client:
 
     async def ended(self) -> Any:
         """The reason in the disconnected event."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self.session.worker
         assert self.upstream.names[-1] == "disconnected"
         return json.loads(self.upstream.events[-1].body)["reason"]
@@ -80,6 +88,13 @@ async def test_a_request_that_succeeded_is_a_duplicate_the_second_time() -> None
     assert acks(frames) == [(7, None), (7, "Duplicate")]
     assert frames[1]["error"]["message"] == "Message with ack-id: 7 has been processed"
     assert client.upstream.names == ["connected", "e"]
+
+
+async def test_an_ack_is_held_back_a_little() -> None:
+    client = Client(ack_delay=1_000_000)
+    await client.say(type="joinGroup", group="h", ackId=1)
+    assert await client.settle() == []
+    assert len(client.hubs["chat"].group("h")) == 1
 
 
 async def test_a_request_that_failed_can_be_tried_again_with_its_id() -> None:
@@ -122,7 +137,7 @@ async def test_a_client_whose_requests_pile_up_is_not_read_on() -> None:
     await client.settle()
     assert not sending.done()
     client.upstream.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await sending
     assert [ack_id for ack_id, _ in acks(await client.settle())] == list(range(200))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.curl import run_shell
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
-from tests.emulator.upstream.test_traffic import run
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.upstream.cloud_events import user_event
@@ -95,7 +97,7 @@ async def test_retries_and_faults_are_marked_and_each_answer_is_shown(
 
 
 async def test_the_copied_curl_command_sends_the_event_again_and_gets_its_answer(
-    handler: RecordingHandler, service: Service, view: View
+    handler: RecordingHandler, service: Service, view: View, tmp_path: Path
 ) -> None:
     await view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     handler.script["ask"] = [Answer(204), Answer(200, b"the answer to curl", {"Content-Type": "text/plain"})]
@@ -104,7 +106,7 @@ async def test_the_copied_curl_command_sends_the_event_again_and_gets_its_answer
     detail = await view.opened("ask")
     await detail.get_by_role("button", name="Copy as curl").click()
     await expect(detail.get_by_role("status")).to_have_text("Copied.")
-    output = await run(await view.page.evaluate("navigator.clipboard.readText()"))
+    output = await run_shell(await view.page.evaluate("navigator.clipboard.readText()"), tmp_path)
     assert output.startswith("HTTP/1.1 200")
     assert output.endswith("the answer to curl")
     by_service, by_curl = handler.events("ask")
@@ -175,7 +177,7 @@ async def test_a_fault_of_a_button_concerns_the_chosen_connection(service: Servi
     await view.page.get_by_role("button", name="ana").click()
     await view.page.get_by_role("button", name="Cut connections").click()
     await expect(view.page.locator("#fault-said")).to_have_text("Cut 1 connection.")
-    await ana.raw.receive(timeout=5)
+    await ana.raw.receive(timeout=PATIENCE_SECONDS)
     assert ana.raw.close_code == 1006
     await ben.assert_alive()
     await expect(view.page.locator("#connection-count")).to_have_text("1")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.emulator.conftest import Service, StartService
-from tests.emulator.fakes import PRIMARY_KEY, SECONDARY_KEY, sign
+from tests.emulator.fakes import PRIMARY_KEY, SECONDARY_KEY, from_now, sign
 from webpubsub_emulator.core.tokens import ENTRA_AUDIENCE
 
 HOUR = 3600
@@ -74,8 +73,8 @@ async def test_every_spelling_of_the_audience_is_accepted(service: Service, audi
 async def test_clocks_may_differ_by_five_minutes(service: Service, seconds: int, status: int) -> None:
     await service.connect(sub="ana")
     audience = f"{service.url}/api/hubs/chat/users/ana"
-    for claims in ({"exp": time.time() + seconds}, {"nbf": time.time() - seconds, "exp": time.time() + HOUR}):
-        token = sign({"aud": audience, **claims})
+    for claims in ({"exp": seconds}, {"nbf": -seconds, "exp": HOUR}):
+        token = sign({"aud": audience, **from_now(claims)})
         assert (await service.rest("HEAD", "/users/ana", headers=bearer(token)))[0] == status
 
 
@@ -85,14 +84,19 @@ def with_payload(payload: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "token",
-    ["", "x", "a.b.c", "\udce9.b.c", entra_token()]
-    + [with_payload(payload) for payload in (b"[" * 20_000, b'{"aud":' + b"[" * 20_000, b'{"aud":' + b"9" * 20_000)],
+    "make_token",
+    [
+        *(lambda token=token: token for token in ("", "x", "a.b.c", "\udce9.b.c")),
+        entra_token,
+        lambda: with_payload(b"[" * 20_000),
+        lambda: with_payload(b'{"aud":' + b"[" * 20_000),
+        lambda: with_payload(b'{"aud":' + b"9" * 20_000),
+    ],
 )
 async def test_what_is_no_token_of_this_service_is_401(
-    service: Service, caplog: pytest.LogCaptureFixture, token: str
+    service: Service, caplog: pytest.LogCaptureFixture, make_token: Callable[[], str]
 ) -> None:
-    status, headers, problem = await service.rest("POST", "/:send", body=b"x", headers=bearer(token))
+    status, headers, problem = await service.rest("POST", "/:send", body=b"x", headers=bearer(make_token()))
     assert (status, headers["x-ms-error-code"]) == (401, problem["code"])
     assert "defect" not in caplog.text
 
@@ -108,7 +112,7 @@ async def test_what_is_no_token_of_this_service_is_401(
         ("/api/hubs/chat/:send", {}, PRIMARY_KEY),
         (1, {}, PRIMARY_KEY),
         ([None, ["x"]], {}, PRIMARY_KEY),
-        ("{url}/api/hubs/chat/:send", {"exp": time.time() - 400}, PRIMARY_KEY),
+        ("{url}/api/hubs/chat/:send", {"exp": -400}, PRIMARY_KEY),
         ("{url}/api/hubs/chat/:send", {"exp": []}, PRIMARY_KEY),
         ("{url}/api/hubs/chat/:send", {"nbf": "soon"}, PRIMARY_KEY),
         ("{url}/api/hubs/chat/:send", {}, "another-key-of-somebody-else-entirely"),
@@ -120,13 +124,14 @@ async def test_a_token_for_something_else_or_of_somebody_else_is_401(
     socket = await service.connect()
     if isinstance(audience, str):
         audience = audience.format(url=service.url)
-    token = sign({"aud": audience, **claims}, key)
+    token = sign({"aud": audience, **from_now(claims)}, key)
     assert (await service.rest("POST", "/:send", body=b"x", headers=bearer(token)))[0] == 401
     await socket.assert_alive()
 
 
 async def test_a_token_without_a_signature_is_401(service: Service) -> None:
-    token = jwt.encode({"aud": f"{service.url}/api/hubs/chat/:send", "exp": time.time() + HOUR}, "", algorithm="none")
+    claims = {"aud": f"{service.url}/api/hubs/chat/:send", "exp": HOUR}
+    token = jwt.encode(from_now(claims), "", algorithm="none")
     assert (await service.rest("POST", "/:send", body=b"x", headers=bearer(token)))[0] == 401
 
 
@@ -168,9 +173,9 @@ async def test_tokens_of_entra_id_are_refused_with_the_fix(service: Service) -> 
     [
         ({}, 202),
         ({"aud": f"{ENTRA_AUDIENCE}/"}, 202),
-        ({"exp": time.time() - 400}, 401),
+        ({"exp": -400}, 401),
         ({"exp": "soon"}, 401),
-        ({"nbf": time.time() + 400, "exp": time.time() + HOUR}, 401),
+        ({"nbf": 400, "exp": HOUR}, 401),
         ({"aud": "https://storage.azure.com"}, 401),
     ],
 )
@@ -178,7 +183,7 @@ async def test_an_emulator_that_was_told_so_takes_entra_tokens_in_their_time(
     start_service: StartService, claims: dict[str, Any], status: int
 ) -> None:
     service = await start_service(allow_unvalidated_entra_tokens=True)
-    token = entra_token(**claims)
+    token = entra_token(**from_now(claims))
     assert (await service.rest("POST", "/:send", body=b"x", headers=bearer(token)))[0] == status
 
 

@@ -12,6 +12,7 @@ from yarl import URL
 
 from tests.emulator.conftest import Service, Socket
 from tests.emulator.fakes import sign
+from tests.patience import PATIENCE_SECONDS
 
 JSON = "application/json"
 
@@ -98,7 +99,7 @@ async def test_a_filter_is_checked_before_the_body_is_there(service: Service) ->
     reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
     head = f"POST {url.path}?filter=x%20y HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\n"
     writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\n".encode())
-    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"400"
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
     writer.close()
 
 

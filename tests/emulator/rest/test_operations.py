@@ -7,10 +7,12 @@ import gzip
 from typing import Any
 
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from tests.emulator.conftest import Service
 from tests.emulator.fakes import sign
+from tests.patience import PATIENCE_SECONDS
 
 JSON = "application/json"
 
@@ -284,17 +286,29 @@ async def test_a_body_that_grows_over_the_limit_is_400(service: Service) -> None
 
 
 async def test_a_caller_who_goes_away_within_a_body_disturbs_nobody(
-    service: Service, caplog: pytest.LogCaptureFixture
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+    read = web.BaseRequest.read
+
+    async def watched(request: web.BaseRequest) -> bytes:
+        begun.set()
+        try:
+            return await read(request)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(web.BaseRequest, "read", watched)
     socket = await service.connect()
     url = URL(f"{service.url}/api/hubs/chat/:send")
     _, writer = await asyncio.open_connection("127.0.0.1", url.port)
     head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\n"
     writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nhalf".encode())
     await writer.drain()
-    await asyncio.sleep(0.05)
-    writer.transport.abort()
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await begun.wait()
+        writer.transport.abort()
+        await ended.wait()
     await socket.assert_alive()
     assert "defect" not in caplog.text
 
@@ -313,7 +327,7 @@ async def test_what_is_no_http_is_400_without_a_trace(
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(service.url).port)
     writer.write(request_bytes)
-    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"400"
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
     writer.close()
     assert "Traceback" not in caplog.text
     assert "secret" not in caplog.text
@@ -324,7 +338,7 @@ async def test_a_compressed_body_that_is_not_compressed_is_400(service: Service)
     reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
     head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n"
     writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nnonsense!".encode())
-    assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"400"
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
     writer.close()
 
 

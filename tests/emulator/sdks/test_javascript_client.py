@@ -15,6 +15,7 @@ import pytest_asyncio
 from local.node_tools import ensure_node, ensure_packages
 from tests.emulator.conftest import Service
 from tests.emulator.fakes import Answer, RecordingHandler
+from tests.node_packages import TEST_PACKAGES
 from webpubsub_emulator import Fault, FaultKind
 
 ROLES = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"]
@@ -72,7 +73,7 @@ StartClient = Callable[..., Awaitable[Client]]
 @pytest_asyncio.fixture
 async def start_client(service: Service, tmp_path: Path) -> AsyncIterator[StartClient]:
     """Starts clients of the hub ``chat`` for a user."""
-    (tmp_path / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+    (tmp_path / "node_modules").symlink_to(ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True)
     script = tmp_path / SCRIPT.name
     script.write_bytes(SCRIPT.read_bytes())
     async with AsyncExitStack() as stack:

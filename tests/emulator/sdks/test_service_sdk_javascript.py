@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from local.node_tools import ROOT, ensure_node, ensure_packages
+from tests.node_packages import TEST_PACKAGES
 
 SCRIPT: Final = Path(__file__).parent / "service_sdk.mjs"
 SCENARIOS: Final = re.findall(r'^scenario\("(.+)", async', SCRIPT.read_text(), re.MULTILINE)
@@ -35,7 +36,7 @@ def connection_string() -> Iterator[str]:
 def problems(connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     """What went wrong in each scenario; all of them run once."""
     folder = tmp_path_factory.mktemp("service_sdk")
-    (folder / "node_modules").symlink_to(ensure_packages() / "node_modules", target_is_directory=True)
+    (folder / "node_modules").symlink_to(ensure_packages(TEST_PACKAGES) / "node_modules", target_is_directory=True)
     script = shutil.copy(SCRIPT, folder)
     port = re.findall(r"localhost:(\d+)", connection_string)[0]
     command = [ensure_node().node, script, connection_string, f"http://127.0.0.1:{port}"]

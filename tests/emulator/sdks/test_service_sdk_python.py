@@ -19,6 +19,7 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient as Async
 
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import SECONDARY_KEY, sign
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator
 
 HUB = "Chat"
@@ -239,7 +240,7 @@ async def test_either_key_will_do(service: Service, kind: type[Client]) -> None:
 
 async def connected_to(service: Service, url: str) -> dict[str, Any]:
     async with service.session.ws_connect(url, protocols=["json.webpubsub.azure.v1"]) as socket:
-        frame: dict[str, Any] = await socket.receive_json(timeout=5)
+        frame: dict[str, Any] = await socket.receive_json(timeout=PATIENCE_SECONDS)
         return frame
 
 

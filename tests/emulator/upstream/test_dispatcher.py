@@ -237,10 +237,13 @@ async def test_notifications_keep_their_order(handler: RecordingHandler, service
     await handler.wait_for("connected")
     await socket.request(type="event", event="a", data=1, ackId=1)
     await socket.raw.close()
-    await asyncio.sleep(0.05)
-    assert handler.events("disconnected") == []
-    gate.set()
+    # Another connection comes and goes meanwhile: time enough for a notification that does not wait.
+    other = await service.connect()
+    await other.raw.close()
     await handler.wait_for("disconnected")
+    assert [event.headers["ce-connectionId"] for event in handler.events("disconnected")] == ["conn-2"]
+    gate.set()
+    await handler.wait_for("disconnected", 2)
 
 
 async def test_stopping_gives_up_on_all_notifications_that_wait(handler: RecordingHandler, service: Service) -> None:
@@ -367,7 +370,8 @@ async def test_a_key_in_the_url_of_what_speaks_no_http_is_not_logged(
 async def test_a_handler_that_does_not_answer_in_time_is_not_asked_again(
     handler: RecordingHandler, start_service: StartService
 ) -> None:
-    service = await start_service(upstream_timeout=0.2)
+    only_a = EventHandler(f"{handler.url}/{{event}}", frozenset(), "a")
+    service = await start_service(upstream_timeout=1, event_handlers={"chat": [only_a]})
     socket = await service.connect()
     gate = asyncio.Event()
     handler.script["a"] = [Answer(204, gate=gate)]

@@ -12,6 +12,7 @@ import pytest
 from tests.clock import Clock
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import DelayedPart, Fault, FaultError, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.hub import Hubs
@@ -190,7 +191,7 @@ async def test_cut_connections_end_without_a_farewell_and_the_handler_hears_of_i
 ) -> None:
     ana, ben = await service.connect(), await service.connect()
     assert service.emulator.inject(Fault(FaultKind.CUT_CONNECTIONS, connection_id="conn-1")) == 1
-    message = await asyncio.wait_for(ana.raw.receive(), 5)
+    message = await asyncio.wait_for(ana.raw.receive(), PATIENCE_SECONDS)
     assert message.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
     assert ana.raw.close_code == 1006
     assert json.loads((await handler.wait_for("disconnected")).body) == {"reason": "The connection was lost."}

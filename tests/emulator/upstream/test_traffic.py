@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.curl import run_shell
 from tests.emulator.conftest import Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler
+from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
@@ -169,21 +171,14 @@ BODIES = [
 ]
 
 
-async def run(command: str) -> str:
-    """Run a command as a shell does; large ones come from its input."""
-    shell = await asyncio.create_subprocess_exec("sh", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    output, _ = await asyncio.wait_for(shell.communicate(command.encode()), 20)
-    assert shell.returncode == 0
-    return output.decode()
-
-
 @pytest.mark.parametrize(("body", "content_type"), BODIES)
 async def test_the_curl_command_sends_the_same_request(
-    handler: RecordingHandler, body: bytes, content_type: str
+    handler: RecordingHandler, body: bytes, content_type: str, tmp_path: Path
 ) -> None:
     handler.script["it's"] = [Answer(200, b"the answer", {"X-Own": "1"})]
     headers = {"Content-Type": content_type, "ce-eventName": "it's", "x-webpubsub-metadata-empty": ""}
-    output = await run(curl_command(f"{handler.url}/a[b]{{c}}?code='x'&y=1", headers.items(), body))
+    command = curl_command(f"{handler.url}/a[b]{{c}}?code='x'&y=1", headers.items(), body)
+    output = await run_shell(command, tmp_path)
     [received] = handler.received
     assert received.body == body
     assert received.path == "/a[b]{c}?code='x'&y=1"
@@ -200,7 +195,7 @@ class Stream:
 
     async def next(self, event: str) -> Any:
         """The data of the next message of that kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while line := (await self._response.content.readline()).decode():
                 if line == f"event: {event}\n":
                     data = (await self._response.content.readline()).decode()
@@ -241,6 +236,6 @@ async def test_an_open_view_does_not_hold_up_the_end(start_service: StartService
     service = await start_service()
     async with service.session.get(f"{service.url}/emulator/traffic") as response:
         await Stream(response).next("start")
-        await asyncio.wait_for(service.emulator.stop(), 5)
+        await asyncio.wait_for(service.emulator.stop(), PATIENCE_SECONDS)
         # Cut off, it would not be read to its end.
-        await asyncio.wait_for(response.content.read(), 5)
+        await asyncio.wait_for(response.content.read(), PATIENCE_SECONDS)

@@ -1,0 +1,189 @@
+"""Every check of ``python3 dev.py test``, one after the other, all even when one fails, and a summary.
+
+Standard library only: ``--help`` works before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Outcome", "Result", "Step", "counts", "main", "steps", "summary"]
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+REPORT: Final = ROOT / ".local" / "pytest.xml"
+CODE: Final = (
+    "function_app.py",
+    "dev.py",
+    "webpubsub_handler",
+    "chat",
+    "local",
+    "webpubsub_emulator",
+    "infra",
+    "benchmarks",
+    "tests",
+)
+
+
+class Outcome(StrEnum):
+    """How a step ended."""
+
+    OK = "ok"
+    FAILED = "FAILED"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One check: the arguments of Python, and about how many seconds it takes on two cores."""
+
+    arguments: tuple[str, ...]
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a step; ``note`` says why, where the output does not."""
+
+    outcome: Outcome
+    seconds: float = 0.0
+    note: str = ""
+
+
+STEPS: Final[Mapping[str, Step]] = {
+    "lint": Step(("-m", "ruff", "check", *CODE), 1),
+    "format": Step(("-m", "ruff", "format", "--check", *CODE), 1),
+    "types": Step(("-m", "mypy", *CODE), 40),
+    "tests": Step(("-m", "pytest", "--cov"), 330),
+    "fuzz": Step(("tests/fuzz/fuzz_handler.py", "-max_total_time=60", "-verbosity=0"), 65),
+}
+QUICK: Final = Step(("-m", "pytest", "-m", "not external"), 30)
+
+
+def steps(arguments: Sequence[str]) -> dict[str, Step]:
+    """Return what is to be run for the arguments of ``python3 dev.py test``; what is not ours is for pytest."""
+    parser = argparse.ArgumentParser(
+        prog="python3 dev.py test",
+        usage=f"python3 dev.py test [--quick | --only {{{','.join(STEPS)}}}] [arguments for pytest]",
+        description="Run lint, format, types, the tests with their coverage, and a minute of fuzzing.",
+        epilog="All other arguments go to pytest, which then runs alone: test -k order, test --lf, test tests/unit.",
+        allow_abbrev=False,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--only", choices=STEPS, help="run this step alone")
+    which.add_argument(
+        "--quick",
+        action="store_true",
+        help="run the tests that need no process, no browser and no network: half a minute",
+    )
+    given, wanted = parser.parse_known_args(arguments)
+    if given.only not in {None, "tests"} and wanted:
+        parser.error(f"--only {given.only} takes no arguments for pytest: {' '.join(wanted)}")
+    if given.quick:
+        return {"tests": Step((*QUICK.arguments, *wanted), QUICK.seconds)}
+    if wanted:
+        # A part of the tests covers a part of the library: the bound is for the whole.
+        return {"tests": Step(("-m", "pytest", *wanted), 0)}
+    return {given.only: STEPS[given.only]} if given.only else dict(STEPS)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the steps and sum up; 1 when one has failed."""
+    wanted = steps(arguments)
+    seconds = sum(step.seconds for step in wanted.values())
+    if seconds:
+        length = f"{round(seconds / 60)} minutes" if seconds > 90 else f"{seconds} seconds"
+        print(f"This takes about {length} on two cores: {', '.join(wanted)}.", flush=True)
+    results: dict[str, Result] = {}
+    REPORT.unlink(missing_ok=True)
+    for name, step in wanted.items():
+        if name == "tests":
+            results |= run_tests(step)
+        elif name == "fuzz" and not has_module("atheris"):
+            results[name] = Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python")
+        else:
+            results[name] = run(name, step.arguments)
+    print("\n== summary")
+    print(summary(results, REPORT.read_text("utf-8") if REPORT.is_file() else None))
+    return int(any(result.outcome is Outcome.FAILED for result in results.values()))
+
+
+def has_module(name: str) -> bool:
+    """Whether a module is installed."""
+    return importlib.util.find_spec(name) is not None
+
+
+def run(name: str, arguments: Sequence[str]) -> Result:
+    """Run one step with this Python and show what it prints."""
+    print(f"\n== {name}: python {' '.join(arguments)}", flush=True)
+    start = time.monotonic()
+    status = call(arguments)
+    return Result(Outcome.FAILED if status else Outcome.OK, time.monotonic() - start)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run this Python and return its exit status; Ctrl+C is the child's to handle."""
+    with subprocess.Popen([sys.executable, *arguments], cwd=ROOT) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def run_tests(step: Step) -> dict[str, Result]:
+    """Run pytest; where no browser is to be had, without the tests of the pages, which are one failure then."""
+    REPORT.parent.mkdir(exist_ok=True)
+    arguments = (*step.arguments, f"--junit-xml={REPORT}")
+    if step != STEPS["tests"]:
+        # Fixtures fetch what these tests need.
+        return {"tests": run("tests", arguments)}
+    print("\n== what the tests need", flush=True)
+    # Where they cannot be had, the tests that need them fail and say so.
+    call(["-m", "tests.node_packages"])
+    browser = subprocess.run(
+        [sys.executable, "-m", "tests.browser"], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if browser.returncode == 0:
+        return {"tests": run("tests", arguments)}
+    print(browser.stderr.strip(), flush=True)
+    return {
+        "tests": run("tests", (*arguments, "-m", "not browser")),
+        "pages": Result(Outcome.FAILED, note=browser.stderr.strip().removeprefix("Error: ")),
+    }
+
+
+def summary(results: Mapping[str, Result], report: str | None) -> str:
+    """Return a line for each step, and last ``N passed, N failed`` when there were tests."""
+    lines = [
+        f"  {name:<8}{result.outcome:<8}{result.seconds:7.1f} s  {result.note}".rstrip()
+        for name, result in results.items()
+    ]
+    if "tests" in results:
+        lines.append(counts(report, int("pages" in results)))
+    return "\n".join(lines)
+
+
+def counts(report: str | None, more_failed: int) -> str:
+    """Sum up JUnit XML and what failed beside it in the plain form ``N passed, N failed``."""
+    found = re.search(r"<testsuite [^>]*>", report) if report else None
+    if found is None:
+        return f"0 passed, {1 + more_failed} failed"
+    numbers = {key: int(value) for key, value in re.findall(r'\b(errors|failures|skipped|tests)="(\d+)"', found[0])}
+    failed = numbers["errors"] + numbers["failures"]
+    passed = numbers["tests"] - failed - numbers["skipped"]
+    skipped = f", {numbers['skipped']} skipped" if numbers["skipped"] else ""
+    return f"{passed} passed, {failed + more_failed} failed{skipped}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,86 @@
+"""What ``python3 dev.py test`` runs for its arguments, and how it sums up."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import checks
+from tests.checks import Outcome, Result, Step
+
+
+def arguments_of(*arguments: str) -> list[str]:
+    """What pytest alone gets."""
+    [(name, step)] = checks.steps(arguments).items()
+    assert (name, step.arguments[:2]) == ("tests", ("-m", "pytest"))
+    return list(step.arguments[2:])
+
+
+def test_without_arguments_every_step_runs_and_the_coverage_is_measured() -> None:
+    wanted = checks.steps([])
+    assert list(wanted) == ["lint", "format", "types", "tests", "fuzz"]
+    assert "--cov" in wanted["tests"].arguments
+
+
+@pytest.mark.parametrize("arguments", [["-k", "order"], ["--lf"], ["tests/unit", "-x"], ["--only", "tests", "--lf"]])
+def test_what_is_for_pytest_runs_pytest_alone(arguments: list[str]) -> None:
+    assert arguments_of(*arguments) == [a for a in arguments if a not in {"--only", "tests"}]
+
+
+def test_quick_leaves_out_what_is_marked_external() -> None:
+    assert arguments_of("--quick") == ["-m", "not external"]
+    assert arguments_of("--quick", "-x") == ["-m", "not external", "-x"]
+
+
+@pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz"])
+def test_one_step_can_run_alone(name: str) -> None:
+    assert checks.steps(["--only", name]) == {name: checks.STEPS[name]}
+
+
+@pytest.mark.parametrize("arguments", [["--only", "all"], ["--only", "lint", "-x"], ["--only", "lint", "--quick"]])
+def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        checks.steps(arguments)
+    assert refused.value.code == 2
+    assert "--only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        ('<testsuite name="pytest" errors="0" failures="0" skipped="0" tests="7" time="1">', "7 passed, 0 failed"),
+        ('<testsuite errors="1" failures="2" skipped="3" tests="10">', "4 passed, 3 failed, 3 skipped"),
+        (None, "0 passed, 1 failed"),
+    ],
+)
+def test_the_last_line_counts_what_the_report_says(report: str | None, line: str) -> None:
+    assert checks.summary({"tests": Result(Outcome.OK)}, report).splitlines()[-1] == line
+
+
+def test_pages_without_a_browser_are_one_failure_that_names_the_fix() -> None:
+    results = {"tests": Result(Outcome.OK, 12.3), "pages": Result(Outcome.FAILED, note="Install one.")}
+    text = checks.summary(results, '<testsuite errors="0" failures="0" skipped="0" tests="7">')
+    assert text.splitlines() == [
+        "  tests   ok         12.3 s",
+        "  pages   FAILED      0.0 s  Install one.",
+        "7 passed, 1 failed",
+    ]
+
+
+def test_where_nothing_was_fuzzed_the_summary_says_skipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checks, "has_module", lambda _: False)
+    assert checks.main(["--only", "fuzz"]) == 0
+    assert "fuzz    skipped" in capsys.readouterr().out
+
+
+def test_a_step_that_fails_does_not_keep_the_next_from_running(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = {"lint": Step(("-c", "raise SystemExit(3)"), 1), "format": Step(("-c", ""), 1)}
+    monkeypatch.setattr(checks, "STEPS", steps)
+    assert checks.main([]) == 1
+    printed = capsys.readouterr().out
+    assert "This takes about 2 seconds on two cores: lint, format." in printed
+    assert "lint    FAILED" in printed
+    assert "format  ok" in printed

@@ -1,0 +1,29 @@
+"""The npm packages that only tests need.
+
+``python -m tests.node_packages`` installs all that the tests need, but for a browser.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from local.node_tools import AZURITE, ROOT, NodePackages, NodeToolsError, ensure_packages
+
+__all__ = ["CHROMIUM", "TEST_PACKAGES"]
+
+_HERE: Final = Path(__file__).parent
+
+TEST_PACKAGES: Final = NodePackages(
+    _HERE / "node", ROOT / ".local" / "test-node", "the JavaScript packages of the tests (about 45 MB)"
+)
+CHROMIUM: Final = NodePackages(
+    _HERE / "chromium", ROOT / ".local" / "chromium", "a Chromium for the tests of the pages (70 MB to load)"
+)
+
+if __name__ == "__main__":
+    try:
+        for packages in (AZURITE, TEST_PACKAGES):
+            ensure_packages(packages)
+    except NodeToolsError as error:
+        raise SystemExit(f"Error: {error}") from None
