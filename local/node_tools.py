@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AZURITE", "NodePackages", "NodeTools", "NodeToolsError", "ensure_node", "ensure_packages"]
+from local.exceptions import NodeToolsError
+
+__all__ = ["AZURITE", "NodePackages", "NodeTools", "ensure_node", "ensure_packages"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _FILES: Final = ("package.json", "package-lock.json")
@@ -35,10 +37,6 @@ class NodePackages:
 
 
 AZURITE: Final = NodePackages(ROOT / "local" / "node", ROOT / ".local" / "node", "Azurite")
-
-
-class NodeToolsError(Exception):
-    """Raised when Node or the packages cannot be had; the text says what was tried."""
 
 
 @dataclass(frozen=True, slots=True)

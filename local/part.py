@@ -16,8 +16,9 @@ from typing import Final
 import aiohttp
 
 from local.data_lock import DataLock
+from local.exceptions import StackError
 
-__all__ = ["TOLD", "Part", "StackError", "answers", "prefix", "say"]
+__all__ = ["TOLD", "Part", "answers", "prefix", "say"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TOLD: Final = ""
@@ -32,16 +33,12 @@ _COLOURS: Final = {"tables": "36", "blobs": "34", "webpubsub": "35", "functions"
 _PREFIX_WIDTH: Final = max(map(len, _COLOURS))
 
 
-class StackError(Exception):
-    """Raised when the stack cannot start or a part of it died; the text says which and why."""
-
-
 @dataclass
 class Part:
     """One child process: how it is called, and how one sees that it is healthy.
 
-    ``health_problem`` returns what is wrong, or None. ``start_seconds`` None waits for as long as it takes: what keeps the
-    app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
+    ``health_problem`` returns what is wrong, or None. ``start_seconds`` None waits for as long as it takes: what keeps
+    the app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
     """
 
     name: str
