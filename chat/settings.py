@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from webpubsub_handler.freshness import MIN_EVENT_AGE_SECONDS
+from webpubsub_handler.guid import GUID
 from webpubsub_handler.protocol.abuse_protection import normalize_host
 
 __all__ = [
@@ -32,7 +33,6 @@ _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
-_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
 
@@ -225,9 +225,9 @@ class _Reader:
         )
         if caller == EntraCaller("", "", (), ()):
             return None
-        if not _GUID.fullmatch(caller.tenant_id):
+        if not GUID.fullmatch(caller.tenant_id):
             self.problem("WEBHOOK_TENANT_ID: set the GUID of the tenant that issues the service's tokens")
-        if not _GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
+        if not GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
             self.problem(
                 "WEBHOOK_APP_CLIENT_ID: set the client id (a GUID) or the api:// URI of the application that the "
                 "hub's event handler names as its resource"
@@ -241,7 +241,7 @@ class _Reader:
             ("WEBHOOK_CALLER_OBJECT_IDS", caller.object_ids),
             ("WEBHOOK_CALLER_APP_IDS", caller.application_ids),
         ):
-            if not all(_GUID.fullmatch(value) for value in ids):
+            if not all(GUID.fullmatch(value) for value in ids):
                 self.problem(f"{name}: use GUIDs, separated by commas")
         return caller
 
