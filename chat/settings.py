@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from chat.rooms import is_room_name
-from webpubsub_handler import MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
+from webpubsub_handler import GUID, MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
 
 __all__ = [
     "MAX_MESSAGE_BYTES_LIMIT",
@@ -38,7 +38,6 @@ _DEFAULT_MESSAGES_PER_SECOND: Final = 20
 _MAX_MESSAGES_PER_SECOND: Final = 1000
 _MAX_RETENTION_DAYS: Final = 36500
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
-_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _HOST: Final = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
@@ -274,9 +273,9 @@ class _Reader:
         )
         if not (caller.tenant_id or caller.audience or caller.object_ids or caller.application_ids):
             return None
-        if not _GUID.fullmatch(caller.tenant_id):
+        if not GUID.fullmatch(caller.tenant_id):
             self.problem("WEBHOOK_TENANT_ID: set the GUID of the tenant that issues the service's tokens")
-        if not _GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
+        if not GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
             self.problem(
                 "WEBHOOK_APP_CLIENT_ID: set the client id (a GUID) or the api:// URI of the application that the "
                 "hub's event handler names as its resource"
@@ -290,7 +289,7 @@ class _Reader:
             ("WEBHOOK_CALLER_OBJECT_IDS", caller.object_ids),
             ("WEBHOOK_CALLER_APP_IDS", caller.application_ids),
         ):
-            if not all(_GUID.fullmatch(value) for value in ids):
+            if not all(GUID.fullmatch(value) for value in ids):
                 self.problem(f"{name}: use GUIDs, separated by commas")
         return caller
 

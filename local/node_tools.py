@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AZURITE", "NodePackages", "NodeTools", "NodeToolsError", "ensure_node", "ensure_packages"]
+from local.exceptions import NodeToolsError
+
+__all__ = ["AZURITE", "NodePackages", "NodeTools", "ensure_node", "ensure_packages"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _FILES: Final = ("package.json", "package-lock.json")
@@ -47,10 +49,6 @@ AZURITE: Final = NodePackages(
     "Azurite: 70 MB to load, 130 MB on disk",
     ("*.map", "*.d.ts", "*.d.mts", "*.d.cts"),
 )
-
-
-class NodeToolsError(Exception):
-    """Raised when Node or the packages cannot be had; the text says what was tried."""
 
 
 @dataclass(frozen=True, slots=True)

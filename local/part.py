@@ -16,8 +16,9 @@ from typing import Final
 import aiohttp
 
 from local.data_lock import DataLock
+from local.exceptions import StackError
 
-__all__ = ["TOLD", "Part", "StackError", "answers", "prefix", "say"]
+__all__ = ["TOLD", "Part", "answers", "prefix", "say"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TOLD: Final = ""
@@ -30,10 +31,6 @@ _LAST_LINES: Final = 15
 _KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 _COLOURS: Final = {"tables": "36", "blobs": "34", "webpubsub": "35", "functions": "32"}
 _PREFIX_WIDTH: Final = max(map(len, _COLOURS))
-
-
-class StackError(Exception):
-    """Raised when the stack cannot start or a part of it died; the text says which and why."""
 
 
 @dataclass

@@ -20,6 +20,7 @@ from webpubsub_handler.exceptions import (
     MalformedEventError,
     WebPubSubHandlerError,
 )
+from webpubsub_handler.guid import GUID
 from webpubsub_handler.handler import (
     MAX_BODY_BYTES,
     MAX_FUTURE_SECONDS,
@@ -64,6 +65,7 @@ from webpubsub_handler.protocol.strict_json import parse as parse_json
 __version__ = "0.2.0"
 
 __all__ = [
+    "GUID",
     "MAX_BODY_BYTES",
     "MAX_FUTURE_SECONDS",
     "MIN_EVENT_AGE_SECONDS",

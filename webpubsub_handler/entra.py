@@ -18,12 +18,12 @@ import jwt
 
 from webpubsub_handler.discovery import Issuers
 from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError
+from webpubsub_handler.guid import GUID
 from webpubsub_handler.protocol.http import HttpRequest
 from webpubsub_handler.signing_keys import ALGORITHM, SigningKeys
 
 __all__ = ["EntraAuthenticator", "EntraAuthority", "Issuers", "SigningKeys"]
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BEARER: Final = re.compile(r"(?i:bearer) +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII)
 # Entra's are 1 to 2 KiB.
 _MAX_HEADER_LENGTH: Final = 16 * 1024
@@ -228,10 +228,10 @@ def _spellings(audience: str) -> tuple[str, ...]:
     if not audience:
         raise ConfigurationError("EntraAuthenticator needs the audience that the service asks tokens for")
     application_id = audience.lower().removeprefix("api://")
-    return (audience, application_id, f"api://{application_id}") if _GUID.fullmatch(application_id) else (audience,)
+    return (audience, application_id, f"api://{application_id}") if GUID.fullmatch(application_id) else (audience,)
 
 
 def _guid(name: str, value: str) -> str:
-    if not _GUID.fullmatch(value.lower()):
+    if not GUID.fullmatch(value):
         raise ConfigurationError(f"EntraAuthenticator: {name} takes GUIDs, and got something else")
     return value.lower()

@@ -16,6 +16,8 @@ import pytest
 import webpubsub_handler
 from webpubsub_handler.exceptions import WebPubSubHandlerError
 
+pytestmark = pytest.mark.external
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 MODULES: Final = [
     importlib.import_module(name)

@@ -18,6 +18,8 @@ import pytest
 
 import webpubsub_handler
 
+pytestmark = pytest.mark.external
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = ROOT / "webpubsub_handler"
 README: Final = (PACKAGE / "README.md").read_text("utf-8")
