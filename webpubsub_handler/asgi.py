@@ -73,6 +73,7 @@ class AsgiEventHandler:
         if body is None:
             return
         response = await self._handler.handle(HttpRequest(scope["method"], Headers(fields), body))
+        # A 204 has no body, and must not say how long it is (RFC 9110 8.6).
         length = [(b"content-length", str(len(response.body)).encode())] if response.status != 204 else []
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()

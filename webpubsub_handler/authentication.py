@@ -76,6 +76,7 @@ class AccessKeyAuthenticator:
         if not origins:
             raise AuthenticationError("the WebHook-Request-Origin header is missing")
         keys_by_host = await self.keys_by_host()
+        # Compared as whole hosts: by prefix or suffix, a.example.attacker.example would pass for a.example.
         keys = [key for host in {_ANY_ORIGIN, *origins} for key in keys_by_host.get(host, ())]
         if not keys:
             raise AuthenticationError("no access key is configured for any host in WebHook-Request-Origin")

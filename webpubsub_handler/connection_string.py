@@ -30,6 +30,7 @@ class ConnectionString:
         Raises:
             ConfigurationError: There is no URL of a service or no key in it; the text of the error holds no part of it.
         """
+        # At the first "=" only: a key is base64, and may end in more of them.
         pairs = (part.partition("=") for part in text.split(";"))
         parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
         endpoint, access_key = parts.get("endpoint", "").rstrip("/"), parts.get("accesskey", "")

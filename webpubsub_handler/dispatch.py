@@ -165,6 +165,8 @@ def _calling(function: EventFunction | None) -> CallNext:
             return None
         if inspect.iscoroutinefunction(function):
             return await function(event)
+        # Inspection does not see that a callable object or a lambda returns a coroutine: it is made in the thread,
+        # where nothing of it runs yet, and awaited here.
         result = await asyncio.to_thread(_run, function, event)
         return await result if inspect.isawaitable(result) else result
 

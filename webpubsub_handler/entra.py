@@ -147,6 +147,7 @@ class EntraAuthenticator:
         lifetime = self._verified.get(digest)
         if lifetime is None:
             lifetime = await self._verify(token)
+            # The service uses one token for hours; the bound is for who collects tokens of the same caller.
             if len(self._verified) >= _MAX_VERIFIED:
                 del self._verified[next(iter(self._verified))]
             self._verified[digest] = lifetime
@@ -192,6 +193,7 @@ class EntraAuthenticator:
             raise AuthenticationError("the bearer token is of another tenant")
         if self._object_ids and claims.get("oid") not in self._object_ids:
             raise AuthenticationError("the bearer token was issued to another object id")
+        # Version 1 says appid, version 2 azp; a token with both must not choose between them.
         applications = [claims[name] for name in ("azp", "appid") if name in claims]
         if self._application_ids and not (applications and all(a in self._application_ids for a in applications)):
             raise AuthenticationError("the bearer token was issued to another application id")

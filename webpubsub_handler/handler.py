@@ -273,6 +273,7 @@ class WebPubSubEventHandler:
             return self._validate(request)
         if request.method != "POST":
             return HttpResponse(405, {"Allow": "POST, OPTIONS"})
+        # What costs nothing to tell comes before the proofs: they may fetch keys, and nobody is let in here.
         if len(request.body) > self.max_body_bytes:
             return HttpResponse.text(413, "The event is too large.")
         if not request.body and (lost := _lost_body(request)):
@@ -286,6 +287,7 @@ class WebPubSubEventHandler:
         try:
             for authenticator in self.authenticators:
                 await authenticator.authenticate(request)
+            # Only now: who proves nothing must not learn what is wrong with an event.
             event = decode(request)
             self._check_time(event)
         except AuthenticationError as error:
@@ -308,6 +310,7 @@ class WebPubSubEventHandler:
             raise MalformedEventError(f"ce-time is more than {self._max_event_age:g} seconds ago")
 
     async def _answer(self, event: Event) -> HttpResponse:
+        # An answer from here on can be in the client's own protocol, as the event is known.
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return encode_error(event, EventErrorResponse(404, "This event handler serves another hub."))

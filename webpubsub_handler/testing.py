@@ -185,6 +185,7 @@ class EventClient:
             body: The body.
             headers: Header fields to send in addition, or instead of one of the event's own; None leaves one out.
         """
+        # The service counts the events of each connection.
         self._sent += 1
         origin, access_key = await self._service()
         fields: dict[str, str | None] = {

@@ -39,6 +39,7 @@ def write_connect(request: ConnectEventRequest, response: ConnectEventResponse |
             "groups": None if response.groups is None else _strings("groups", response.groups),
             "roles": None if response.roles is None else _strings("roles", response.roles),
             "subprotocol": response.subprotocol,
+            # Only clients of 5.0 have properties in their CONNACK.
             "mqtt": _connack(request, response.mqtt_user_properties),
         }
         answer = {name: value for name, value in fields.items() if value is not None}
@@ -67,6 +68,7 @@ def write_user_event(request: UserEventRequest, response: UserEventResponse | No
         headers |= to_fields(MQTT_PREFIX, ((entry.name, entry.value) for entry in response.mqtt_user_properties))
     if response.content_type is not None and not _MIME_TYPE.fullmatch(response.content_type):
         raise ValueError(f"the content type of a response must be a MIME type, not {response.content_type!r}")
+    # An empty 200 could reach a plain WebSocket client as an empty frame; no document says.
     if not body:
         return HttpResponse(204, headers)
     return HttpResponse(200, {"Content-Type": response.content_type or content_type, **headers}, body)

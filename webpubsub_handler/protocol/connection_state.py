@@ -58,6 +58,8 @@ class ConnectionState(MutableMapping[str, Any]):
             raise ConnectionStateError(f"connection state must be JSON: {error}") from error
         if strict_json.is_deep(text.encode()):
             raise ConnectionStateError(f"connection state is nested deeper than {strict_json.MAX_DEPTH} levels")
+        # Compared as text, so that a list inside that was changed counts. Of a foreign value there is no text to
+        # compare with: only a write says that it may be replaced.
         unchanged = not self._touched if self.is_foreign else text == (self._original or "{}")
         if unchanged:
             return None
@@ -76,6 +78,7 @@ class ConnectionState(MutableMapping[str, Any]):
                 # Somebody else's, such as the .NET library's: to write it back half understood would destroy it.
                 self._entries = {}
             elif self.raw:
+                # Written again by us: the sender's spaces and escapes must not look like a change.
                 self._original = _to_json(self._entries)
         return self._entries
 

@@ -32,6 +32,7 @@ def parse(text: bytes) -> Any:
     # Python's own bound differs between versions, and reaching it is not safe in all of them.
     if is_deep(text):
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    # Decoded here, as json.loads would guess UTF-16 and UTF-32 from bytes.
     return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite)
 
 
