@@ -59,12 +59,13 @@ async def rate(send: Callable[[int], Awaitable[None]]) -> float:
 
 
 def through_handler(
-    settings: Settings, delivery: Delivery, broadcaster: service.Service
+    settings: Settings, delivery: Delivery, broadcaster: service.Service, waiting: outbox.Outbox
 ) -> Callable[[int], Awaitable[None]]:
     """Return what sends one signed event through everything that is ours."""
     handler = WebPubSubEventHandler(
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
+    handler.middleware(waiting.note_event)
     ChatEvents(delivery, broadcaster, None, default_room=_ROOM, max_messages_per_second=0).register(handler)
     endpoint = settings.endpoints[0]
     fields = {
@@ -136,7 +137,7 @@ async def main() -> None:
             await store.check()
             waiting = outbox.Outbox(store, broadcaster)
             delivery = Delivery(store, broadcaster, waiting, max_message_bytes=settings.max_message_bytes)
-            ours = through_handler(settings, delivery, broadcaster)
+            ours = through_handler(settings, delivery, broadcaster, waiting)
             async with (
                 table_store.make_client(settings.storage) as table,
                 service.make_client(settings.hub, settings.endpoints[0]) as clients,

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from chat.keys import connection_part, hub_partition
 from chat.messages import Message, encode_envelope, format_time
+from chat.rooms import is_room_name
 from chat.service import Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, Table, TableStore
 
@@ -90,6 +91,7 @@ class Outbox:
         self._partition = hub_partition(store.hub)
         self._drain: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._is_pausing = False
         self._next_look = float("-inf")
         self._connections: set[str] = set()
         self._log: deque[tuple[int, str]] = deque(maxlen=_MAX_LOG_LINES)
@@ -105,7 +107,7 @@ class Outbox:
 
     def saw_broadcast(self) -> None:
         """Note that the service took a broadcast: a drain that pauses has no more reason to."""
-        if self._is_draining():
+        if self._is_pausing:
             self._wake.set()
 
     def holds_back(self, message: Message) -> bool:
@@ -134,7 +136,7 @@ class Outbox:
 
     def start_drain(self) -> None:
         """Send what waits, in the background; a drain that pauses goes on."""
-        if not self._is_draining():
+        if not self.is_draining:
             # An event belongs to the loop that waits for it first.
             self._wake = asyncio.Event()
             self._drain = asyncio.create_task(self._run())
@@ -159,12 +161,14 @@ class Outbox:
 
     async def aclose(self) -> None:
         """End the drain and close the running loop's client."""
-        if self._drain is not None and self._is_draining():
+        if self._drain is not None and self.is_draining:
             self._drain.cancel()
             await asyncio.wait([self._drain])
         await self._table.close()
 
-    def _is_draining(self) -> bool:
+    @property
+    def is_draining(self) -> bool:
+        """Return whether rows are being sent now, or will be after a pause."""
         drain = self._drain
         return drain is not None and not drain.done() and drain.get_loop() is asyncio.get_running_loop()
 
@@ -181,13 +185,16 @@ class Outbox:
                 if not wake.is_set():
                     return
                 continue
-            # Whoever wakes it, a service that takes nothing is not asked more often than this.
-            await asyncio.sleep(_MIN_PAUSE_SECONDS)
+            self._is_pausing = True
             try:
+                # Whoever wakes it, a service that takes nothing is not asked more often than this.
+                await asyncio.sleep(_MIN_PAUSE_SECONDS)
                 async with asyncio.timeout(pause - _MIN_PAUSE_SECONDS):
                     await wake.wait()
             except TimeoutError:
                 pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+            finally:
+                self._is_pausing = False
 
     async def _pass(self) -> _Progress:
         """Go through the outbox once, oldest first, and end where the service takes nothing."""
@@ -243,7 +250,7 @@ class Outbox:
     async def _send(self, row: _Row, progress: _Progress) -> bool:
         """Send one message; return whether the next one of its connection may go."""
         try:
-            message = await self._store.get(row.room, row.message_id)
+            message = await self._store.get(row.room, row.message_id) if is_room_name(row.room) else None
             if message is None:
                 self._say(logging.INFO, f"A message of the outbox is not in its room any more: {row.message_id}")
             elif not await self._broadcast(row, message, progress):

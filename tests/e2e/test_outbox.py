@@ -278,6 +278,18 @@ async def test_a_process_looks_for_what_others_left_at_most_once_a_minute(storag
         assert looks == 3
 
 
+async def test_broadcasts_that_go_well_keep_no_drain_running(storage: Azurite) -> None:
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    outbox = Outbox(store, PickyService())
+    outbox.start_drain()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while outbox.is_draining:
+            outbox.saw_broadcast()
+            await asyncio.sleep(0)
+    await outbox.aclose()
+    await store.aclose()
+
+
 async def test_rows_that_two_processes_send_at_once_are_only_repeated_ids(storage: Azurite, gate: Gate) -> None:
     gate.refuse(503)
     async with running_system(storage, gate=gate) as killed:
@@ -306,6 +318,7 @@ async def test_an_edited_row_of_the_outbox_stops_nobody(gated: System, gate: Gat
         with contextlib.suppress(ResourceExistsError):
             await client.create_table()
         await client.create_entity({"PartitionKey": "chat", "RowKey": "0-a-note", "refusals": "many"})
+        await client.create_entity({"PartitionKey": "chat", "RowKey": "0-a-step", "room": ".."})
     ben = await gated.connect("o12", "ben")
     await eventually(lambda: is_drained(storage))
     gate.refuse(503)
