@@ -43,7 +43,7 @@ def keep_cookies(context: ConnectionContext, set_cookie_lines: Iterable[str], ur
             continue
         if context.cookies is None:
             # Most handlers set none. Hosts may be IP addresses here, which a jar of aiohttp calls unsafe.
-            context.cookies = CookieJar(unsafe=True, quote_cookie=False)
+            context.cookies = CookieJar(unsafe=True)
         context.cookies.update_cookies([(cookie.key, cookie)], url)
 
 
