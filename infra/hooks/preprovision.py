@@ -19,9 +19,9 @@ from infra.hooks.web import ask, use_any_console
 GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # What infra/app/app-settings.bicep and main.bicep set themselves.
 TAKEN: Final = re.compile(
-    r"APPLICATIONINSIGHTS_\w+|AZURE_CLIENT_ID|AZURE_TOKEN_CREDENTIALS|AzureWebJobsStorage\w*|CLIENT_AUTH|DEFAULT_ROOM|DEMO_PAGE|"
+    r"APPLICATIONINSIGHTS_\w+|AZURE_AUTHORITY_HOST|AZURE_CLIENT_ID|AZURE_TOKEN_CREDENTIALS|AzureWebJobsStorage\w*|CLIENT_AUTH|DEFAULT_ROOM|DEMO_PAGE|"
     r"MAX_EVENT_AGE_SECONDS|MAX_MESSAGE_BYTES|MAX_MESSAGES_PER_SECOND|MESSAGE_RETENTION_DAYS|OVERRIDE_USE_MI_\w+|PRESENCE|"
-    r"WEBHOOK_(AUTHORITY|TENANT_ID|APP_CLIENT_ID|CALLER_OBJECT_IDS)|WebPubSubConnectionString\w*|WebPubSubHub",
+    r"WEBHOOK_(TENANT_ID|APP_CLIENT_ID|CALLER_OBJECT_IDS)|WebPubSubConnectionString\w*|WebPubSubHub",
     re.IGNORECASE,
 )
 # Roles of the directory that may register applications, by the ids of their templates.

@@ -33,11 +33,11 @@ LEFT_ALONE: Final = {
 }
 # What the code of another change reads: a setting that nobody reads yet does no harm.
 READ_SOON: Final = {
+    "AZURE_AUTHORITY_HOST",
     "DEFAULT_ROOM",
     "MAX_MESSAGES_PER_SECOND",
     "MESSAGE_RETENTION_DAYS",
     "PRESENCE",
-    "WEBHOOK_AUTHORITY",
 }
 # Of EVERYTHING: what only the deployer's own code reads.
 DEPLOYER_S: Final = {"MY_SETTING"}
