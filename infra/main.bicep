@@ -460,7 +460,6 @@ output APP_PRINCIPAL_ID string = identity.outputs.principalId
 output CLIENT_AUTH string = clientAuth
 output EVENT_AUTHENTICATION string = eventAuthentication
 output APPLICATION_CLIENT_ID string = applicationClientId
-output ENTRA_AUTHORITY string = '${environment().authentication.loginEndpoint}${tenant().tenantId}'
 output STORAGE_ACCOUNT_NAME string = storageAccountName
 output STORAGE_ACCOUNT_ID string = storage.outputs.id
 output STORAGE_TABLE_ENDPOINT string = storage.outputs.tableEndpoint

@@ -63,7 +63,6 @@ var proof = eventAuthentication == 'accessKey'
       WebPubSubConnectionString: connectionStringReference
     }
   : {
-      AZURE_AUTHORITY_HOST: environment().authentication.loginEndpoint
       WEBHOOK_TENANT_ID: tenant().tenantId
       WEBHOOK_APP_CLIENT_ID: applicationClientId
       WEBHOOK_CALLER_OBJECT_IDS: callerPrincipalId
@@ -82,6 +81,7 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsights.properties.ConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     AZURE_CLIENT_ID: identityClientId
+    AZURE_AUTHORITY_HOST: environment().authentication.loginEndpoint
     // Without it each process tries the credentials of other environments first.
     AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
     AzureWebJobsStorage__credential: 'managedidentity'

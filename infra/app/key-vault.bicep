@@ -56,6 +56,5 @@ resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-output id string = vault.id
 // Not the value: what an app setting says to get it.
 output reference string = '@Microsoft.KeyVault(SecretUri=${vault.properties.vaultUri}secrets/${connectionStrings.name})'

@@ -49,7 +49,9 @@ class Infra:
 
     def mutant(self, path: str, old: str, new: str) -> Infra:
         """Return a copy with one change."""
-        assert self.sources[path].count(old) == 1, f"{path}: {old}"
+        if self.sources[path].count(old) != 1:
+            # Not an AssertionError: that is what a mistake that is found looks like.
+            raise LookupError(f"{path} does not have this once: {old}")
         return Infra(self.sources | {path: self.sources[path].replace(old, new)})
 
     @cached_property
