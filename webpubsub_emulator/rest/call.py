@@ -43,6 +43,7 @@ __all__ = [
 
 NEWEST_API_VERSION: Final = "2024-12-01"
 MAX_INT: Final = 2**31 - 1
+_MAX_REQUEST_ID_LENGTH: Final = 128
 ConnectionPredicate = Callable[[Connection], bool]
 
 
@@ -208,8 +209,9 @@ def send_target(parameters: Mapping[str, str]) -> str:
 
 
 def client_request_id(request: web.BaseRequest) -> str | None:
-    """Return the id that SDKs give a call, the same in each of its tries."""
-    return request.headers.get("x-ms-client-request-id")
+    """Return the id that SDKs give a call, the same in each of its tries; one that is too long for an id is none."""
+    request_id = request.headers.get("x-ms-client-request-id", "")
+    return request_id if 0 < len(request_id) <= _MAX_REQUEST_ID_LENGTH else None
 
 
 def group(name: str) -> str:

@@ -84,7 +84,7 @@ class Traffic:
         """Keep what went to clients, or why it did not; the tries of one REST call are one entry."""
         key = delivery.request_id
         entry = self._unsuccessful.pop(key, None) if key is not None else None
-        if entry is not None and self.find(entry.id) is entry:
+        if entry is not None and self.find(entry.id) is entry and entry.target == delivery.target:
             entry.tried(delivery, self._now())
             self._changed(entry.id)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,13 @@ def test_a_try_whose_first_one_is_no_longer_kept_is_a_new_entry() -> None:
     kept.clear()
     kept.delivered(delivery(call="a"))
     assert [entry.summary()["attempts"] for entry in kept.entries()] == [1]
+
+
+def test_an_id_that_is_used_for_another_target_is_another_call() -> None:
+    kept = new_traffic()
+    kept.delivered(delivery(None, call="a"))
+    kept.delivered(replace(delivery(call="a"), target="group g"))
+    assert [entry.summary()["target"] for entry in kept.entries()] == ["all", "group g"]
 
 
 def test_calls_that_are_never_tried_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
