@@ -20,7 +20,7 @@ from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
-from webpubsub_handler.azure_functions import to_func_response, to_request
+from webpubsub_handler.azure_functions import blueprint, to_func_response
 
 logger = logging.getLogger("chat")
 
@@ -36,7 +36,10 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
     handler = WebPubSubEventHandler(
-        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
+        settings.hub,
+        make_authenticators(settings),
+        allowed_origins=settings.allowed_origins,
+        max_event_age=settings.max_event_age_seconds or None,
     )
     handler.middleware(outbox.note_event)
     delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
@@ -49,9 +52,7 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     ).register(handler)
     api = ChatApi(settings, store, service, outbox)
 
-    @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])
-    async def eventhandler(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await handler.handle(to_request(req)))
+    app.register_functions(blueprint(handler, route="eventhandler/{event?}"))
 
     @app.route("negotiate", methods=["GET", "POST"], auth_level=client_level)
     async def negotiate(req: func.HttpRequest) -> func.HttpResponse:

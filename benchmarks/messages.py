@@ -33,8 +33,7 @@ from chat.events import ChatEvents
 from chat.settings import Settings
 from local.azurite import Azurite
 from webpubsub_emulator import Emulator, EmulatorSettings
-from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler, sign
 
 MIN_RATIO = 0.9
 _CONCURRENCY = 32

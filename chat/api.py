@@ -15,7 +15,7 @@ from chat.outbox import Outbox
 from chat.presence import Presence
 from chat.rooms import admits
 from chat.service import Service, ServiceUnavailableError
-from chat.settings import Settings
+from chat.settings import ClientAuth, Settings
 from chat.table_store import REDELIVERY_WINDOW_SECONDS, StoreUnavailableError, TableStore
 from webpubsub_handler import HttpResponse
 
@@ -53,18 +53,20 @@ class ChatApi:
         return await _guarded(self._present(headers, query))
 
     async def health(self) -> HttpResponse:
-        """Answer 200 when both back ends do, else 503 with the one that does not."""
+        """Answer 200 when all is well, else 503 with what is not."""
         state = await self._health.state()
         waiting = state.waiting
-        return json_response(
-            200 if state.is_ok else 503,
-            {
-                "status": "ok" if state.is_ok else "unhealthy",
-                "storage": "ok" if state.is_storage_ok else "unavailable",
-                "webpubsub": "ok" if state.is_service_ok else "unavailable",
-                "outbox": None if waiting is None else {"waiting": waiting.count, "since": waiting.since},
-            },
-        )
+        parts: dict[str, Any] = {
+            "storage": "ok" if state.is_storage_ok else "unavailable",
+            "webpubsub": "ok" if state.is_service_ok else "unavailable",
+            "outbox": None if waiting is None else {"waiting": waiting.count, "since": waiting.since},
+        }
+        can_sign_in = self._settings.client_auth is not ClientAuth.APP_SERVICE or self._settings.is_behind_app_service
+        if not can_sign_in:
+            # Otherwise the app looks well while every user gets 401.
+            parts["sign_in"] = "CLIENT_AUTH is app_service, and App Service authentication is off"
+        is_healthy = state.is_ok and can_sign_in
+        return json_response(200 if is_healthy else 503, {"status": "ok" if is_healthy else "unhealthy"} | parts)
 
     async def _negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
         user_id, room = self._admit(headers, query)

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from chat.keys import check_cursor, idempotency_row_key, row_key
 from chat.messages import Message, format_time
-from webpubsub_handler import DataType
-from webpubsub_handler.protocol import strict_json
+from webpubsub_handler import DataType, parse_json
 
 __all__ = ["read_entity", "to_entity", "to_key_entity", "to_message"]
 
@@ -65,7 +64,7 @@ def to_message(entity: Mapping[str, Any], room: str) -> Message:
         body.decode()
     elif data_type is DataType.JSON:
         # It stands in the answer as it is: what is not JSON would break the whole page.
-        strict_json.parse(body)
+        parse_json(body)
     return Message(
         id=cursor,
         time=datetime.fromisoformat(_text(entity, "time")).astimezone(UTC),

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chat import policy
-from webpubsub_handler import ConnectionContext
-from webpubsub_handler.protocol.attributes import mend_text
+from webpubsub_handler import ConnectionContext, decode_text
 
 __all__ = ["MAX_NAME_BYTES", "admits", "is_room_name", "is_user_id", "joined_rooms", "keep_rooms"]
 
@@ -32,7 +31,7 @@ def is_user_id(user_id: str) -> bool:
     An id with ``%41`` in it, or with UTF-8 read as Latin-1, would be another user's id once decoded, and whether the
     service encodes is not known.
     """
-    return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id) and mend_text(user_id) == user_id
+    return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id) and decode_text(user_id) == user_id
 
 
 def admits(room: str, user_id: str | None) -> bool:

@@ -121,7 +121,9 @@ def _unpack(packed: Path, folder: Path) -> None:
             raise FetchError(f"{packed / name}.br could not be unpacked; what Node said is above.")
         if name.endswith(".tar"):
             with tarfile.open(unfinished / name) as archive:
-                archive.extractall(unfinished, filter="data")
+                # Not an argument: Python 3.11 has it since 3.11.4 only, and Debian 12 has 3.11.2.
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                archive.extractall(unfinished)
             (unfinished / name).unlink()
     (unfinished / "fonts.conf").write_text(_FONTS_CONF, encoding="utf-8")
     (unfinished / "chromium").chmod(0o755)

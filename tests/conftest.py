@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,14 +19,62 @@ from local.azurite import Azurite
 from local.node_tools import ensure_node
 from tests.browser import running_chromium
 
+if sys.platform != "win32":
+    import resource
+
 pytest_plugins = ["webpubsub_emulator.pytest_plugin"]
+
+# What starts a process, drives a browser or listens on a port.
+EXTERNAL_FIXTURES = frozenset({"azurite", "chromium", "express", "issuer", "webpubsub_emulator"})
+OPEN_FILES = 8192
+EXTERNAL_FOLDERS = frozenset({"e2e", "host", "page", "sdks"})
+TESTS = Path(__file__).parent
 
 # Hypothesis is imported here, before the first test: its plugin would do so after the last one, and a finalizer that
 # formats a traceback meanwhile makes CPython 3.11 fail (python/cpython issue 106905).
 settings.register_profile("tests", derandomize=True, database=None, deadline=None, max_examples=200)
+settings.register_profile("quick", settings.get_profile("tests"), max_examples=20)  # for ``dev.py test --quick``
 settings.load_profile("tests")
 # How long a page has until it shows what a test expects; a loaded machine needs more than the five seconds.
 expect.set_options(timeout=30_000)
+
+
+def pytest_configure() -> None:
+    """Raise the limit of open files where the machine lets us: a crowd of a thousand clients needs more than 1,024."""
+    if sys.platform != "win32":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that a fixture makes so: those of the pages, and those that are not quick."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        if "chromium" in used:
+            item.add_marker(pytest.mark.browser)
+        folders = item.path.relative_to(TESTS).parts[:-1]
+        # The handler of the emulator's tests listens; the one of the library's does not.
+        is_external = (
+            used & EXTERNAL_FIXTURES or EXTERNAL_FOLDERS & set(folders) or ("handler" in used and "emulator" in folders)
+        )
+        if is_external:
+            item.add_marker(pytest.mark.external)
+
+
+@pytest.fixture(autouse=True)
+def kept_inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test start a process or connect to anything that is not marked ``external``."""
+    if request.node.get_closest_marker("external"):
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("A test that starts a process or uses the network is marked @pytest.mark.external.")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", refuse)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -26,6 +26,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 
+from local.exceptions import AddressError, HostPortTakenError
 from local.functions_host.cors import Cors
 from local.functions_host.functions import HttpFunction, app_functions
 from local.functions_host.messages import BadRequestError, read_request, write_response
@@ -34,7 +35,7 @@ from local.functions_host.settings import HostSettings
 from local.functions_host.timers import TimerFunction, Timers
 from webpubsub_emulator.listeners import listen
 
-__all__ = ["AddressError", "FunctionsHost", "Invocation", "PortTakenError"]
+__all__ = ["FunctionsHost", "Invocation"]
 
 _MAX_BODY_BYTES: Final = 104_857_600
 _MAX_LINE_BYTES: Final = 8 * 1024
@@ -57,14 +58,6 @@ class _WithoutMalformedText(logging.Filter):
 
 
 http_logger.addFilter(_WithoutMalformedText())
-
-
-class AddressError(OSError):
-    """Raised when the host cannot listen where it should; the text names the flags."""
-
-
-class PortTakenError(AddressError):
-    """Raised when another program listens on the port."""
 
 
 class Invocation:
@@ -113,7 +106,7 @@ class FunctionsHost:
         """Listen and serve.
 
         Raises:
-            PortTakenError: The port is in use.
+            HostPortTakenError: The port is in use.
             AddressError: The address or the port is not for us.
         """
         server = web.Server(
@@ -136,7 +129,7 @@ class FunctionsHost:
                 raise AddressError(
                     f"port {self._port} on {address} cannot be used ({error.strerror}): choose another --host or --port"
                 ) from None
-            raise PortTakenError(
+            raise HostPortTakenError(
                 f"port {self._port} is taken on {address}: stop the program there, or choose another one with --port"
             ) from None
         self._runner = runner

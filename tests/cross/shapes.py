@@ -23,7 +23,7 @@ from webpubsub_handler import (
     WebPubSubEventHandler,
 )
 
-__all__ = ["SHAPES", "make_handler"]
+__all__ = ["KINDS", "SHAPES", "make_handler"]
 
 
 def register_nothing(_: WebPubSubEventHandler) -> None:
@@ -152,6 +152,16 @@ SHAPES: Final[dict[str, Callable[[WebPubSubEventHandler], None]]] = {
     "origins1": register_nothing,
     "origins2": register_nothing,
     "originsOther": register_nothing,
+}
+_EVERY: Final = frozenset({"connect", "user", "notification", "validation"})
+_BOTH: Final = frozenset({"connect", "user"})
+# For which requests a shape answers otherwise than a handler without functions, or has a function at all.
+KINDS: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(("nothing", "accept"), _EVERY),
+    **dict.fromkeys(("reply", "seen", "number", "refuse400", "refuse401", "refuse403", "refuse500", "raise"), _BOTH),
+    **dict.fromkeys(("text", "json", "binary"), frozenset({"user"})),
+    **dict.fromkeys(("unoffered", "connack", "refuseMqtt"), frozenset({"connect"})),
+    **dict.fromkeys(("origins1", "origins2", "originsOther"), frozenset({"validation"})),
 }
 _ORIGINS: Final = {
     "origins1": ["https://Chat.Contoso.com"],

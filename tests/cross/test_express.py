@@ -17,7 +17,7 @@ import pytest
 from local.node_tools import ensure_node, ensure_packages
 from tests.cross.differences import DIFFERENCES
 from tests.cross.rules import Answer, Difference
-from tests.cross.shapes import SHAPES, make_handler
+from tests.cross.shapes import KINDS, SHAPES, make_handler
 from tests.node_packages import TEST_PACKAGES
 from tests.patience import PATIENCE_SECONDS
 from tests.wire import event, event_names
@@ -95,8 +95,29 @@ REQUESTS: Final = {
 }
 
 
-@pytest.mark.parametrize("request_name", REQUESTS)
-@pytest.mark.parametrize("shape", SHAPES)
+# Refused before a function is looked for: every set of functions gives the same answer.
+REFUSED: Final = {"quirks/user_contradicting_hub", "quirks/user_contradicting_name", "quirks/user_unsigned"}
+
+
+def kind(request: HttpRequest) -> str:
+    """Which functions a request is for."""
+    event_type = request.headers.get("ce-type") or ""
+    if request.method == "OPTIONS":
+        return "validation"
+    if event_type.startswith("azure.webpubsub.user."):
+        return "user"
+    return "connect" if event_type == "azure.webpubsub.sys.connect" else "notification"
+
+
+def rows() -> Iterator[object]:
+    """Every request, with the shapes whose functions it is for; the others answer as those without functions do."""
+    for name, request in REQUESTS.items():
+        for shape, kinds in KINDS.items():
+            if kind(request) in kinds and (name not in REFUSED or shape == "reply"):
+                yield pytest.param(shape, name, id=f"{shape}-{name}")
+
+
+@pytest.mark.parametrize(("shape", "request_name"), list(rows()))
 async def test_both_answer_alike_but_for_the_known_differences(express: str, shape: str, request_name: str) -> None:
     request = understood = REQUESTS[request_name]
     for difference in DIFFERENCES:
@@ -114,6 +135,10 @@ async def test_a_known_difference_is_still_one(express: str, difference: Differe
     assert await ask_ours(difference.shape, difference.request) == difference.our_answer
     assert difference.theirs.startswith(str(difference.their_answer.status))
     assert difference.ours.startswith(str(difference.our_answer.status)) or "200 or 204" in difference.ours
+
+
+def test_every_shape_is_asked() -> None:
+    assert set(KINDS) == set(SHAPES)
 
 
 def test_the_page_has_every_difference_and_no_other() -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -27,7 +26,8 @@ from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import HttpRequest, HttpResponse
+from webpubsub_handler.testing import EventClient
 
 ACCESS_KEY = "a-key-of-the-tests-long-enough-for-HS256"
 
@@ -144,6 +144,7 @@ class System:
     async def post_event(
         self,
         body: bytes = b"hello",
+        /,
         *,
         room: str | None = "lobby",
         connection_id: str = "conn-42",
@@ -152,27 +153,18 @@ class System:
         **changes: str,
     ) -> tuple[int, bytes]:
         """Post a message event as the service does; ``changes`` set headers (``_`` is ``-``), ``drop`` removes some."""
-        headers = {
-            "Content-Type": "text/plain",
-            "WebHook-Request-Origin": "localhost",
-            "ce-specversion": "1.0",
-            "ce-awpsversion": "1.0",
-            "ce-type": "azure.webpubsub.user.message",
-            "ce-source": f"/hubs/chat/client/{connection_id}",
-            "ce-id": event_id,
-            "ce-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "ce-signature": sign(ACCESS_KEY, connection_id),
-            "ce-userId": "ana",
-            "ce-connectionId": connection_id,
-            "ce-hub": "chat",
-            "ce-eventName": "message",
-        }
+        headers: dict[str, str | None] = {"Content-Type": "text/plain", "ce-id": event_id}
         if room is not None:
             headers["ce-connectionState"] = base64.b64encode(json.dumps({"rooms": [room]}).encode()).decode()
         headers |= {name.replace("_", "-"): value for name, value in changes.items()}
-        sent = {name: value for name, value in headers.items() if name not in drop}
-        async with self.http.post(f"{self.url}/api/eventhandler/message", data=body, headers=sent) as answer:
-            return answer.status, await answer.read()
+        client = EventClient(self._send, user_id="ana", connection_id=connection_id, access_key=ACCESS_KEY)
+        response = await client.send("azure.webpubsub.user.message", body, headers | dict.fromkeys(drop))
+        return response.status, response.body
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
+        url = f"{self.url}/api/eventhandler/message"
+        async with self.http.post(url, data=request.body, headers=list(request.headers)) as answer:
+            return HttpResponse(answer.status, dict(answer.headers), await answer.read())
 
 
 StartSystem = Callable[..., Awaitable[System]]
@@ -185,6 +177,7 @@ async def running_system(
     group_events: frozenset[str] = frozenset(),
     system_events: frozenset[str] = SYSTEM_EVENTS,
     gate: Gate | None = None,
+    allow_unvalidated_entra_tokens: bool = False,
     **changes: str,
 ) -> AsyncIterator[System]:
     """Run the system on a storage; the events are what the app is told of; ``changes`` are settings.
@@ -208,6 +201,7 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
+            allow_unvalidated_entra_tokens=allow_unvalidated_entra_tokens,
             event_handlers={"chat": [EventHandler(template, system_events=system_events, group_events=group_events)]},
             retry_delays=retry_delays,
             known_endpoints=[f"http://localhost:{sending_port}"],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from yarl import URL
+
+from tests.e2e.conftest import StartSystem, System
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "demo"
@@ -18,7 +19,9 @@ TYPES = {
 }
 
 
-async def test_every_file_of_the_page_is_served_as_what_it_is_and_may_load_nothing_from_elsewhere(system: Any) -> None:
+async def test_every_file_of_the_page_is_served_as_what_it_is_and_may_load_nothing_from_elsewhere(
+    system: System,
+) -> None:
     files = [path for path in FOLDER.iterdir() if path.name != "tsconfig.json"]
     for path in files:
         async with system.http.get(f"{system.url}/api/demo/{path.name}") as answer:
@@ -31,7 +34,7 @@ async def test_every_file_of_the_page_is_served_as_what_it_is_and_may_load_nothi
             assert "unsafe" not in policy
 
 
-async def test_the_page_may_connect_to_its_services_only(start_system: Any) -> None:
+async def test_the_page_may_connect_to_its_services_only(start_system: StartSystem) -> None:
     local = await start_system()
     keyed = "Endpoint=https://contoso.webpubsub.azure.com;AccessKey=secret;"
     azure = await start_system(WebPubSubConnectionString=keyed)
@@ -43,7 +46,7 @@ async def test_the_page_may_connect_to_its_services_only(start_system: Any) -> N
             assert f"connect-src {allowed};" in answer.headers["Content-Security-Policy"]
 
 
-async def test_the_folder_s_address_without_a_slash_leads_to_the_one_with(system: Any) -> None:
+async def test_the_folder_s_address_without_a_slash_leads_to_the_one_with(system: System) -> None:
     async with system.http.get(f"{system.url}/api/demo?room=a") as answer:
         assert str(answer.url) == f"{system.url}/api/demo/?room=a"
         assert "<title>" in await answer.text()
@@ -64,7 +67,7 @@ async def test_the_folder_s_address_without_a_slash_leads_to_the_one_with(system
         "nothing.js",
     ],
 )
-async def test_no_path_leads_elsewhere(system: Any, path: str) -> None:
+async def test_no_path_leads_elsewhere(system: System, path: str) -> None:
     async with system.http.get(URL(f"{system.url}/api/demo/{path}", encoded=True)) as answer:
         assert answer.status == 404
         assert b"import" not in await answer.read()

@@ -11,11 +11,11 @@ from chat.keys import partition_key, row_key
 from chat.settings import StorageAccount
 from chat.table_store import make_client
 from local.azurite import Azurite
-from tests.e2e.conftest import ACCESS_KEY
-from webpubsub_handler.protocol.signature import sign
+from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
+from webpubsub_handler import sign
 
 
-async def fill(system: Any, room: str, seconds: range) -> None:
+async def fill(system: System, room: str, seconds: range) -> None:
     for number in seconds:
         time = f"2026-11-24T{10 + number // 3600:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z"
         status, _ = await system.post_event(f"{number}".encode(), room=room, event_id=str(number), ce_time=time)
@@ -23,7 +23,7 @@ async def fill(system: Any, room: str, seconds: range) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 10, 11, 200])
-async def test_following_next_gives_every_message_once(system: Any, limit: int) -> None:
+async def test_following_next_gives_every_message_once(system: System, limit: int) -> None:
     room = f"h1-{limit}"
     await fill(system, room, range(10))
     seen: list[str] = []
@@ -39,14 +39,14 @@ async def test_following_next_gives_every_message_once(system: Any, limit: int) 
     assert seen == [str(number) for number in reversed(range(10))]
 
 
-async def test_a_full_last_page_has_no_next(system: Any) -> None:
+async def test_a_full_last_page_has_no_next(system: System) -> None:
     await fill(system, "h2", range(4))
     _, page = await system.get("messages", room="h2", limit=4)
     assert len(page["messages"]) == 4
     assert page["next"] is None
 
 
-async def test_after_gives_what_is_newer_and_with_overlap_the_redelivery_window(system: Any) -> None:
+async def test_after_gives_what_is_newer_and_with_overlap_the_redelivery_window(system: System) -> None:
     await fill(system, "h3", range(0, 600, 60))
     messages = await system.history("h3", limit=200)
     last_seen = next(message for message in messages if message["data"] == "300")
@@ -56,23 +56,23 @@ async def test_after_gives_what_is_newer_and_with_overlap_the_redelivery_window(
     assert [message["data"] for message in overlapping] == ["540", "480", "420", "360", "300", "240", "180"]
 
 
-async def test_a_reader_who_is_up_to_date_gets_an_empty_page(system: Any) -> None:
+async def test_a_reader_who_is_up_to_date_gets_an_empty_page(system: System) -> None:
     await fill(system, "h7", range(3))
     newest = (await system.history("h7"))[0]["id"]
     assert await system.get("messages", room="h7", after=newest) == (200, {"messages": [], "next": None})
 
 
-async def test_an_overlap_that_is_neither_true_nor_false_is_refused(system: Any) -> None:
+async def test_an_overlap_that_is_neither_true_nor_false_is_refused(system: System) -> None:
     status, body = await system.get("messages", room="h7", overlap="120")
     assert (status, body["code"]) == (400, "invalid_overlap")
 
 
-async def test_a_page_ends_by_the_bytes_of_its_answer_not_of_its_messages(start_system: Any) -> None:
+async def test_a_page_ends_by_the_bytes_of_its_answer_not_of_its_messages(start_system: StartSystem) -> None:
     system = await start_system(MAX_MESSAGE_BYTES="716800")
     for number in range(6):
         status, _ = await system.post_event(b"\x01" * 170_000, room="h8", event_id=str(number))  # 6 bytes each in JSON
         assert status == 204
-    query: dict[str, object] = {}
+    query: dict[str, str] = {}
     sizes = []
     while True:
         async with system.http.get(f"{system.url}/api/messages", params={"room": "h8", **query}) as answer:
@@ -87,7 +87,7 @@ async def test_a_page_ends_by_the_bytes_of_its_answer_not_of_its_messages(start_
 
 
 async def test_a_row_that_somebody_edited_by_hand_is_skipped_and_logged(
-    system: Any, azurite: Azurite, caplog: pytest.LogCaptureFixture
+    system: System, azurite: Azurite, caplog: pytest.LogCaptureFixture
 ) -> None:
     await fill(system, "h9", range(8))
     edits: list[dict[str, Any]] = [
@@ -111,7 +111,7 @@ async def test_a_row_that_somebody_edited_by_hand_is_skipped_and_logged(
     assert "not as it was stored" in caplog.text
 
 
-async def test_after_can_be_paged_with_before(system: Any) -> None:
+async def test_after_can_be_paged_with_before(system: System) -> None:
     await fill(system, "h4", range(0, 600, 60))
     anchor = (await system.history("h4", limit=200))[-1]["id"]
     _, page = await system.get("messages", room="h4", after=anchor, overlap="true", limit=6)
@@ -119,7 +119,7 @@ async def test_after_can_be_paged_with_before(system: Any) -> None:
     assert [message["data"] for message in page["messages"] + rest] == [str(n) for n in range(540, -1, -60)]
 
 
-async def test_large_messages_make_shorter_pages_and_lose_nothing(start_system: Any) -> None:
+async def test_large_messages_make_shorter_pages_and_lose_nothing(start_system: StartSystem) -> None:
     system = await start_system(MAX_MESSAGE_BYTES="716800")
     for number in range(9):
         await system.post_event(b"%d" % number * 700_000, room="h5", event_id=str(number))
@@ -136,7 +136,7 @@ async def test_large_messages_make_shorter_pages_and_lose_nothing(start_system: 
 
 
 @pytest.mark.parametrize("limit", [1, 4, 5, 12, 13])
-async def test_page_borders_within_one_second_are_exact_in_both_directions(system: Any, limit: int) -> None:
+async def test_page_borders_within_one_second_are_exact_in_both_directions(system: System, limit: int) -> None:
     room = f"h6-{limit}"
     for number in range(12):
         connection = f"c{number % 5}"

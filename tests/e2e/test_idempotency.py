@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +14,20 @@ from chat.keys import idempotency_row_key, message_id, partition_key, row_key
 from chat.settings import StorageAccount
 from chat.table_store import make_client
 from local.azurite import Azurite
-from tests.e2e.conftest import ACCESS_KEY
-from webpubsub_handler.protocol.signature import sign
+from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
+from webpubsub_handler import sign
 
 SEND = {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
 
 
-async def send(system: Any, room: str, key: str, data: str = "hello", data_type: str = "text", **changes: Any) -> Any:
+async def send(
+    system: System, room: str, key: str, data: str = "hello", data_type: str = "text", **changes: Any
+) -> Any:
     body = json.dumps({"key": key, "dataType": data_type, "data": data}).encode()
     return await system.post_event(body, room=room, **SEND, **changes)
 
 
-async def test_the_same_key_over_another_connection_is_one_row_and_two_broadcasts_with_one_id(system: Any) -> None:
+async def test_the_same_key_over_another_connection_is_one_row_and_two_broadcasts_with_one_id(system: System) -> None:
     ben = await system.connect("i1", "ben")
     assert await send(system, "i1", "k") == (204, b"")
     await ben.send("between")
@@ -39,7 +42,7 @@ async def test_the_same_key_over_another_connection_is_one_row_and_two_broadcast
 
 
 @pytest.mark.parametrize("changes", [{}, {"data_type": "json"}], ids=["another text", "another data type"])
-async def test_a_key_that_comes_again_with_another_message_is_taken(system: Any, changes: Any) -> None:
+async def test_a_key_that_comes_again_with_another_message_is_taken(system: System, changes: Any) -> None:
     room = f"i2-{changes}"
     assert await send(system, room, "k", "1") == (204, b"")
     data = "1" if changes else "2"
@@ -48,7 +51,7 @@ async def test_a_key_that_comes_again_with_another_message_is_taken(system: Any,
     assert [message["data"] for message in await system.history(room)] == ["1"]
 
 
-async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(system: Any, azurite: Azurite) -> None:
+async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(system: System, azurite: Azurite) -> None:
     await send(system, "i14", "other")
     partition = partition_key("chat", "i14")
     async with make_client(StorageAccount(azurite.connection_string)) as table:
@@ -63,26 +66,26 @@ async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(syste
     assert len(await system.history("i14")) == 2
 
 
-async def test_the_same_event_with_another_body_is_another_message(system: Any) -> None:
+async def test_the_same_event_with_another_body_is_another_message(system: System) -> None:
     for body in (b"one", b"two", b"one"):
         assert await system.post_event(body, room="i15", ce_time="2026-11-24T09:30:00Z") == (204, b"")
     assert sorted(message["data"] for message in await system.history("i15")) == ["one", "two"]
 
 
-async def test_the_same_key_of_two_nameless_connections_is_two_messages(system: Any) -> None:
+async def test_the_same_key_of_two_nameless_connections_is_two_messages(system: System) -> None:
     for connection in ("c1", "c2", "c1"):
         changes = {"connection_id": connection, "ce_signature": sign(ACCESS_KEY, connection), "event_id": connection}
         assert await send(system, "i16", "k", drop=["ce-userId"], **changes) == (204, b"")
     assert len(await system.history("i16")) == 2
 
 
-async def test_a_redelivered_event_with_a_key_is_stored_once(system: Any) -> None:
+async def test_a_redelivered_event_with_a_key_is_stored_once(system: System) -> None:
     for _ in range(2):
         assert (await send(system, "i3", "k", ce_time="2026-11-24T09:30:00Z"))[0] == 204
     assert len(await system.history("i3")) == 1
 
 
-async def test_at_the_same_moment_over_many_connections_it_is_still_stored_once(system: Any) -> None:
+async def test_at_the_same_moment_over_many_connections_it_is_still_stored_once(system: System) -> None:
     answers = await asyncio.gather(
         *(send(system, "i4", "k", connection_id=f"c{n}", ce_signature=sign(ACCESS_KEY, f"c{n}")) for n in range(8))
     )
@@ -90,19 +93,19 @@ async def test_at_the_same_moment_over_many_connections_it_is_still_stored_once(
     assert len(await system.history("i4")) == 1
 
 
-async def test_another_user_s_same_key_is_another_message(system: Any) -> None:
+async def test_another_user_s_same_key_is_another_message(system: System) -> None:
     for user in ("ana", "ben"):
         await send(system, "i5", "k", user, event_id=user, ce_userId=user)
     assert sorted(message["data"] for message in await system.history("i5")) == ["ana", "ben"]
 
 
-async def test_a_key_in_another_room_is_another_message(system: Any) -> None:
+async def test_a_key_in_another_room_is_another_message(system: System) -> None:
     for room in ("i6-a", "i6-b"):
         await send(system, room, "k")
         assert len(await system.history(room)) == 1
 
 
-async def test_the_rows_of_keys_are_in_no_page_of_history(system: Any, azurite: Azurite) -> None:
+async def test_the_rows_of_keys_are_in_no_page_of_history(system: System, azurite: Azurite) -> None:
     for number in range(5):
         await send(system, "i7", f"k{number}", event_id=str(number))
     page = await system.history("i7", limit=200)
@@ -113,7 +116,9 @@ async def test_the_rows_of_keys_are_in_no_page_of_history(system: Any, azurite: 
     assert len(rows) == 10
 
 
-async def test_a_missing_table_is_created_for_a_message_with_a_key_too(start_system: Any, tmp_path: Any) -> None:
+async def test_a_missing_table_is_created_for_a_message_with_a_key_too(
+    start_system: StartSystem, tmp_path: Path
+) -> None:
     async with Azurite(tmp_path) as storage:
         system = await start_system(storage=storage)
         assert await send(system, "i8", "k") == (204, b"")
@@ -128,7 +133,7 @@ async def test_a_missing_table_is_created_for_a_message_with_a_key_too(start_sys
         ("binary", "AAEC/w==", "AAEC/w=="),
     ],
 )
-async def test_every_data_type_can_have_a_key(system: Any, data_type: str, data: str, shown: object) -> None:
+async def test_every_data_type_can_have_a_key(system: System, data_type: str, data: str, shown: object) -> None:
     room = f"i9-{data_type}"
     assert await send(system, room, "k", data, data_type) == (204, b"")
     (stored,) = await system.history(room)
@@ -153,23 +158,23 @@ async def test_every_data_type_can_have_a_key(system: Any, data_type: str, data:
         b'{"key":"k","dataType":"text","data":"\\ud800"}',
     ],
 )
-async def test_what_is_no_message_is_a_sender_error_and_not_stored(system: Any, body: bytes) -> None:
+async def test_what_is_no_message_is_a_sender_error_and_not_stored(system: System, body: bytes) -> None:
     status, answer = await system.post_event(body, room="i10", **SEND)
     assert (status, json.loads(answer)["code"]) == (200, "invalid_message")
     assert await system.history("i10") == []
 
 
-async def test_an_error_names_the_key_of_its_message(system: Any) -> None:
+async def test_an_error_names_the_key_of_its_message(system: System) -> None:
     _, answer = await send(system, "i11", "k-1", "x" * 65537)
     assert (json.loads(answer)["code"], json.loads(answer)["key"]) == ("too_large", "k-1")
 
 
-async def test_text_in_place_of_json_is_a_sender_error(system: Any) -> None:
+async def test_text_in_place_of_json_is_a_sender_error(system: System) -> None:
     status, answer = await system.post_event(b"plain", room="i12", **{**SEND, "Content_Type": "text/plain"})
     assert (status, json.loads(answer)["code"]) == (200, "invalid_message")
 
 
-async def test_a_key_in_the_data_of_a_plain_message_is_data(system: Any) -> None:
+async def test_a_key_in_the_data_of_a_plain_message_is_data(system: System) -> None:
     body = b'{"key":"k","dataType":"text","data":"x"}'
     for number in range(2):
         await system.post_event(body, room="i13", event_id=str(number), Content_Type="application/json")

@@ -7,7 +7,6 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -17,6 +16,7 @@ from azure.messaging.webpubsubclient.models import WebPubSubDataType
 
 from local.node_tools import ensure_node, ensure_packages
 from tests.curl import run_shell
+from tests.e2e.conftest import System
 from tests.node_packages import TEST_PACKAGES
 from tests.patience import PATIENCE_SECONDS
 
@@ -52,12 +52,12 @@ async def run(*command: object) -> str:
     return output.decode()
 
 
-async def test_the_readme_s_python_client_sends_and_reads_its_message_back(system: Any) -> None:
+async def test_the_readme_s_python_client_sends_and_reads_its_message_back(system: System) -> None:
     code = readme_block("python e2e").replace("http://localhost:7071", system.url)
     assert (await run(sys.executable, "-c", code)).endswith("hello from Python\n")
 
 
-async def test_the_readme_s_javascript_client_gets_what_it_sent(system: Any, tmp_path: Path) -> None:
+async def test_the_readme_s_javascript_client_gets_what_it_sent(system: System, tmp_path: Path) -> None:
     code = readme_block("js").replace("http://localhost:7071", system.url)
     # The README's client stays; a test ends when the message came back.
     code += 'await client.sendEvent("message", "and again", "text");\nclient.stop();\n'
@@ -91,7 +91,7 @@ process.exit();
 """
 
 
-async def test_python_and_javascript_clients_talk_in_one_room(system: Any, tmp_path: Path) -> None:
+async def test_python_and_javascript_clients_talk_in_one_room(system: System, tmp_path: Path) -> None:
     script = node_script(tmp_path, "receiver.mjs", JS_RECEIVER)
     room = "o1 / 世界"
     receiving = asyncio.create_task(run(ensure_node().node, script, system.url, room))
@@ -115,7 +115,7 @@ def send_with_python_sdk(base: str, room: str) -> None:
         client.send_event("message", memoryview(b"\x00\x01\x02\xff"), WebPubSubDataType.BINARY)
 
 
-async def test_the_validation_request_of_the_readme_is_answered(system: Any, tmp_path: Path) -> None:
+async def test_the_validation_request_of_the_readme_is_answered(system: System, tmp_path: Path) -> None:
     [command] = re.findall(r"^curl .*$", README, re.MULTILINE)
     answer = await run_shell(command.replace("http://localhost:7071", system.url), tmp_path)
     assert answer.startswith("HTTP/1.1 200")
@@ -123,7 +123,7 @@ async def test_the_validation_request_of_the_readme_is_answered(system: Any, tmp
 
 
 @pytest.mark.parametrize("subprotocol", [(), ("chat.v1",)], ids=["plain", "a subprotocol nobody knows"])
-async def test_a_plain_websocket_sends_and_is_told_its_mistakes(system: Any, subprotocol: tuple[str, ...]) -> None:
+async def test_a_plain_websocket_sends_and_is_told_its_mistakes(system: System, subprotocol: tuple[str, ...]) -> None:
     _, access = await system.get("negotiate", room="o2", userId="plain")
     async with (
         asyncio.timeout(PATIENCE_SECONDS),

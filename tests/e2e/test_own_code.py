@@ -15,6 +15,7 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 import chat.events
 import chat.policy
 import function_app
+from tests.e2e.conftest import StartSystem, System
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +44,7 @@ def edited(module: types.ModuleType, behind: str, code: str, *, before: str = ""
     return vars(made)
 
 
-async def test_an_event_of_one_s_own_is_three_lines(start_system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_of_one_s_own_is_three_lines(start_system: StartSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     [code] = blocks("README.md", "python event")
     assert len(code.splitlines()) == 3
     registered_last = '        handler.on_user_event("typing")(self.typing)\n'
@@ -67,7 +68,7 @@ def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("recipes")
-async def test_the_recipe_for_an_announcement_tells_the_room(start_system: Any) -> None:
+async def test_the_recipe_for_an_announcement_tells_the_room(start_system: StartSystem) -> None:
     system = await start_system()
     ana = await system.connect("w2", "ana")
     async with system.http.post(f"{system.url}/api/announcements/w2", data="tea is ready") as answer:
@@ -79,7 +80,9 @@ async def test_the_recipe_for_an_announcement_tells_the_room(start_system: Any) 
 
 
 @pytest.mark.usefixtures("recipes")
-async def test_the_recipe_for_a_removal_takes_a_silent_listener_out_and_leaves_the_others(start_system: Any) -> None:
+async def test_the_recipe_for_a_removal_takes_a_silent_listener_out_and_leaves_the_others(
+    start_system: StartSystem,
+) -> None:
     system = await start_system()
     await system.connect("w3", "ana")
     await system.connect("w3", "mallory")
@@ -89,6 +92,6 @@ async def test_the_recipe_for_a_removal_takes_a_silent_listener_out_and_leaves_t
     assert await members(system, "w3") == ["ana"]
 
 
-async def members(system: Any, room: str) -> list[str | None]:
+async def members(system: System, room: str) -> list[str | None]:
     async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
         return [member.user_id async for member in service.list_connections(group=room)]

@@ -9,34 +9,34 @@ import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from chat.presence import Presence
-from tests.e2e.conftest import presence_events
+from tests.e2e.conftest import StartSystem, System, presence_events
 
 
-async def users(system: Any, room: str) -> list[str]:
+async def users(system: System, room: str) -> list[str]:
     status, body = await system.get("presence", room=room)
     assert status == 200, body
     return sorted(connection["userId"] for connection in body["connections"])
 
 
 @pytest.mark.parametrize("room", ["n1", "n1 a/b", "n1 世界", "n1 'quoted' %2F"])
-async def test_everybody_in_a_room_is_listed_and_nobody_else(system: Any, room: str) -> None:
+async def test_everybody_in_a_room_is_listed_and_nobody_else(system: System, room: str) -> None:
     await system.connect(room, "ana")
     await system.connect(room, "ben")
     await system.connect("n1 other", "cleo")
     assert await users(system, room) == ["ana", "ben"]
 
 
-async def test_an_empty_room_has_nobody(system: Any) -> None:
+async def test_an_empty_room_has_nobody(system: System) -> None:
     assert await users(system, "n3") == []
 
 
-async def test_presence_is_503_while_the_service_is_down(system: Any) -> None:
+async def test_presence_is_503_while_the_service_is_down(system: System) -> None:
     await system.emulator.stop()
     status, body = await system.get("presence", room="n4")
     assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again."})
 
 
-async def test_who_comes_and_goes_is_told_with_the_connection(system: Any) -> None:
+async def test_who_comes_and_goes_is_told_with_the_connection(system: System) -> None:
     ana = await system.connect("n5", "ana")
     ben = await system.connect("n5", "ben")
     came = await told_of(ana, "ben")
@@ -56,7 +56,7 @@ async def told_of(client: Any, user: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["joined", "left"])
-async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: Any, name: str) -> None:
+async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: System, name: str) -> None:
     ana = await system.connect(f"n6-{name}", "ana")
     status, _ = await system.post_event(
         f'{{"group":"n6-{name}"}}'.encode(),
@@ -71,7 +71,7 @@ async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: Any, 
     assert (told["event"], told["connectionId"]) == (name, "conn-42")
 
 
-async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_system: Any) -> None:
+async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_system: StartSystem) -> None:
     system = await start_system(group_events=frozenset({"joined", "left"}))
     ana, ben = await system.connect("n9", "ana"), await system.connect("n9-other", "ben")
     async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
@@ -85,7 +85,7 @@ async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_sy
     await ben.close()
 
 
-async def test_typing_is_told_and_not_stored(system: Any) -> None:
+async def test_typing_is_told_and_not_stored(system: System) -> None:
     ana, ben = await system.connect("n7", "ana"), await system.connect("n7", "ben")
     await ana.event("typing", {})
     told = await ben.until(lambda frame: isinstance(frame.get("data"), dict) and frame["data"]["type"] == "typing")
@@ -93,7 +93,7 @@ async def test_typing_is_told_and_not_stored(system: Any) -> None:
     assert await system.history("n7") == []
 
 
-async def test_typing_while_the_service_refuses_is_no_failure(system: Any) -> None:
+async def test_typing_while_the_service_refuses_is_no_failure(system: System) -> None:
     await system.emulator.stop()
     event = {"ce_type": "azure.webpubsub.user.typing", "ce_eventName": "typing", "Content_Type": "application/json"}
     assert await system.post_event(b"{}", room="n8", **event) == (204, b"")

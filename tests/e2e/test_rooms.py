@@ -11,14 +11,14 @@ import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 import chat.policy
-from tests.e2e.conftest import presence_events
+from tests.e2e.conftest import StartSystem, System, presence_events
 
 SYSTEM_EVENTS = ("connect", "connected", "disconnected")
 SUBSETS = [frozenset(subset) for size in range(4) for subset in itertools.combinations(SYSTEM_EVENTS, size)]
 END = {"type": "end"}
 
 
-def sdk(system: Any) -> WebPubSubServiceClient:
+def sdk(system: System) -> WebPubSubServiceClient:
     return WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat")
 
 
@@ -38,7 +38,7 @@ async def seen_until_the_end(client: Any) -> list[Any]:
 
 @pytest.mark.parametrize("events", SUBSETS, ids=lambda subset: "+".join(sorted(subset)) or "none")
 async def test_with_any_subset_of_the_system_events_a_message_stays_in_its_room_or_goes_nowhere(
-    start_system: Any, events: frozenset[str]
+    start_system: StartSystem, events: frozenset[str]
 ) -> None:
     room = f"subset {'-'.join(sorted(events)) or 'none'}"
     default_room = f"{room} default"
@@ -63,7 +63,7 @@ async def test_with_any_subset_of_the_system_events_a_message_stays_in_its_room_
 
 @pytest.mark.parametrize("events", [SUBSETS[-1], SUBSETS[-1] - {"disconnected"}], ids=["told", "not told"])
 async def test_who_comes_and_goes_is_told_where_the_hub_sends_these_events(
-    start_system: Any, events: frozenset[str]
+    start_system: StartSystem, events: frozenset[str]
 ) -> None:
     system = await start_system(system_events=events)
     ana, ben = await system.connect("r1", "ana"), await system.connect("r1", "ben")
@@ -77,7 +77,7 @@ async def test_who_comes_and_goes_is_told_where_the_hub_sends_these_events(
     await cleo.close()
 
 
-async def test_who_names_no_room_is_in_the_default_one_everywhere(system: Any) -> None:
+async def test_who_names_no_room_is_in_the_default_one_everywhere(system: System) -> None:
     _, access = await system.get("negotiate", userId="r2-ana")
     assert access["room"] == "lobby"
     ana = await system.open_url(access["url"])
@@ -91,7 +91,7 @@ async def test_who_names_no_room_is_in_the_default_one_everywhere(system: Any) -
     assert "r2-ana" in [connection["userId"] for connection in present["connections"]]
 
 
-async def test_the_default_room_is_a_setting(start_system: Any) -> None:
+async def test_the_default_room_is_a_setting(start_system: StartSystem) -> None:
     system = await start_system(DEFAULT_ROOM="r3 Foyer")
     _, access = await system.get("negotiate", userId="ana")
     assert access["room"] == "r3 Foyer"
@@ -101,7 +101,7 @@ async def test_the_default_room_is_a_setting(start_system: Any) -> None:
 
 
 async def test_a_url_without_a_room_leads_into_the_default_room_and_its_rule_is_asked(
-    system: Any, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, access = await system.get("negotiate", userId="ana", room="r4")
     asked: list[tuple[str | None, str]] = []
@@ -117,19 +117,19 @@ async def test_a_url_without_a_room_leads_into_the_default_room_and_its_rule_is_
     assert (status, body["code"]) == (403, "not_a_member")
 
 
-async def test_an_empty_room_in_a_client_s_url_is_not_a_missing_one(system: Any) -> None:
+async def test_an_empty_room_in_a_client_s_url_is_not_a_missing_one(system: System) -> None:
     _, access = await system.get("negotiate", userId="ana")
     assert await system.upgrade_status(f"{client_url(access)}&room=") == 403
 
 
-async def test_a_state_of_an_older_version_is_a_list_of_one_room(system: Any) -> None:
+async def test_a_state_of_an_older_version_is_a_list_of_one_room(system: System) -> None:
     older = base64.b64encode(b'{"room":"r5"}').decode()
     assert await system.post_event(b"hello", room=None, ce_connectionState=older) == (204, b"")
     assert [message["data"] for message in await system.history("r5")] == ["hello"]
 
 
 async def test_who_is_banned_hears_no_more_of_the_room_after_the_message_that_is_refused(
-    system: Any, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mallory, ben = await system.connect("r6", "mallory"), await system.connect("r6", "ben")
     monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
@@ -143,7 +143,7 @@ async def test_who_is_banned_hears_no_more_of_the_room_after_the_message_that_is
     assert [message["data"] for message in await system.history("r6")] == ["without mallory"]
 
 
-async def test_what_is_told_without_being_stored_stays_in_its_room(system: Any) -> None:
+async def test_what_is_told_without_being_stored_stays_in_its_room(system: System) -> None:
     ana, ben = await system.connect("r7", "ana"), await system.connect("r7-other", "ben")
     await ana.event("typing", {})
     await ana.until(lambda frame: isinstance(frame.get("data"), dict) and frame["data"]["type"] == "typing")
@@ -152,7 +152,9 @@ async def test_what_is_told_without_being_stored_stays_in_its_room(system: Any) 
     assert [data for data in await seen_until_the_end(ben) if data and data["type"] != "presence"] == []
 
 
-async def test_presence_that_is_switched_off_is_told_to_nobody_and_the_list_still_answers(start_system: Any) -> None:
+async def test_presence_that_is_switched_off_is_told_to_nobody_and_the_list_still_answers(
+    start_system: StartSystem,
+) -> None:
     system = await start_system(PRESENCE="false")
     ana, ben = await system.open("r8", "ana"), await system.open("r8", "ben")
     await ben.close()
@@ -165,7 +167,7 @@ async def test_presence_that_is_switched_off_is_told_to_nobody_and_the_list_stil
 
 
 async def test_who_sends_too_fast_is_told_and_nothing_more_is_stored(
-    system: Any, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)
     ana, ben = await system.connect("r9", "r9-ana"), await system.connect("r9", "r9-ben")
@@ -177,13 +179,13 @@ async def test_who_sends_too_fast_is_told_and_nothing_more_is_stored(
     assert [message["data"] for message in reversed(await system.history("r9"))] == ["first", "mine"]
 
 
-async def test_the_limit_is_a_setting_and_zero_is_none(start_system: Any) -> None:
+async def test_the_limit_is_a_setting_and_zero_is_none(start_system: StartSystem) -> None:
     system = await start_system(MAX_MESSAGES_PER_SECOND="0")
     statuses = {(await system.post_event(room="r10", event_id=str(number)))[0] for number in range(100)}
     assert statuses == {204}
 
 
-async def test_a_policy_s_reason_is_told_to_the_sender(system: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_policy_s_reason_is_told_to_the_sender(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     def may_send(message: Any) -> bool | str:
         return b"spam" not in message.body or "No spam, please."
 
@@ -195,7 +197,7 @@ async def test_a_policy_s_reason_is_told_to_the_sender(system: Any, monkeypatch:
 
 
 @pytest.mark.parametrize("verdict", [False, None, "", 0])
-async def test_only_true_lets_a_message_pass(system: Any, monkeypatch: pytest.MonkeyPatch, verdict: object) -> None:
+async def test_only_true_lets_a_message_pass(system: System, monkeypatch: pytest.MonkeyPatch, verdict: object) -> None:
     monkeypatch.setattr(chat.policy, "may_send", lambda _: verdict)
     status, body = await system.post_event(room="r12")
     assert (status, json.loads(body)["message"]) == (200, "This message may not be sent here.")

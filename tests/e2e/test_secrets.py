@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import pytest
+
+from tests.e2e.conftest import StartSystem, System
 
 SECRET_BODY = "a body that only the room may read"
 
 
-async def test_no_key_token_body_or_query_is_logged(system: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_key_token_body_or_query_is_logged(system: System, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     key = system.emulator.connection_string.partition("AccessKey=")[2].rstrip(";").partition(";")[0]
     _, access = await system.get("negotiate", room="s1", userId="ana", code="a-function-key")
@@ -28,7 +29,7 @@ async def test_no_key_token_body_or_query_is_logged(system: Any, caplog: pytest.
 
 
 async def test_no_key_is_logged_when_storage_and_service_are_down(
-    start_system: Any, caplog: pytest.LogCaptureFixture
+    start_system: StartSystem, caplog: pytest.LogCaptureFixture
 ) -> None:
     storage_key = "c2VjcmV0LXN0b3JhZ2Uta2V5"
     system = await start_system(

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from webpubsub_emulator import Fault, FaultKind
 from webpubsub_emulator.command_line import parser
 from webpubsub_emulator.configuration import KEYS, read_configuration
@@ -15,7 +17,7 @@ from webpubsub_emulator.upstream.faults import FIELDS
 from webpubsub_emulator.upstream.traffic import MAX_BYTES, MAX_ENTRIES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "emulator.md").read_text("utf-8")
+PAGE = (ROOT / "webpubsub_emulator" / "README.md").read_text("utf-8")
 
 
 def rows(head: str) -> list[list[str]]:
@@ -80,6 +82,7 @@ def test_the_bounds_of_the_traffic_are_those_of_the_page() -> None:
     assert f"The last {MAX_ENTRIES:,}\nentries are kept, or fewer that hold {MAX_BYTES // 2**20} MiB" in PAGE
 
 
+@pytest.mark.external
 def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     (tmp_path / "test_page.py").write_text(block("python pytest"))
     plugins = ["-p", "webpubsub_emulator.pytest_plugin", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]

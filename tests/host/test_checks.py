@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests import checks
 from tests.checks import Outcome, Result, Step
+
+
+@pytest.fixture(autouse=True)
+def report_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "REPORT", tmp_path / "pytest.xml")
 
 
 def arguments_of(*arguments: str) -> list[str]:
@@ -27,8 +34,7 @@ def test_what_is_for_pytest_runs_pytest_alone(arguments: list[str]) -> None:
 
 
 def test_quick_leaves_out_what_is_marked_external() -> None:
-    assert arguments_of("--quick") == ["-m", "not external"]
-    assert arguments_of("--quick", "-x") == ["-m", "not external", "-x"]
+    assert arguments_of("--quick", "-x") == ["-m", "not external", "--hypothesis-profile=quick", "-x"]
 
 
 @pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz"])
@@ -84,3 +90,17 @@ def test_a_step_that_fails_does_not_keep_the_next_from_running(
     assert "This takes about 2 seconds on two cores: lint, format." in printed
     assert "lint    FAILED" in printed
     assert "format  ok" in printed
+
+
+def test_without_a_browser_all_else_runs_and_the_pages_have_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHROMIUM_PATH", "/nowhere/chromium")
+    fails_with_pages = Step(("-c", "import sys; sys.exit(sys.argv[-2:] != ['-m', 'not browser'])"), 1)
+    monkeypatch.setattr(checks, "STEPS", {"tests": fails_with_pages})
+    assert checks.main([]) == 1
+    printed = capsys.readouterr().out
+    assert "tests   ok" in printed
+    assert "pages   FAILED" in printed
+    assert "/nowhere/chromium (CHROMIUM_PATH) does not start" in printed
+    assert printed.endswith("0 passed, 2 failed\n")

@@ -19,6 +19,7 @@ def write(file: Path, values: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=values, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.external
 def test_the_laptop_s_app_uses_the_same_service_table_and_proof(infra: Infra, tmp_path: Path) -> None:
     deployment = infra.deploy()
     done = write(tmp_path / "local.json", "\ufeff" + json.dumps(deployment.outputs))
@@ -32,6 +33,7 @@ def test_the_laptop_s_app_uses_the_same_service_table_and_proof(infra: Infra, tm
         assert getattr(here, same) == getattr(there, same), same
 
 
+@pytest.mark.external
 def test_with_access_keys_it_says_how_to_get_them(infra: Infra, tmp_path: Path) -> None:
     deployment = infra.deploy(eventAuthentication="accessKey")
     done = write(tmp_path / "local.json", json.dumps(deployment.outputs))
@@ -43,6 +45,7 @@ def test_with_access_keys_it_says_how_to_get_them(infra: Infra, tmp_path: Path) 
     assert Settings.from_env(written | key).proves_events
 
 
+@pytest.mark.external
 def test_a_file_that_is_there_is_kept(infra: Infra, tmp_path: Path) -> None:
     file = tmp_path / "local.json"
     file.write_text("mine")
@@ -51,6 +54,7 @@ def test_a_file_that_is_there_is_kept(infra: Infra, tmp_path: Path) -> None:
     assert "move it away" in done.stderr
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(
     ("values", "told"), [("not JSON", "get-values --output json"), ("{}", "EVENT_AUTHENTICATION"), ("", "JSON")]
 )

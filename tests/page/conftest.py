@@ -71,7 +71,7 @@ class Tab:
         return await self.page.locator("#people .name").all_inner_texts()
 
 
-async def announce(system: Any, room: str, envelope: Any) -> None:
+async def announce(system: System, room: str, envelope: Any) -> None:
     """Send what the app would send to a room."""
     async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
         await service.send_to_group(room, envelope, content_type="application/json")

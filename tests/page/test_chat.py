@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import FilePayload, Route, expect
 
 import chat.policy
 from local.azurite import Azurite
-from tests.e2e.conftest import running_system
-from tests.page.conftest import NARROW, announce
+from tests.e2e.conftest import System, running_system
+from tests.page.conftest import NARROW, OpenTab, announce
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,9 +19,10 @@ AZURE = "https://func-chat.azurewebsites.net"
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+DOT = FilePayload(name="dot.png", mimeType="image/png", buffer=PNG)
 
 
-async def test_two_people_chat_in_one_room_and_not_across_rooms(join: Any) -> None:
+async def test_two_people_chat_in_one_room_and_not_across_rooms(join: OpenTab) -> None:
     ana, ben, cleo = await join("c1", "ana"), await join("c1", "ben"), await join("c1-other", "cleo")
     await ana.say("hello ben")
     await ben.see("hello ben")
@@ -33,7 +33,7 @@ async def test_two_people_chat_in_one_room_and_not_across_rooms(join: Any) -> No
     assert await ana.texts() == await ben.texts() == ["hello ben", "hello ana"]
 
 
-async def test_two_tabs_have_two_names_and_keep_them_over_a_reload(join: Any) -> None:
+async def test_two_tabs_have_two_names_and_keep_them_over_a_reload(join: OpenTab) -> None:
     one, other = await join("c2"), await join("c2")
     names = [await tab.page.locator("#me").inner_text() for tab in (one, other)]
     assert len(set(names)) == 2
@@ -43,7 +43,7 @@ async def test_two_tabs_have_two_names_and_keep_them_over_a_reload(join: Any) ->
     assert await one.page.locator("#me").inner_text() == names[0]
 
 
-async def test_a_duplicated_tab_gets_a_name_of_its_own(join: Any) -> None:
+async def test_a_duplicated_tab_gets_a_name_of_its_own(join: OpenTab) -> None:
     one = await join("c3")
     async with one.page.expect_popup() as popup:
         await one.page.evaluate("open(location.href)")  # takes a copy of the session along
@@ -52,7 +52,7 @@ async def test_a_duplicated_tab_gets_a_name_of_its_own(join: Any) -> None:
     assert await other.locator("#me").inner_text() != await one.page.locator("#me").inner_text()
 
 
-async def test_a_reload_shows_the_history(join: Any) -> None:
+async def test_a_reload_shows_the_history(join: OpenTab) -> None:
     ana = await join("c4", "ana")
     for number in range(5):
         await ana.say(f"number {number}")
@@ -61,7 +61,7 @@ async def test_a_reload_shows_the_history(join: Any) -> None:
     assert await ana.texts() == [f"number {number}" for number in range(5)]
 
 
-async def test_what_another_client_sends_is_text_never_html(join: Any) -> None:
+async def test_what_another_client_sends_is_text_never_html(join: OpenTab) -> None:
     room, name = "c5", "<b>ben</b>"
     ana, ben = await join(room, "ana"), await join(room, name)
     attack = "<script>window.broken = 1</script><img src=x onerror='window.broken = 1'>"
@@ -76,7 +76,7 @@ async def test_what_another_client_sends_is_text_never_html(join: Any) -> None:
     assert await ana.page.locator("#messages :is(script, b, u, img)").count() == 0
 
 
-async def test_json_is_shown_as_json_and_what_is_none_is_not_sent(join: Any) -> None:
+async def test_json_is_shown_as_json_and_what_is_none_is_not_sent(join: OpenTab) -> None:
     ana, ben = await join("c6", "ana"), await join("c6", "ben")
     await ana.page.click("#json")
     await ana.write("{not json")
@@ -87,17 +87,16 @@ async def test_json_is_shown_as_json_and_what_is_none_is_not_sent(join: Any) -> 
     assert json.loads(await shown.inner_text()) == {"order": 4711, "items": ["tea"]}
 
 
-async def test_a_small_image_is_sent_as_binary_and_shown(join: Any, system: Any) -> None:
+async def test_a_small_image_is_sent_as_binary_and_shown(join: OpenTab, system: System) -> None:
     ana, ben = await join("c7", "ana"), await join("c7", "ben")
-    file = {"name": "dot.png", "mimeType": "image/png", "buffer": PNG}
-    await ana.page.set_input_files("#file", [file])
+    await ana.page.set_input_files("#file", [DOT])
     image = ben.page.locator(".bubble img")
     await expect(image).to_have_attribute("alt", "Image from ana")
     await expect(image).to_have_js_property("naturalWidth", 1)
     assert [message["dataType"] for message in await system.history("c7")] == ["binary"]
 
 
-async def test_a_large_image_is_made_small_enough(join: Any, system: Any) -> None:
+async def test_a_large_image_is_made_small_enough(join: OpenTab, system: System) -> None:
     ana = await join("c8", "ana")
     noise = """() => new Promise((resolve) => {
       const canvas = Object.assign(document.createElement("canvas"), { width: 1600, height: 1200 });
@@ -119,7 +118,7 @@ async def test_a_large_image_is_made_small_enough(join: Any, system: Any) -> Non
     assert len(base64.b64decode(stored["data"])) <= 48 * 1024
 
 
-async def test_a_pasted_text_that_brings_its_picture_along_is_text(join: Any) -> None:
+async def test_a_pasted_text_that_brings_its_picture_along_is_text(join: OpenTab) -> None:
     ana = await join("c23", "ana")  # spreadsheets and word processors put both on the clipboard
     paste = """(png) => {
       const both = new DataTransfer();
@@ -129,13 +128,13 @@ async def test_a_pasted_text_that_brings_its_picture_along_is_text(join: Any) ->
       document.getElementById("text").dispatchEvent(paste);
     }"""
     await ana.page.evaluate(paste, list(PNG))
-    await ana.page.set_input_files("#file", [{"name": "dot.png", "mimeType": "image/png", "buffer": PNG}])
+    await ana.page.set_input_files("#file", [DOT])
     await expect(ana.page.locator(".bubble img")).to_be_visible()
     await ana.say("a cell")
     assert await ana.page.locator(".bubble img").count() == 1
 
 
-async def test_who_is_writing_is_told_and_forgotten(join: Any) -> None:
+async def test_who_is_writing_is_told_and_forgotten(join: OpenTab) -> None:
     ana, ben = await join("c9", "ana"), await join("c9", "ben")
     await ben.page.locator("#text").press_sequentially("so")
     await expect(ana.page.locator("#typing")).to_have_text("ben is writing …")
@@ -144,7 +143,7 @@ async def test_who_is_writing_is_told_and_forgotten(join: Any) -> None:
     await expect(ana.page.locator("#typing")).to_have_text("")
 
 
-async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: Any) -> None:
+async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: OpenTab) -> None:
     ana, ben, other = await join("c10", "ana"), await join("c10", "ben"), await join("c10", "ben")
     people = ana.page.locator("#people li")
     await expect(people).to_have_text(["Aanayou", "Bben2 tabs"])
@@ -154,7 +153,7 @@ async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: 
     await expect(people).to_have_text(["Aanayou"])
 
 
-async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system: Any) -> None:
+async def test_a_ghost_goes_with_the_next_list_of_the_service(join: OpenTab, system: System) -> None:
     ana = await join("c11", "ana", has_own_clock=True)
     ghost = {"event": "connected", "userId": "ghost", "connectionId": "gone", "time": "2026-11-24T09:30:00.000Z"}
     await announce(system, "c11", {"type": "presence", "room": "c11", "events": [ghost]})
@@ -163,7 +162,7 @@ async def test_a_ghost_goes_with_the_next_list_of_the_service(join: Any, system:
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
 
 
-async def test_what_is_of_another_room_is_dropped(join: Any, system: Any) -> None:
+async def test_what_is_of_another_room_is_dropped(join: OpenTab, system: System) -> None:
     ana = await join("c24", "ana")
     envelope = {"type": "message", "time": "2026-11-24T09:30:00.000Z", "from": "ben", "dataType": "text"}
     stranger = {"event": "connected", "userId": "stranger", "connectionId": "s", "time": "9999-12-31T00:00:00.000Z"}
@@ -187,7 +186,7 @@ SUBMIT_ALL = """(texts) => {
 
 
 async def test_what_was_written_too_fast_is_sent_again_in_its_order(
-    join: Any, system: Any, monkeypatch: pytest.MonkeyPatch
+    join: OpenTab, system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 2)
     ana, ben = await join("c25", "c25-ana"), await join("c25", "c25-ben")
@@ -199,7 +198,7 @@ async def test_what_was_written_too_fast_is_sent_again_in_its_order(
     assert [message["data"] for message in reversed(await system.history("c25"))] == expected
 
 
-async def test_without_a_room_the_page_is_in_the_default_one(azurite: Azurite, open_tab: Any) -> None:
+async def test_without_a_room_the_page_is_in_the_default_one(azurite: Azurite, open_tab: OpenTab) -> None:
     async with running_system(azurite, DEFAULT_ROOM="c26 Foyer") as system:
         tab = await open_tab(system.url, "", "ana")
         await tab.until_connected()
@@ -209,7 +208,7 @@ async def test_without_a_room_the_page_is_in_the_default_one(azurite: Azurite, o
         await tab.page.goto("about:blank")  # before its service goes
 
 
-async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: Any, system: Any) -> None:
+async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: OpenTab, system: System) -> None:
     ana = await join("c12", "ana")
     await ana.write("x" * 70_000)
     await expect(ana.page.locator(".badge.failed")).to_contain_text("A message has at most 65536 bytes.")
@@ -219,7 +218,7 @@ async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: An
     assert [message["data"] for message in await system.history("c12")] == ["small"]
 
 
-async def test_a_message_that_may_not_pass_says_so(join: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_that_may_not_pass_says_so(join: OpenTab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat.policy, "may_send", lambda message: b"spam" not in message.body)
     ana = await join("c13", "ana")
     await ana.write("spam")
@@ -227,7 +226,7 @@ async def test_a_message_that_may_not_pass_says_so(join: Any, monkeypatch: pytes
 
 
 async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
-    system: Any, open_tab: Any, monkeypatch: pytest.MonkeyPatch
+    system: System, open_tab: OpenTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
     tab = await open_tab(system.url, "c14", "mallory", may_log=("403",))
@@ -236,21 +235,21 @@ async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
     await expect(tab.page.locator("#countdown")).to_have_text("")
 
 
-async def test_who_is_not_signed_in_is_told_so(azurite: Azurite, open_tab: Any) -> None:
+async def test_who_is_not_signed_in_is_told_so(azurite: Azurite, open_tab: OpenTab) -> None:
     async with running_system(azurite, CLIENT_AUTH="app_service") as system:
         tab = await open_tab(system.url, "c17", "ana", may_log=("401",))
         await tab.until_state("Not connected")
         await expect(tab.page.locator("#reason")).to_have_text("Sign in first.")
 
 
-async def test_without_a_list_of_who_is_here_the_rest_works(join: Any) -> None:
+async def test_without_a_list_of_who_is_here_the_rest_works(join: OpenTab) -> None:
     ana = await join("c18", "ana", may_log=("503",))
     await ana.page.route("**/api/presence?**", lambda route: route.fulfill(status=503, json={"code": "unavailable"}))
     await ana.page.reload()
     await ana.say("still here")
 
 
-async def test_keys_alone_are_enough(join: Any) -> None:
+async def test_keys_alone_are_enough(join: OpenTab) -> None:
     ana = await join("c15", "ana")
     order = ["switch", "messages", "text", "json", "image", "send", "people", "other", "cut", "duplicate", "traffic"]
     seen = []
@@ -272,7 +271,7 @@ async def test_keys_alone_are_enough(join: Any) -> None:
     assert await ana.texts() == []
 
 
-async def test_what_has_the_focus_is_seen_on_a_small_screen_too(join: Any) -> None:
+async def test_what_has_the_focus_is_seen_on_a_small_screen_too(join: OpenTab) -> None:
     ana = await join("c21", "ana", viewport=NARROW)
     for _ in range(10):
         await ana.page.keyboard.press("Tab")
@@ -282,7 +281,7 @@ async def test_what_has_the_focus_is_seen_on_a_small_screen_too(join: Any) -> No
 
 
 async def test_a_room_is_not_called_empty_before_it_was_read(
-    system: Any, open_tab: Any, monkeypatch: pytest.MonkeyPatch
+    system: System, open_tab: OpenTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = "getComputedStyle(document.getElementById('messages'), '::before').content"
     ana = await open_tab(system.url, "c22", "ana")
@@ -294,7 +293,7 @@ async def test_a_room_is_not_called_empty_before_it_was_read(
     assert await mallory.page.evaluate(shown) == "none"
 
 
-async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Any) -> None:
+async def test_a_screen_reader_hears_what_others_write_and_no_history(join: OpenTab) -> None:
     ana = await join("c16", "ana")
     await ana.say("before")
     ben = await join("c16", "ben")
@@ -304,7 +303,7 @@ async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Any)
     await expect(ben.page.locator("#announcer")).to_have_text("ana: now")
 
 
-async def test_who_is_not_signed_in_at_app_service_is_shown_the_way(azurite: Azurite, open_tab: Any) -> None:
+async def test_who_is_not_signed_in_at_app_service_is_shown_the_way(azurite: Azurite, open_tab: OpenTab) -> None:
     # App Service authentication is on HTTPS, and on nobody's own machine.
     async with running_system(azurite, CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="true") as system:
         tab = await open_tab(system.url, "c19", None, may_log=("401",))
@@ -321,7 +320,7 @@ async def test_who_is_not_signed_in_at_app_service_is_shown_the_way(azurite: Azu
         await expect(tab.page.locator("#sign-in")).to_have_attribute("href", sign_in)
 
 
-async def test_who_signed_in_is_not_offered_another_name(azurite: Azurite, open_tab: Any) -> None:
+async def test_who_signed_in_is_not_offered_another_name(azurite: Azurite, open_tab: OpenTab) -> None:
     async with running_system(azurite, CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="true") as system:
         tab = await open_tab(system.url, "c20", None, may_log=("401",))
         await tab.until_state("Not connected")

@@ -9,19 +9,22 @@ import aiohttp
 import pytest
 from playwright.async_api import Route, expect
 
+from tests.e2e.conftest import System
+from tests.page.conftest import MortalApp, OpenTab
 from tests.patience import PATIENCE_SECONDS
+from webpubsub_emulator import Emulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REFUSED = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
 
 
-async def inject(emulator: Any, **fault: Any) -> None:
+async def inject(emulator: Emulator, **fault: Any) -> None:
     async with aiohttp.ClientSession() as http, http.post(f"{emulator.url}/emulator/faults", json=fault) as answer:
         assert answer.status == 200, await answer.text()
 
 
-async def test_what_was_written_while_the_line_was_down_is_there_once_and_in_order(join: Any) -> None:
+async def test_what_was_written_while_the_line_was_down_is_there_once_and_in_order(join: OpenTab) -> None:
     ana, ben = await join("g1", "ana"), await join("g1", "ben")
     await ana.say("before")
     await ben.see("before")
@@ -36,7 +39,9 @@ async def test_what_was_written_while_the_line_was_down_is_there_once_and_in_ord
     await expect(ben.page.locator(".note")).to_contain_text("The line was down for")
 
 
-async def test_what_one_writes_while_the_own_line_is_down_is_sent_once_and_in_order(join: Any, system: Any) -> None:
+async def test_what_one_writes_while_the_own_line_is_down_is_sent_once_and_in_order(
+    join: OpenTab, system: System
+) -> None:
     ana, ben = await join("g2", "ana"), await join("g2", "ben")
     await ben.page.evaluate("document.getElementById('cut').click()")
     await ben.until_state("Offline")
@@ -50,9 +55,11 @@ async def test_what_one_writes_while_the_own_line_is_down_is_sent_once_and_in_or
     assert sorted(message["data"] for message in await system.history("g2")) == expected
 
 
-async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_stored_once(join: Any, system: Any) -> None:
+async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_stored_once(
+    join: OpenTab, system: System
+) -> None:
     ana, ben = await join("g3", "ana"), await join("g3", "ben")
-    await inject(system.emulator, fault="delay", of="answer", event="send", seconds=30, count=1)
+    await inject(system.emulator, fault="delay", part="answer", event="send", seconds=30, count=1)
     await ben.write("stored, but nobody said so")
     await ana.see("stored, but nobody said so")
     await ben.page.click("#cut")
@@ -64,12 +71,12 @@ async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_store
 
 
 async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_again_is_stored_once(
-    join: Any, system: Any
+    join: OpenTab, system: System
 ) -> None:
     ana, ben = await join("g10", "ana"), await join("g10", "ben")
-    await inject(system.emulator, fault="delay", of="event", event="send", seconds=2, count=1)
+    await inject(system.emulator, fault="delay", part="event", event="send", seconds=2, count=1)
     await ben.write("on its way twice")
-    await until_struck(system.emulator)
+    await until_used(system.emulator)
     await ben.page.click("#cut")
     await ben.until_connected()
     await ana.see("on its way twice")
@@ -79,7 +86,7 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
     assert len(await system.history("g10")) == 1
 
 
-async def until_struck(emulator: Any) -> None:
+async def until_used(emulator: Emulator) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as http:
         while True:
             async with http.get(f"{emulator.url}/emulator/faults") as answer:
@@ -87,7 +94,7 @@ async def until_struck(emulator: Any) -> None:
                     return
 
 
-async def test_what_arrives_while_the_history_is_read_is_shown_too(join: Any) -> None:
+async def test_what_arrives_while_the_history_is_read_is_shown_too(join: OpenTab) -> None:
     ana, ben = await join("g11", "ana"), await join("g11", "ben")
     read, said = asyncio.Event(), asyncio.Event()
 
@@ -106,7 +113,7 @@ async def test_what_arrives_while_the_history_is_read_is_shown_too(join: Any) ->
     await ben.see("in between")
 
 
-async def test_an_event_that_is_delivered_twice_is_stored_and_shown_once(join: Any, system: Any) -> None:
+async def test_an_event_that_is_delivered_twice_is_stored_and_shown_once(join: OpenTab, system: System) -> None:
     ana, ben = await join("g4", "ana"), await join("g4", "ben")
     await ana.page.click("#duplicate")
     await expect(ana.page.locator("#local-note")).to_have_text("Your next message will be delivered twice.")
@@ -117,7 +124,7 @@ async def test_an_event_that_is_delivered_twice_is_stored_and_shown_once(join: A
     assert len(await system.history("g4")) == 1
 
 
-async def test_killing_the_app_while_sending_loses_nothing_silently(mortal_app: Any, open_tab: Any) -> None:
+async def test_killing_the_app_while_sending_loses_nothing_silently(mortal_app: MortalApp, open_tab: OpenTab) -> None:
     ana = await open_tab(mortal_app.url, "g5", "ana", may_log=REFUSED)
     await ana.until_connected()
     await ana.say("before")
@@ -142,7 +149,7 @@ async def test_killing_the_app_while_sending_loses_nothing_silently(mortal_app: 
     assert sorted(await ana.texts()) == sorted(["before", *texts])
 
 
-async def test_an_app_that_is_down_is_named_and_waited_for(mortal_app: Any, open_tab: Any) -> None:
+async def test_an_app_that_is_down_is_named_and_waited_for(mortal_app: MortalApp, open_tab: OpenTab) -> None:
     ana = await open_tab(mortal_app.url, "g6", "ana", may_log=REFUSED)
     await ana.until_connected()
     await mortal_app.kill()
@@ -157,7 +164,7 @@ async def test_an_app_that_is_down_is_named_and_waited_for(mortal_app: Any, open
     await expect(ana.page.locator("#trouble")).to_be_hidden()
 
 
-async def test_a_service_that_is_down_is_named(fragile_system: Any, open_tab: Any) -> None:
+async def test_a_service_that_is_down_is_named(fragile_system: System, open_tab: OpenTab) -> None:
     await fragile_system.emulator.stop()
     ana = await open_tab(fragile_system.url, "g7", "ana", may_log=REFUSED)
     await expect(ana.page.locator("#reason")).to_contain_text("Web PubSub did not let this page in.")
@@ -165,7 +172,7 @@ async def test_a_service_that_is_down_is_named(fragile_system: Any, open_tab: An
     await ana.until_connected()
 
 
-async def test_a_browser_that_goes_offline_says_so_at_once_and_comes_back(join: Any) -> None:
+async def test_a_browser_that_goes_offline_says_so_at_once_and_comes_back(join: OpenTab) -> None:
     ana = await join("g9", "ana", may_log=("ERR_INTERNET_DISCONNECTED",))
     await ana.page.context.set_offline(True)
     await ana.until_state("Offline")
@@ -176,7 +183,7 @@ async def test_a_browser_that_goes_offline_says_so_at_once_and_comes_back(join: 
     await expect(ana.page.locator(".own .badge.stored")).to_be_visible()
 
 
-async def test_a_line_on_which_nothing_arrives_any_more_is_given_up(join: Any) -> None:
+async def test_a_line_on_which_nothing_arrives_any_more_is_given_up(join: OpenTab) -> None:
     ana = await join("g8", "ana", has_own_clock=True)
     await ana.page.evaluate("WebSocket.prototype.send = () => {}")  # pings get lost
     for _ in range(2):
@@ -203,12 +210,12 @@ FLAPPING = """async (room) => {
 }"""
 
 
-async def test_a_line_that_drops_as_soon_as_it_is_there_is_tried_less_and_less_often(join: Any) -> None:
+async def test_a_line_that_drops_as_soon_as_it_is_there_is_tried_less_and_less_often(join: OpenTab) -> None:
     ana = await join("g12", "ana")
     assert await ana.page.evaluate(FLAPPING, "g12-flapping") == [0, 1, 2]
 
 
-async def test_an_app_that_is_being_deployed_is_waited_for(join: Any) -> None:
+async def test_an_app_that_is_being_deployed_is_waited_for(join: OpenTab) -> None:
     ana = await join("g13", "ana", may_log=("404",))
     await ana.page.route("**/api/negotiate?**", lambda route: route.fulfill(status=404))
     await ana.page.click("#cut")

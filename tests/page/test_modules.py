@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from local.node_tools import ensure_node, ensure_packages
+from tests.e2e.conftest import System
 from tests.node_packages import TEST_PACKAGES
+from tests.page.conftest import OpenTab
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -43,7 +45,9 @@ async def evaluate(tab: Any, module: str, expression: str) -> Any:
         ("wss://localhost/client/hubs/chat", None),
     ],
 )
-async def test_what_breaks_things_is_for_the_local_service_only(join: Any, service: str, origin: str | None) -> None:
+async def test_what_breaks_things_is_for_the_local_service_only(
+    join: OpenTab, service: str, origin: str | None
+) -> None:
     tab = await join("m1", "ana")
     assert await evaluate(tab, "local.js", f"module.localOrigin(new URL('{service}'))") == origin
 
@@ -65,7 +69,7 @@ PRESENCE = """((module) => {
 })(module)"""
 
 
-async def test_events_and_the_list_of_the_service_correct_each_other(join: Any) -> None:
+async def test_events_and_the_list_of_the_service_correct_each_other(join: OpenTab) -> None:
     tab = await join("m2", "ana")
     assert await evaluate(tab, "presence.js", PRESENCE) == [
         "ana 1, ben 1",
@@ -78,7 +82,7 @@ async def test_events_and_the_list_of_the_service_correct_each_other(join: Any) 
     ]
 
 
-async def test_the_readme_s_page_shows_what_it_sends(join: Any, system: Any) -> None:
+async def test_the_readme_s_page_shows_what_it_sends(join: OpenTab, system: System) -> None:
     found = re.search(r"^```js page\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert found
     code = found[1].replace("http://localhost:7071", system.url).replace('room: "lobby"', 'room: "m3"')

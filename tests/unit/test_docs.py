@@ -21,7 +21,7 @@ from webpubsub_handler import WebPubSubEventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "webpubsub_emulator" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 # The last kind is run by test_local_docs.py.
@@ -137,6 +137,7 @@ def test_every_event_of_the_library_is_documented() -> None:
     assert {name for name in decorators if f"`{name}`" in text or f"`{name}(" in text} == decorators
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_in_the_documentation_runs(code: str) -> None:
     done = run([sys.executable, "-c", code])
@@ -148,15 +149,17 @@ def test_json_in_the_documentation_is_json(code: str) -> None:
     json.loads(code)
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("code", blocks("bash", "bash azure"))
 def test_shell_in_the_documentation_is_shell(code: str) -> None:
     done = run(["bash", "-nc", re.sub(r"<[a-z]+>", "x", code)])
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("code", blocks("bash"))
 def test_the_commands_in_the_documentation_exist(code: str) -> None:
-    for command in re.findall(r"^python (-m \S+|\S+(?: [a-z]+)?)", code, re.MULTILINE):
+    for command in re.findall(r"^python3? (-m \S+|\S+(?: [a-z]+)?)", code, re.MULTILINE):
         done = run([sys.executable, *command.split(), "--help"])
         assert done.returncode == 0, command
 

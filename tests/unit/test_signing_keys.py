@@ -96,6 +96,7 @@ async def test_an_issuer_that_gives_no_keys_makes_the_service_try_again(issuer: 
     assert caught.value.status == 503
 
 
+@pytest.mark.external
 async def test_nobody_who_listens_makes_the_service_try_again(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(EventRefusedError):
         await SigningKeys("http://127.0.0.1:9/keys").get("one")

@@ -262,7 +262,9 @@ async def test_tokens_of_the_sdk_let_clients_in(
 class EntraCredential:
     """A credential as the one of Azure Identity, with a token that nobody here can validate."""
 
-    token = sign({"aud": "https://webpubsub.azure.com", "exp": time.time() + 3600}, "a-key-that-only-entra-id-knows-xx")
+    def __init__(self) -> None:
+        claims = {"aud": "https://webpubsub.azure.com", "exp": time.time() + 3600}
+        self.token = sign(claims, "a-key-that-only-entra-id-knows-xx")
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         assert scopes == ("https://webpubsub.azure.com/.default",)

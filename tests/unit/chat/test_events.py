@@ -66,10 +66,10 @@ def context(event: str, raw_state: str | None = None, user_id: str | None = "ana
 
 def message(raw_state: str | None, *, key: str | None = None, user_id: str | None = "ana") -> UserEventRequest:
     if key is None:
-        return UserEventRequest(context("message", raw_state, user_id), "hello", DataType.TEXT, "text/plain", b"hello")
+        return UserEventRequest(context("message", raw_state, user_id), b"hello", DataType.TEXT, "text/plain")
     data = {"key": key, "dataType": "text", "data": "hello"}
     body = json.dumps(data).encode()
-    return UserEventRequest(context("send", raw_state, user_id), data, DataType.JSON, "application/json", body)
+    return UserEventRequest(context("send", raw_state, user_id), body, DataType.JSON, "application/json")
 
 
 def connect(query: Mapping[str, Sequence[str]], user_id: str | None = "ana") -> ConnectEventRequest:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import azure.identity.aio
+import pytest
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 
@@ -54,6 +55,7 @@ async def test_an_access_key_is_used_where_there_is_one() -> None:
     await client.close()
 
 
+@pytest.mark.external
 def test_azure_identity_is_not_imported_for_keys() -> None:
     code = (
         "import os, sys; os.environ.update(AzureWebJobsStorage='UseDevelopmentStorage=true', "
