@@ -62,7 +62,7 @@ class EmulatorSettings:
             _check_access_key(self.secondary_access_key, "SecondaryAccessKey")
         for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
             if not _is_endpoint(endpoint):
-                raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
+                raise SettingsError(f"{endpoint!r} is not a URL of this service: write http://host or https://host.")
         if self.app_url is not None and not _is_endpoint(self.app_url):
             raise SettingsError(
                 f"{self.app_url!r} is not the URL of a page: write http://host/path or https://host/path."

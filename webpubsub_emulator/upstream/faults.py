@@ -44,7 +44,7 @@ class FaultKind(StrEnum):
     """What can go wrong."""
 
     DUPLICATE_EVENT = "duplicate_event"
-    """An event reaches its handler twice, with the same `ce-id`; the first answer counts."""
+    """An event reaches its handler twice, with the same ``ce-id``; the first answer counts."""
     DROP_ANSWER = "drop_answer"
     """The handler answers, but the service never hears it: it tries again, as after a lost line."""
     DELAY = "delay"
@@ -52,7 +52,7 @@ class FaultKind(StrEnum):
     UNAVAILABLE = "unavailable"
     """REST calls that send messages are answered 503."""
     CUT_CONNECTIONS = "cut_connections"
-    """Sockets end at once, without a farewell: a lost line."""
+    """Sockets end at once, without a close frame: a lost line."""
     REFUSE_VALIDATION = "refuse_validation"
     """Event handlers count as not consenting: nothing is sent to them."""
 
@@ -73,7 +73,7 @@ FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
     FaultKind.CUT_CONNECTIONS: frozenset({"hub", "connectionId"}),
     FaultKind.REFUSE_VALIDATION: frozenset({"hub", "seconds"}),
 }
-"""The fields that each kind of fault takes in JSON, beside `fault`."""
+"""The fields that each kind of fault takes in JSON, beside ``fault``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Fault:
             raise FaultError(f"'fault' must be one of {', '.join(FaultKind)}.") from None
         for name, given in fields.items():
             if name not in FIELDS[kind]:
-                raise FaultError(f"{name!r} is no field of {kind}; it takes {', '.join(sorted(FIELDS[kind]))}.")
+                raise FaultError(f"{name!r} is not a field of {kind}; it takes {', '.join(sorted(FIELDS[kind]))}.")
             _check_type(name, given)
         # A field that is null is one that is left out.
         names = {"connectionId": "connection_id"}

@@ -63,7 +63,10 @@ def test_a_fault_is_written_in_json(value: dict[str, Any], fault: Fault) -> None
         ({}, "'fault' must be one of duplicate_event, drop_answer, delay, unavailable, cut_connections, refuse_val"),
         ({"fault": "explode"}, "'fault' must be one of"),
         ({"fault": ["delay"]}, "'fault' must be one of"),
-        ({"fault": "drop_answer", "seconds": 1}, "'seconds' is no field of drop_answer; it takes connectionId, count"),
+        (
+            {"fault": "drop_answer", "seconds": 1},
+            "'seconds' is not a field of drop_answer; it takes connectionId, count",
+        ),
         ({"fault": "drop_answer", "count": 0}, "'count' must be 1"),
         ({"fault": "drop_answer", "count": True}, "'count' must be a whole number"),
         ({"fault": "drop_answer", "count": 1.5}, "'count' must be a whole number"),
@@ -224,7 +227,7 @@ async def test_a_service_that_is_unavailable_answers_503_to_sends_only(service: 
     assert (await socket.frame())["data"] == "hello"
 
 
-async def test_cut_connections_end_without_a_farewell_and_the_handler_hears_of_it(
+async def test_cut_connections_end_without_a_close_frame_and_the_handler_hears_of_it(
     handler: RecordingHandler, service: Service
 ) -> None:
     ana, ben = await service.connect(), await service.connect()

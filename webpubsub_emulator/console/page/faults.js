@@ -83,6 +83,6 @@ export class Faults {
   }
 }
 
-const eventOf = ({ event }) => (event === undefined ? "user events but typing" : event === "*" ? "all events" : event);
+const eventOf = ({ event }) => (event === undefined ? "user events except typing" : event === "*" ? "all events" : event);
 const what = (fault) => ("count" in fault ? `${fault.fault}: ${eventOf(fault)}` : fault.fault);
 const left = (fault) => ("count" in fault ? `${counted(fault.count, "time")} left` : `${Math.ceil(fault.seconds)} s left`);
