@@ -88,6 +88,25 @@ def test_a_fault_that_cannot_be_is_an_error_that_names_the_field(value: object, 
     assert named in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "named"),
+    [
+        (FaultKind.DROP_ANSWER, {"event": ""}, "'event' must be a text"),
+        (FaultKind.CUT_CONNECTIONS, {"hub": ""}, "'hub' must be a text"),
+        (FaultKind.CUT_CONNECTIONS, {"connection_id": ""}, "'connectionId' must be a text"),
+        (FaultKind.CUT_CONNECTIONS, {"event": "message"}, "'event' is not a field of cut_connections; it takes"),
+        (FaultKind.UNAVAILABLE, {"seconds": 1, "connection_id": "conn-1"}, "'connectionId' is not a field of unavail"),
+        (FaultKind.DROP_ANSWER, {"seconds": 1}, "'seconds' is not a field of drop_answer"),
+        (FaultKind.REFUSE_VALIDATION, {"seconds": 1, "count": 2}, "'count' is not a field of refuse_validation"),
+        (FaultKind.DUPLICATE_EVENT, {"part": DelayedPart.ANSWER}, "'part' is not a field of duplicate_event"),
+    ],
+)
+def test_a_fault_of_a_test_is_as_strict_as_one_in_json(kind: FaultKind, fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(FaultError) as raised:
+        Fault(kind, **fields)
+    assert named in str(raised.value)
+
+
 def affects(faults: Faults, event: Event = MESSAGE) -> bool:
     return faults.use(FaultKind.DROP_ANSWER, ANA, event) is not None
 
