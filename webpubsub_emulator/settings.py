@@ -93,7 +93,7 @@ def _is_endpoint(url: str) -> bool:
 def _check_access_key(key: str, name: str) -> None:
     """Raise ``SettingsError`` for a key that is none, or that a connection string cannot hold."""
     if not key:
-        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it away.")
+        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it out.")
     if ";" in key or key != key.strip() or not key.isprintable():
         raise SettingsError(
             f"The {name} cannot stand in a connection string: no semicolon, control character, or white space around."
