@@ -8,16 +8,19 @@ from pathlib import Path
 
 import azure.functions as func
 
-from chat import events
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
+from chat.events import ChatEvents
+from chat.outbox import Outbox
+from chat.presence import Announcer
+from chat.retention import SCHEDULE, Retention
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
 from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
-from webpubsub_handler.azure_functions import to_func_response, to_request
+from webpubsub_handler.azure_functions import blueprint, to_func_response
 
 logger = logging.getLogger("chat")
 
@@ -26,21 +29,30 @@ for sdk in ("azure.core", "azure.identity"):
     logging.getLogger(sdk).setLevel(logging.WARNING)
 
 
-def build(settings: Settings, store: TableStore, service: Service) -> func.FunctionApp:
+def build(settings: Settings, store: TableStore, service: Service, outbox: Outbox) -> func.FunctionApp:
     """Make the app with all its routes."""
     app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     by_key = settings.client_auth is ClientAuth.FUNCTION_KEY
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
     handler = WebPubSubEventHandler(
-        settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
+        settings.hub,
+        make_authenticators(settings),
+        allowed_origins=settings.allowed_origins,
+        max_event_age=settings.max_event_age_seconds or None,
     )
-    events.register(handler, Delivery(store, service, max_message_bytes=settings.max_message_bytes))
-    api = ChatApi(settings, store, service)
+    handler.middleware(outbox.note_event)
+    delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
+    ChatEvents(
+        delivery,
+        service,
+        Announcer(service) if settings.announces_presence else None,
+        default_room=settings.default_room,
+        max_messages_per_second=settings.max_messages_per_second,
+    ).register(handler)
+    api = ChatApi(settings, store, service, outbox)
 
-    @app.route("eventhandler/{event?}", methods=["POST", "OPTIONS"])
-    async def eventhandler(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await handler.handle(to_request(req)))
+    app.register_functions(blueprint(handler, route="eventhandler/{event?}"))
 
     @app.route("negotiate", methods=["GET", "POST"], auth_level=client_level)
     async def negotiate(req: func.HttpRequest) -> func.HttpResponse:
@@ -57,6 +69,13 @@ def build(settings: Settings, store: TableStore, service: Service) -> func.Funct
     @app.route("health", methods=["GET"])
     async def health(req: func.HttpRequest) -> func.HttpResponse:
         return to_func_response(await api.health())
+
+    if settings.message_retention_days:
+        cleaner = Retention(store, settings.message_retention_days)
+
+        @app.timer_trigger(arg_name="timer", schedule=SCHEDULE)
+        async def retention(timer: func.TimerRequest) -> None:
+            await cleaner.run()
 
     if settings.serve_demo:
         files = DemoFiles(Path(__file__).parent / "demo", settings.endpoints)
@@ -94,6 +113,6 @@ else:
     if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
         for warning in configured.warnings:
             logger.warning("%s", warning)
-    app = build(
-        configured, TableStore(configured.hub, configured.storage), Service(configured.hub, configured.endpoints[0])
-    )
+    messages = TableStore(configured.hub, configured.storage)
+    hub = Service(configured.hub, configured.endpoints[0])
+    app = build(configured, messages, hub, Outbox(messages, hub))

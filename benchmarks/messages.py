@@ -2,14 +2,16 @@
 
     python benchmarks/messages.py
 
-32 messages at a time. The floor is ``create_entity`` and ``send_to_all`` of the Azure SDKs with ready-made arguments,
+32 messages at a time. The floor is ``create_entity`` and ``send_to_group`` of the Azure SDKs with ready-made arguments,
 against the same Azurite and local Web PubSub. Rounds alternate, and the ratio is taken pair by pair.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
+import json
 import statistics
 import sys
 import tempfile
@@ -24,14 +26,14 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from chat import events, service, table_store
+from chat import outbox, service, table_store
 from chat.authenticators import make_authenticators
 from chat.delivery import Delivery
+from chat.events import ChatEvents
 from chat.settings import Settings
 from local.azurite import Azurite
 from webpubsub_emulator import Emulator, EmulatorSettings
-from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler, sign
 
 MIN_RATIO = 0.9
 _CONCURRENCY = 32
@@ -39,6 +41,7 @@ _MESSAGES = 640
 _PAIRS = 7
 
 _numbers = itertools.count(1)
+_ROOM = "lobby"
 _TEXT = "x" * 1024
 
 
@@ -55,12 +58,15 @@ async def rate(send: Callable[[int], Awaitable[None]]) -> float:
     return _MESSAGES / (time.perf_counter() - start)
 
 
-def through_handler(settings: Settings, delivery: Delivery) -> Callable[[int], Awaitable[None]]:
+def through_handler(
+    settings: Settings, delivery: Delivery, broadcaster: service.Service, waiting: outbox.Outbox
+) -> Callable[[int], Awaitable[None]]:
     """Return what sends one signed event through everything that is ours."""
     handler = WebPubSubEventHandler(
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
-    events.register(handler, delivery)
+    handler.middleware(waiting.note_event)
+    ChatEvents(delivery, broadcaster, None, default_room=_ROOM, max_messages_per_second=0).register(handler)
     endpoint = settings.endpoints[0]
     fields = {
         "content-type": "text/plain; charset=utf-8",
@@ -72,6 +78,7 @@ def through_handler(settings: Settings, delivery: Delivery) -> Callable[[int], A
         "ce-hub": settings.hub,
         "ce-eventname": "message",
         "ce-userid": "ana",
+        "ce-connectionstate": base64.b64encode(json.dumps({"rooms": [_ROOM]}).encode()).decode(),
     }
 
     async def send(number: int) -> None:
@@ -102,7 +109,7 @@ def through_sdks(table: TableClient, clients: WebPubSubServiceClient) -> Callabl
         "id": "0" * 50,
         "time": row["time"],
         "from": "ana",
-        "room": None,
+        "room": _ROOM,
         "event": "message",
         "dataType": "text",
         "data": _TEXT,
@@ -110,7 +117,7 @@ def through_sdks(table: TableClient, clients: WebPubSubServiceClient) -> Callabl
 
     async def send(number: int) -> None:
         await table.create_entity({**row, "RowKey": f"{number:050d}"})
-        await clients.send_to_all(envelope, content_type="application/json")
+        await clients.send_to_group(_ROOM, envelope, content_type="application/json")
 
     return send
 
@@ -128,15 +135,18 @@ async def main() -> None:
             store = table_store.TableStore(settings.hub, settings.storage)
             broadcaster = service.Service(settings.hub, settings.endpoints[0])
             await store.check()
-            ours = through_handler(settings, Delivery(store, broadcaster, max_message_bytes=settings.max_message_bytes))
+            waiting = outbox.Outbox(store, broadcaster)
+            delivery = Delivery(store, broadcaster, waiting, max_message_bytes=settings.max_message_bytes)
+            ours = through_handler(settings, delivery, broadcaster, waiting)
             async with (
                 table_store.make_client(settings.storage) as table,
                 service.make_client(settings.hub, settings.endpoints[0]) as clients,
             ):
                 bare = through_sdks(table, clients)
                 pairs = [(await rate(ours), await rate(bare)) for _ in range(_PAIRS + 1)][1:]
-            await store.close()
-            await broadcaster.close()
+            await waiting.aclose()
+            await store.aclose()
+            await broadcaster.aclose()
     ratio = statistics.median(our / sdk for our, sdk in pairs)
     print(f"handler + store + broadcast  {statistics.median(our for our, _ in pairs):8.0f} messages/s")
     print(f"bare SDK calls               {statistics.median(sdk for _, sdk in pairs):8.0f} messages/s")

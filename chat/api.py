@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
-from chat.events import may_join
+from chat.callers import RequestRefusedError, identify, requested_room
+from chat.health import Health
 from chat.keys import InvalidCursorError
 from chat.messages import encode_page, format_time
-from chat.negotiate import RequestRefusedError, identify, requested_room
+from chat.outbox import Outbox
 from chat.presence import Presence
+from chat.rooms import admits
 from chat.service import Service, ServiceUnavailableError
-from chat.settings import Settings
-from chat.table_store import StoreUnavailableError, TableStore
+from chat.settings import ClientAuth, Settings
+from chat.table_store import REDELIVERY_WINDOW_SECONDS, StoreUnavailableError, TableStore
 from webpubsub_handler import HttpResponse
 
 __all__ = ["ChatApi", "json_response"]
@@ -32,71 +33,83 @@ class ChatApi:
     An error is ``{"type":"error","code":…,"message":…}``.
     """
 
-    def __init__(self, settings: Settings, store: TableStore, service: Service) -> None:
+    def __init__(self, settings: Settings, store: TableStore, service: Service, outbox: Outbox) -> None:
         self._settings = settings
         self._store = store
         self._service = service
+        self._health = Health(store, service, outbox)
         self._presence = Presence(service)
 
     async def negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
         """Answer ``{"url": …, "userId": …, "room": …, "expires": …}``: where and as whom to connect."""
-        try:
-            user_id, room = self._admit(headers, query)
-            access = await self._service.client_access(user_id, room)
-        except RequestRefusedError as error:
-            return _refusal(error)
-        except ServiceUnavailableError as error:
-            return _unavailable(error)
+        return await _guarded(self._negotiate(headers, query))
+
+    async def messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        """Answer ``{"messages": […], "next": …}``: a page of a room's history, newest first."""
+        return await _guarded(self._messages(headers, query))
+
+    async def presence(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        """Answer ``{"room": …, "time": …, "connections": [{"connectionId": …, "userId": …}]}``: who is in a room."""
+        return await _guarded(self._present(headers, query))
+
+    async def health(self) -> HttpResponse:
+        """Answer 200 when all is well, else 503 with what is not."""
+        state = await self._health.state()
+        waiting = state.waiting
+        parts: dict[str, Any] = {
+            "storage": "ok" if state.is_storage_ok else "unavailable",
+            "webpubsub": "ok" if state.is_service_ok else "unavailable",
+            "outbox": None if waiting is None else {"waiting": waiting.count, "since": waiting.since},
+        }
+        can_sign_in = self._settings.client_auth is not ClientAuth.APP_SERVICE or self._settings.is_behind_app_service
+        if not can_sign_in:
+            # Otherwise the app looks well while every user gets 401.
+            parts["sign_in"] = "CLIENT_AUTH is app_service, and App Service authentication is off"
+        is_healthy = state.is_ok and can_sign_in
+        return json_response(200 if is_healthy else 503, {"status": "ok" if is_healthy else "unhealthy"} | parts)
+
+    async def _negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        user_id, room = self._admit(headers, query)
+        access = await self._service.client_access(user_id, [room])
         return json_response(
             200, {"url": access.url, "userId": user_id, "room": room, "expires": format_time(access.expires)}
         )
 
-    async def messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        """Answer ``{"messages": […], "next": …}``: a page of a room's history, newest first."""
-        try:
-            _, room = self._admit(headers, query)
-            page = await self._store.history(
-                room, limit=_limit(query), before=query.get("before") or None, after=query.get("after") or None
-            )
-        except RequestRefusedError as error:
-            return _refusal(error)
-        except InvalidCursorError:
-            return _refusal(RequestRefusedError(400, "invalid_cursor", "The cursor is not one of this room's."))
-        except StoreUnavailableError as error:
-            return _unavailable(error)
+    async def _messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        _, room = self._admit(headers, query)
+        page = await self._store.history(
+            room,
+            limit=_limit(query),
+            before=query.get("before") or None,
+            after=query.get("after") or None,
+            reach_back_seconds=REDELIVERY_WINDOW_SECONDS if _overlap(query) else 0,
+        )
         return _json(200, encode_page(page))
 
-    async def presence(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        """Answer ``{"room": …, "time": …, "connections": [{"connectionId": …, "userId": …}]}``: who is in a room."""
-        try:
-            _, room = self._admit(headers, query)
-            if room is None:
-                raise RequestRefusedError(400, "invalid_room", "Name the room whose presence you want.")
-            present = await self._presence.of(room)
-        except RequestRefusedError as error:
-            return _refusal(error)
-        except ServiceUnavailableError as error:
-            return _unavailable(error)
+    async def _present(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+        _, room = self._admit(headers, query)
+        present = await self._presence.of(room)
         connections = [{"connectionId": one.connection_id, "userId": one.user_id} for one in present.connections]
         return json_response(200, {"room": room, "time": format_time(present.time), "connections": connections})
 
-    async def health(self) -> HttpResponse:
-        """Answer 200 when both back ends do, else 503 with the one that does not."""
-        store, service = await asyncio.gather(
-            _state(self._store.check(), StoreUnavailableError), _state(self._service.check(), ServiceUnavailableError)
-        )
-        healthy = store == service == "ok"
-        return json_response(
-            200 if healthy else 503,
-            {"status": "ok" if healthy else "unhealthy", "storage": store, "webpubsub": service},
-        )
-
-    def _admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str | None, str | None]:
+    def _admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str | None, str]:
         user_id = identify(self._settings, headers, query)
-        room = requested_room(query)
-        if room is not None and not may_join(user_id, room):
+        room = requested_room(query, self._settings.default_room)
+        if not admits(room, user_id):
             raise RequestRefusedError(403, "not_a_member", "You may not join this room.")
         return user_id, room
+
+
+async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
+    """Answer what went wrong on the way to an answer: with 4xx what the client can mend, with 503 what it cannot."""
+    try:
+        return await answer
+    except RequestRefusedError as error:
+        return _refusal(error)
+    except InvalidCursorError:
+        return _refusal(RequestRefusedError(400, "invalid_cursor", "The cursor is not one of this room's."))
+    except (StoreUnavailableError, ServiceUnavailableError) as error:
+        return _unavailable(error)
 
 
 def json_response(status: int, document: Any) -> HttpResponse:
@@ -115,6 +128,13 @@ def _limit(query: Mapping[str, str]) -> int:
     raise RequestRefusedError(400, "invalid_limit", f"The limit is a whole number from 1 to {_MAX_LIMIT}.")
 
 
+def _overlap(query: Mapping[str, str]) -> bool:
+    text = (query.get("overlap") or "false").lower()
+    if text in ("true", "false"):
+        return text == "true"
+    raise RequestRefusedError(400, "invalid_overlap", "overlap is true or false.")
+
+
 def _refusal(error: RequestRefusedError) -> HttpResponse:
     if error.log:
         logger.warning("Refused a client: %s.", error.log)
@@ -124,12 +144,3 @@ def _refusal(error: RequestRefusedError) -> HttpResponse:
 def _unavailable(error: Exception) -> HttpResponse:
     logger.error("%s: %r", error, error.__cause__)
     return json_response(503, {"type": "error", "code": "unavailable", "message": "Try again."})
-
-
-async def _state(check: Any, unavailable: type[Exception]) -> str:
-    try:
-        await check
-    except unavailable as error:
-        logger.warning("Health: %s: %r", error, error.__cause__)
-        return "unavailable"
-    return "ok"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chat.settings import Settings
 from webpubsub_handler import AccessKeyAuthenticator, Authenticator, UnauthenticatedEventsAllowed
-from webpubsub_handler.freshness import EventFreshness
 
 __all__ = ["make_authenticators"]
 
@@ -24,11 +23,9 @@ def make_authenticators(settings: Settings) -> list[Authenticator]:
                 audience=settings.entra_caller.audience,
                 object_ids=settings.entra_caller.object_ids,
                 application_ids=settings.entra_caller.application_ids,
+                authority=settings.entra_caller.authority,
             )
         )
     if not proofs and settings.allow_unauthenticated_events:
         proofs.append(UnauthenticatedEventsAllowed())
-    # It proves nothing, so it must not make up for a missing proof.
-    if proofs and settings.max_event_age_seconds:
-        proofs.append(EventFreshness(settings.max_event_age_seconds))
     return proofs

@@ -1,18 +1,19 @@
-"""The way of a message: checked, stored once, then broadcast."""
+"""The way of a message: checked, stored once, then broadcast, or recorded in the outbox."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from chat import policy
 from chat.incoming import Incoming, InvalidMessageError, idempotency_key, read_incoming
-from chat.keys import message_id, partition_key
-from chat.messages import Message, encode_envelope, encode_presence, encode_typing
-from chat.rooms import is_room_name
+from chat.keys import body_digest, message_id, partition_key
+from chat.messages import Message, encode_envelope, encode_told
+from chat.outbox import Outbox
 from chat.service import MAX_BROADCAST_BYTES, Service, ServiceUnavailableError
-from chat.table_store import StoreUnavailableError, TableStore
+from chat.table_store import KeyTakenError, StoreUnavailableError, TableStore
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
 
 __all__ = ["Delivery", "sender_error"]
@@ -23,13 +24,19 @@ _CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-st
 _UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
 
 
-def sender_error(code: str, message: str, key: str | None = None) -> UserEventResponse:
+def sender_error(
+    code: str, message: str, key: str | None = None, *, retry_after: float | None = None
+) -> UserEventResponse:
     """Tell the sender of an event what was wrong with it; ``key`` says which message is meant.
 
-    It is a reply, not an error status: that would close a plain WebSocket client.
+    ``retry_after`` is in seconds. It is a reply, not an error status: that would close a plain WebSocket client.
     """
-    error = {"type": "error", "code": code, "message": message}
-    return UserEventResponse(error if key is None else {**error, "key": key})
+    error: dict[str, object] = {"type": "error", "code": code, "message": message}
+    if key is not None:
+        error["key"] = key
+    if retry_after is not None:
+        error["retryAfter"] = retry_after
+    return UserEventResponse(error)
 
 
 class Delivery:
@@ -38,25 +45,23 @@ class Delivery:
     Args:
         store: Where messages are kept.
         service: What reaches the clients.
+        outbox: Where a message waits that the service did not take.
         max_message_bytes: The largest body of a message.
     """
 
-    def __init__(self, store: TableStore, service: Service, *, max_message_bytes: int) -> None:
+    def __init__(self, store: TableStore, service: Service, outbox: Outbox, *, max_message_bytes: int) -> None:
         self._store = store
         self._service = service
+        self._outbox = outbox
         self._max_message_bytes = max_message_bytes
 
-    async def publish(
-        self, request: UserEventRequest, room: str | None, may_send: Callable[[Message], bool]
-    ) -> UserEventResponse | EventErrorResponse | None:
-        """Store a message and broadcast it to the room, or to the whole hub without one.
+    async def publish(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
+        """Store a message of a member of a room and broadcast it there.
 
-        None means stored and broadcast. The user's mistakes, and what may not pass, are sender errors; 503 asks the
-        service to deliver again, which stores nothing twice.
+        None means stored, and broadcast or recorded in the outbox. The user's mistakes, and what may not pass, are
+        sender errors; 503 asks the service to deliver again, which stores nothing twice.
         """
         key = idempotency_key(request)
-        if room is not None and not is_room_name(room):
-            return sender_error("not_a_member", "You are not a member of this room.", key)
         try:
             incoming = read_incoming(request)
         except InvalidMessageError as error:
@@ -69,41 +74,77 @@ class Delivery:
         envelope = encode_envelope(received)
         if len(received.body) > self._max_message_bytes or len(envelope) > MAX_BROADCAST_BYTES:
             return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.", key)
-        if not may_send(received):
-            return sender_error("refused", "This message may not be sent here.", key)
+        verdict = policy.may_send(received)
+        if verdict is not True:
+            reason = verdict if isinstance(verdict, str) and verdict else "This message may not be sent here."
+            return await self.refuse(request, room, sender_error("refused", reason, key))
         try:
             # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
             stored = await self._store.append(received)
-            await self._service.broadcast(room, envelope if stored is received else encode_envelope(stored))
-        except (StoreUnavailableError, ServiceUnavailableError) as error:
+        except KeyTakenError:
+            return sender_error("key_taken", "Another message was sent with this key.", key)
+        except StoreUnavailableError as error:
             return _unavailable(error, request.context)
-        return None
+        if stored is None:  # it was stored and is deleted since: there is nothing to hear any more
+            return None
+        return await self._deliver(stored, envelope if stored is received else encode_envelope(stored))
 
-    async def announce(self, context: ConnectionContext, room: str | None) -> EventErrorResponse | None:
-        """Tell a room that a connection came or went."""
-        if not room or not is_room_name(room):
+    async def refuse(
+        self, request: UserEventRequest, room: str, error: UserEventResponse
+    ) -> UserEventResponse | EventErrorResponse | None:
+        """Answer a refusal that a message met which may be stored in this room already.
+
+        A redelivery must not be refused when the first delivery passed: the others read the message, so its sender is
+        told so, too.
+        """
+        try:
+            incoming = read_incoming(request)
+        except InvalidMessageError:
+            return error
+        try:
+            stored = await self._store.find(_received(request.context, incoming, room))
+        except StoreUnavailableError as unavailable:
+            return _unavailable(unavailable, request.context)
+        return error if stored is None else await self._deliver(stored, encode_envelope(stored))
+
+    async def tell(self, room: str, event: Mapping[str, object]) -> None:
+        """Broadcast ``event`` with its ``room`` to a room; nothing is stored.
+
+        What is not told now is not told later: a failure is only logged.
+        """
+        try:
+            await self._service.broadcast(room, encode_told(event, room))
+        except ServiceUnavailableError as error:
+            logger.warning("%s (%s): %r", error, event.get("type"), error.__cause__)
+
+    async def _deliver(self, stored: Message, envelope: bytes) -> EventErrorResponse | None:
+        """Broadcast what is stored, or record that it is still to be broadcast; 503 when neither can be done."""
+        must_wait = self._outbox.holds_back(stored)
+        if must_wait and await self._is_recorded(stored):
             return None
         try:
-            await self._service.broadcast(room, encode_presence(context, room, datetime.now(UTC)))
+            await self._service.broadcast(stored.room, envelope)
         except ServiceUnavailableError as error:
-            return _unavailable(error, context)
+            logger.warning("%s (message %s): %r", error, stored.id, error.__cause__)
+            return None if not must_wait and await self._is_recorded(stored) else _UNAVAILABLE
+        self._outbox.saw_broadcast()
         return None
 
-    async def tell_typing(self, context: ConnectionContext, room: str | None) -> None:
-        """Tell a room that a user is writing; nothing is stored, and what is not told now is not told later."""
-        if not room or not is_room_name(room):
-            return
+    async def _is_recorded(self, stored: Message) -> bool:
         try:
-            await self._service.broadcast(room, encode_typing(context.user_id, room))
-        except ServiceUnavailableError as error:
-            logger.warning("%s (typing): %r", error, error.__cause__)
+            await self._outbox.record(stored)
+        except StoreUnavailableError as error:
+            logger.error("%s (message %s): %r", error, stored.id, error.__cause__)
+            return False
+        return True
 
 
-def _received(context: ConnectionContext, incoming: Incoming, room: str | None) -> Message:
+def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Message:
     # An MQTT client keeps its connection id when it comes back, and its events may be counted from one again.
     counted = context.physical_connection_id or context.connection_id
+    digest = body_digest(incoming.data_type, incoming.body)
     return Message(
-        id=message_id(partition_key(context.hub, room), context.time, counted, context.event_id),
+        id=message_id(partition_key(context.hub, room), context.time, counted, context.event_id, digest),
         time=datetime.now(UTC),
         room=room,
         user_id=context.user_id,

@@ -16,8 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webpubsub_handler import DataType, UserEventRequest
-from webpubsub_handler.protocol import strict_json
+from webpubsub_handler import DataType, InvalidDataError, UserEventRequest, parse_json
 
 __all__ = ["Incoming", "InvalidMessageError", "idempotency_key", "read_incoming"]
 
@@ -50,13 +49,14 @@ def read_incoming(request: UserEventRequest) -> Incoming:
     Raises:
         InvalidMessageError: It is no message.
     """
+    data = _data(request)
     if not _is_send(request):
         content_type = request.content_type.partition(";")[0].strip().lower()
         return Incoming(request.data_type, content_type, request.body, None)
     key = idempotency_key(request)
     if key is None:
         raise InvalidMessageError("A send event is JSON with a key of 1 to 64 letters, digits, _ or -.")
-    kind, data = request.data.get("dataType"), request.data.get("data")
+    kind, data = data.get("dataType"), data.get("data")
     if kind not in tuple(_CONTENT_TYPES) or not isinstance(data, str):
         raise InvalidMessageError("dataType is text, json or binary, and data a string: text, JSON or base64.")
     data_type = DataType(kind)
@@ -65,9 +65,19 @@ def read_incoming(request: UserEventRequest) -> Incoming:
 
 def idempotency_key(request: UserEventRequest) -> str | None:
     """Return the key of a ``send`` event, None without one."""
-    fields: Any = request.data
-    key = fields.get("key") if _is_send(request) and isinstance(fields, dict) else None
+    try:
+        fields: Any = request.data if _is_send(request) else None
+    except InvalidDataError:
+        return None
+    key = fields.get("key") if isinstance(fields, dict) else None
     return key if isinstance(key, str) and _KEY.fullmatch(key) else None
+
+
+def _data(request: UserEventRequest) -> Any:
+    try:
+        return request.data
+    except InvalidDataError as error:
+        raise InvalidMessageError(str(error)) from None
 
 
 def _is_send(request: UserEventRequest) -> bool:
@@ -80,7 +90,7 @@ def _body(data_type: DataType, data: str) -> bytes:
             return base64.b64decode(data, validate=True)
         body = data.encode()
         if data_type is DataType.JSON and body:
-            strict_json.parse(body)
+            parse_json(body)
     except (ValueError, binascii.Error):
         raise InvalidMessageError(f"The data is not what its dataType {data_type} says.") from None
     return body

@@ -1,8 +1,10 @@
 """The keys of the messages table and the message ids made of them.
 
-A message id is the hex text of *ce-time second · digest of the connection id · ce-id · check*, so ids of one room
-sort oldest first. The row key is the same text with every hex digit complemented, so rows sort newest first. The
-check ties the id to its partition: a cursor of another room is recognised without a look-up.
+A message id is the hex text of *ce-time second · digest of the connection id · ce-id · digest of the body · check*, so
+ids of one room sort oldest first. The row key is the same text with every hex digit complemented, so rows sort newest
+first. The digest of the body (32 bits) makes another body another message. The check ties the id to its partition: a
+cursor of another room is recognized without a look-up. Ids of older versions have no digest of the body; they are
+shorter, so that they can be told apart, and they stay valid.
 
 Behind all messages of a room lie the rows that say which message an idempotency key belongs to.
 """
@@ -18,11 +20,20 @@ from typing import Final
 __all__ = [
     "BEHIND_MESSAGES",
     "InvalidCursorError",
+    "body_digest",
+    "body_part",
     "check_cursor",
+    "connection_part",
+    "hub_partition",
+    "id_in_partition",
     "idempotency_row_key",
+    "idempotency_row_keys",
     "message_id",
+    "older_than",
     "oldest_row_key",
     "partition_key",
+    "partition_range",
+    "room_of",
     "row_key",
 ]
 
@@ -31,8 +42,13 @@ BEHIND_MESSAGES: Final = "g"
 
 _SECONDS_DIGITS: Final = 10
 _EVENT_DIGITS: Final = 16
+_CONNECTION_DIGITS: Final = 16
+_BODY_DIGITS: Final = 8
 _CHECK_DIGITS: Final = 8
-_ID: Final = re.compile(r"[0-9a-f]{50,66}")
+_ID: Final = re.compile(r"[0-9a-f]{50,74}")
+# The event's part has 16 digits or, of an id that is no counter, 32.
+_DIGITS_WITHOUT_BODY: Final = (50, 66)
+_ESCAPED: Final = re.compile(rb"=([0-9A-F]{2})")
 _SAFE: Final = re.compile(rb"[^A-Za-z0-9_.-]")
 _COMPLEMENT: Final = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
@@ -42,19 +58,70 @@ class InvalidCursorError(ValueError):
 
 
 @lru_cache(maxsize=1024)
-def partition_key(hub: str, room: str | None) -> str:
-    """Return the partition of a room, or of the hub's messages outside rooms: one room is one partition.
+def partition_key(hub: str, room: str) -> str:
+    """Return the partition of a room: one room is one partition.
 
     Bytes that table keys forbid (and some more) are written ``=XX``; ``|`` stands between hub and room.
     """
-    escaped_hub = _escape(hub.lower())
-    return escaped_hub if room is None else f"{escaped_hub}|{_escape(room)}"
+    return f"{_escape(hub.lower())}|{_escape(room)}"
 
 
-def message_id(partition: str, time: datetime, connection_id: str, event_id: str) -> str:
-    """Return the id of the message that an event carries; a redelivered event has the same one."""
+def hub_partition(hub: str) -> str:
+    """Return the partition of what belongs to a hub and to no room."""
+    return _escape(hub.lower())
+
+
+def partition_range(hub: str) -> tuple[str, str]:
+    """Return the keys between which the partitions of all rooms of a hub lie, both excluded."""
+    escaped = hub_partition(hub)
+    return f"{escaped}|", f"{escaped}}}"
+
+
+def room_of(partition: str) -> str:
+    """Return the room of a partition.
+
+    Raises:
+        ValueError: It is not the partition of a room.
+    """
+    _, separator, escaped = partition.partition("|")
+    if not separator:
+        raise ValueError("the partition is not of a room")
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), escaped.encode()).decode()
+
+
+def message_id(partition: str, time: datetime, connection_id: str, event_id: str, digest: str) -> str:
+    """Return the id of the message that an event carries; a redelivered event has the same one.
+
+    ``digest`` is the ``body_digest`` of what the event carries.
+    """
     seconds = max(0, int(time.timestamp()))
-    order = f"{seconds:0{_SECONDS_DIGITS}x}{_digest(connection_id, 16)}{_event_order(event_id)}"
+    connection = _digest(connection_id, _CONNECTION_DIGITS)
+    order = f"{seconds:0{_SECONDS_DIGITS}x}{connection}{_event_order(event_id)}{digest}"
+    return order + _check(partition, order)
+
+
+def body_digest(data_type: str, body: bytes) -> str:
+    """Return the 32 bits of a message id that say what the message holds: its data type and its bytes."""
+    digest = hashlib.sha256(data_type.encode() + b"\n")
+    digest.update(body)
+    return digest.hexdigest()[:_BODY_DIGITS]
+
+
+def body_part(cursor: str) -> str | None:
+    """Return the body's digest that a message id holds; None for an id of an older version, which holds none."""
+    if len(cursor) in _DIGITS_WITHOUT_BODY:
+        return None
+    return cursor[-_CHECK_DIGITS - _BODY_DIGITS : -_CHECK_DIGITS]
+
+
+def connection_part(cursor: str) -> str:
+    """Return what all message ids of one connection have in common."""
+    return cursor[_SECONDS_DIGITS : _SECONDS_DIGITS + _CONNECTION_DIGITS]
+
+
+def id_in_partition(partition: str, cursor: str) -> str:
+    """Return the id that a message has once it is moved into another partition."""
+    order = cursor[:-_CHECK_DIGITS]
     return order + _check(partition, order)
 
 
@@ -70,9 +137,29 @@ def oldest_row_key(cursor: str, reach_back_seconds: int) -> str:
     return row_key(f"{seconds:0{_SECONDS_DIGITS}x}") + "g"
 
 
-def idempotency_row_key(user_id: str | None, key: str) -> str:
-    """Return the row key of an idempotency key, which is its user's own: another user's same key is another row."""
-    return "sent-" + _digest(f"{user_id or ''}\n{key}", 32)
+def older_than(time: datetime) -> str:
+    """Return a row key just before every message that was sent before this time, and behind every other one."""
+    seconds = max(0, int(time.timestamp()))
+    return row_key(f"{seconds:0{_SECONDS_DIGITS}x}") + BEHIND_MESSAGES
+
+
+def idempotency_row_key(user_id: str | None, connection_id: str, key: str) -> str:
+    """Return the row key of an idempotency key, which is its user's own: another user's same key is another row.
+
+    The key of a user without a name is its connection's own. No key holds a line feed, so no two texts are the same.
+    """
+    return "sent-" + _digest(f"{connection_id}\n{key}\n" if user_id is None else f"{user_id}\n{key}", 32)
+
+
+def idempotency_row_keys(cursor: str, user_id: str | None, connection_id: str, key: str) -> list[str]:
+    """Return the row keys that the idempotency key of a stored message may have.
+
+    Older versions had one row for all users without a name.
+    """
+    found = [idempotency_row_key(user_id, connection_id, key)]
+    if user_id is None and body_part(cursor) is None:
+        found.append("sent-" + _digest(f"\n{key}", 32))
+    return found
 
 
 def check_cursor(partition: str, cursor: str) -> None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from webpubsub_handler import ConnectionContext, DataType
+from webpubsub_handler import DataType
 
-__all__ = ["Message", "Page", "encode_envelope", "encode_page", "encode_presence", "encode_typing", "format_time"]
+__all__ = [
+    "Announcement",
+    "Message",
+    "Page",
+    "encode_envelope",
+    "encode_page",
+    "encode_presence",
+    "encode_told",
+    "format_time",
+]
 
 
 # json.dumps would make one for each message.
@@ -27,7 +36,7 @@ class Message:
 
     id: str
     time: datetime
-    room: str | None
+    room: str
     user_id: str | None
     connection_id: str
     event_id: str
@@ -40,10 +49,20 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages of one room, newest first; ``next`` is the cursor for older ones, None at the end."""
+    """Envelopes of one room's messages, newest first; ``next`` is the cursor for older ones, None at the end."""
 
-    messages: Sequence[Message]
+    envelopes: Sequence[bytes]
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What happened to a connection: ``event`` is connected, disconnected, joined or left; ``time`` is when (UTC)."""
+
+    event: str
+    user_id: str | None
+    connection_id: str
+    time: datetime
 
 
 def encode_envelope(message: Message) -> bytes:
@@ -65,20 +84,28 @@ def encode_envelope(message: Message) -> bytes:
     return b'%s,"data":%s}' % (_json(head)[:-1], _data(message))
 
 
-def encode_presence(context: ConnectionContext, room: str, time: datetime) -> bytes:
-    """Write the JSON that tells a room which connection came or went; a user may have several."""
-    who = {"userId": context.user_id, "connectionId": context.connection_id}
-    return _json({"type": "presence", "event": context.event_name, **who, "room": room, "time": format_time(time)})
+def encode_presence(room: str, announcements: Sequence[Announcement]) -> bytes:
+    """Write the JSON that tells a room which connections came and went, in this order; a user may have several."""
+    events = [
+        {
+            "event": one.event,
+            "userId": one.user_id,
+            "connectionId": one.connection_id,
+            "time": format_time(one.time),
+        }
+        for one in announcements
+    ]
+    return _json({"type": "presence", "room": room, "events": events})
 
 
-def encode_typing(user_id: str | None, room: str) -> bytes:
-    """Write the JSON that tells a room who is writing."""
-    return _json({"type": "typing", "userId": user_id, "room": room})
+def encode_told(event: Mapping[str, object], room: str) -> bytes:
+    """Write the JSON that tells a room what is not stored."""
+    return _json({**event, "room": room})
 
 
 def encode_page(page: Page) -> bytes:
     """Write the JSON answer to a request for history."""
-    return b'{"messages":[%s],"next":%s}' % (b",".join(map(encode_envelope, page.messages)), _json(page.next))
+    return b'{"messages":[%s],"next":%s}' % (b",".join(page.envelopes), _json(page.next))
 
 
 def format_time(time: datetime) -> str:

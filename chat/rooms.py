@@ -1,15 +1,16 @@
-"""Rooms and user ids: which names can exist, and which room a connection is in."""
+"""Rooms and user ids: which names can exist, who may be in a room, and which rooms a connection is in."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
-from webpubsub_handler import ConnectionContext
-from webpubsub_handler.protocol.attributes import mend_text
+from chat import policy
+from webpubsub_handler import ConnectionContext, decode_text
 
-__all__ = ["MAX_NAME_BYTES", "is_room_name", "is_user_id", "joined_room"]
+__all__ = ["MAX_NAME_BYTES", "admits", "is_room_name", "is_user_id", "joined_rooms", "keep_rooms"]
 
 # A room's name is part of a table key (1,024 characters, three for an escaped byte) and a group's name.
 MAX_NAME_BYTES: Final = 128
@@ -19,7 +20,7 @@ _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 def is_room_name(name: str) -> bool:
     """Return whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
 
-    ``.`` and ``..`` are none: in the URL of a broadcast they are steps, and ``groups/../:send`` is the whole hub.
+    ``.`` and ``..`` are refused: in the URL of a broadcast they are steps, and ``groups/../:send`` is the whole hub.
     """
     return _is_name(name) and name not in (".", "..")
 
@@ -30,18 +31,36 @@ def is_user_id(user_id: str) -> bool:
     An id with ``%41`` in it, or with UTF-8 read as Latin-1, would be another user's id once decoded, and whether the
     service encodes is not known.
     """
-    return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id) and mend_text(user_id) == user_id
+    return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id) and decode_text(user_id) == user_id
 
 
-def joined_room(context: ConnectionContext) -> str | None:
-    """Return the room that a connection joined, None when it is in none, "" (no room's name) when that is unknown.
+def admits(room: str, user_id: str | None) -> bool:
+    """Return whether this user may be in this room now.
 
-    A state that somebody else wrote may hide a room: its messages must not go to the whole hub.
+    The policy is asked only about names that a room can have. Only its True admits: a rule that forgets to return, or
+    that was written as ``async def``, must not let everybody in.
     """
-    if context.state.is_foreign:
-        return ""
-    room = context.state.get("room")
-    return room if isinstance(room, str | None) else ""
+    return is_room_name(room) and policy.may_join(user_id, room) is True
+
+
+def joined_rooms(context: ConnectionContext) -> tuple[str, ...] | None:
+    """Return the rooms that a connection was put into when it connected; None when nothing says so.
+
+    That is the case where no ``connect`` event came before, or where somebody else wrote the connection state: such a
+    connection is in no room. Older versions kept one room, as ``room``.
+    """
+    rooms = context.state.get("rooms")
+    if rooms is None and "room" in context.state:
+        rooms = [context.state["room"]]
+    if not isinstance(rooms, list) or not all(isinstance(room, str) and is_room_name(room) for room in rooms):
+        return None
+    return tuple(rooms)
+
+
+def keep_rooms(context: ConnectionContext, rooms: Sequence[str]) -> None:
+    """Keep in the connection state which rooms a connection is in; the answer to a blocking event carries it."""
+    context.state.pop("room", None)
+    context.state["rooms"] = list(rooms)
 
 
 def _is_name(name: str) -> bool:

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
-from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
-from chat.azure_options import HTTP_OPTIONS, make_credential
+from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
 from chat.per_loop import PerLoop
 from chat.settings import WebPubSubEndpoint
 
@@ -32,9 +31,22 @@ MAX_LISTED_CONNECTIONS: Final = 1000
 _TOKEN_LIFETIME: Final = timedelta(minutes=60)
 _API_VERSION: Final = "2024-12-01"
 
+# What an event may wait for; see the store's limits beside it.
+_BROADCAST_SECONDS: Final = 3.0
+_LEAVE_SECONDS: Final = 2.5
+_CALL_SECONDS: Final = 10.0
+_CHECK_SECONDS: Final = 3.0
+
 
 class ServiceUnavailableError(Exception):
-    """Raised when the Web PubSub service did not do what it was asked; ``__cause__`` says why."""
+    """Raised when the Web PubSub service did not do what it was asked; ``__cause__`` says why.
+
+    ``status`` is what it answered, None when it did not answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +76,33 @@ class Service:
     def __init__(self, hub: str, endpoint: WebPubSubEndpoint) -> None:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
         self._clients = PerLoop(lambda: make_client(hub, endpoint))
+        self._broadcasts = Calls()
+        self._others = Calls()
 
-    async def broadcast(self, room: str | None, envelope: bytes) -> None:
-        """Send a JSON text to everyone in a room, or to every client of the hub without one.
+    async def broadcast(self, room: str, envelope: bytes) -> None:
+        """Send a JSON text to everyone in a room.
 
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
-        group = "" if room is None else f"/groups/{quote(room, safe='')}"
-        # send_to_all and send_to_group would encode the JSON anew; here it goes out as it is stored.
-        await self._request("POST", f"{self._path}{group}/:send", 202, envelope)
+        _refuse_steps(room)
+        # send_to_group would encode the JSON again; here it goes out as it is stored.
+        path = f"{self._path}/groups/{quote(room, safe='')}/:send"
+        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
+            await self._request("POST", path, 202, envelope)
 
-    async def client_access(self, user_id: str | None, room: str | None) -> ClientAccess:
-        """Make the URL for a client; the room travels in its query to the connect event.
+    async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
+        """Make the URL for a client; the rooms travel in its query to the connect event.
 
         Raises:
             ServiceUnavailableError: The service did not make a token (only asked with a managed identity).
         """
         expires = datetime.now(UTC) + _TOKEN_LIFETIME
         minutes = int(_TOKEN_LIFETIME.total_seconds()) // 60
-        try:
+        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("no client access token was made")):
             token = await self._clients.get().get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
-        except AzureError as error:
-            raise ServiceUnavailableError("no client access token was made") from error
         url: str = token["url"]
-        return ClientAccess(url if room is None else f"{url}&room={quote(room, safe='')}", expires)
+        return ClientAccess(url + "".join(f"&room={quote(room, safe='')}" for room in rooms), expires)
 
     async def connections(self, room: str) -> Sequence[RoomConnection]:
         """Read who is connected to a room: at most ``MAX_LISTED_CONNECTIONS``.
@@ -97,10 +111,42 @@ class Service:
             ServiceUnavailableError: The service did not answer.
         """
         members = self._clients.get().list_connections(group=room, top=MAX_LISTED_CONNECTIONS)
-        try:
+        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connections were not listed")):
             return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
-        except AzureError as error:
-            raise ServiceUnavailableError("the connections were not listed") from error
+
+    async def leave(self, connection_id: str, room: str) -> None:
+        """Take one connection out of a room, so that it hears the room no more; it stays connected.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(connection_id, room)
+        async with self._others.limit(
+            _LEAVE_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
+        ):
+            await self._clients.get().remove_connection_from_group(room, connection_id)
+
+    async def remove(self, user_id: str, room: str) -> None:
+        """Take every connection of a user out of a room, so that none of them hears it any more.
+
+        What they send and whether they come back, ``may_join`` decides: change the rule first.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(user_id, room)
+        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the user was not taken out of the room")):
+            await self._clients.get().remove_user_from_group(room, user_id)
+
+    async def close(self, connection_id: str) -> None:
+        """End one connection; the client may come back if ``may_join`` lets it.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(connection_id)
+        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connection was not closed")):
+            await self._clients.get().close_connection(connection_id)
 
     async def check(self) -> None:
         """Ask the service whether it is there.
@@ -108,9 +154,11 @@ class Service:
         Raises:
             ServiceUnavailableError: It is not.
         """
-        await self._request("HEAD", "/api/health", 200, b"")
+        # Health is asked to find out, so it is asked while the others are refused, too.
+        async with Calls().limit(_CHECK_SECONDS, ServiceUnavailableError("the service does not answer")):
+            await self._request("HEAD", "/api/health", 200, b"")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
         if client is not None:
@@ -124,12 +172,20 @@ class Service:
             headers={"Content-Type": "application/json"} if body else {},
             content=body or None,
         )
-        try:
-            response = await self._clients.get().send_request(request)
-        except AzureError as error:
-            raise ServiceUnavailableError("the service does not answer") from error
+        response = await self._clients.get().send_request(request, **REPEATABLE_POST)
         if response.status_code != expected:
-            raise ServiceUnavailableError(f"the service answered {response.status_code}")
+            raise ServiceUnavailableError(f"the service answered {response.status_code}", response.status_code)
+
+
+def _refuse_steps(*names: str) -> None:
+    """Refuse what would lead a call elsewhere: ``groups/../:send`` reaches every client of the hub.
+
+    Raises:
+        ValueError: A name is a step in a path, or empty.
+    """
+    for name in names:
+        if name in ("", ".", ".."):
+            raise ValueError(f"{name!r} cannot be the name of a room, a user or a connection")
 
 
 def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:

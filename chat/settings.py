@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from webpubsub_handler.freshness import MIN_EVENT_AGE_SECONDS
-from webpubsub_handler.protocol.abuse_protection import normalize_host
+from chat.rooms import is_room_name
+from webpubsub_handler import GUID, MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
 
 __all__ = [
     "MAX_MESSAGE_BYTES_LIMIT",
@@ -20,6 +20,7 @@ __all__ = [
     "SettingsError",
     "StorageAccount",
     "WebPubSubEndpoint",
+    "storage_settings",
 ]
 
 # The public account of the storage emulators; "UseDevelopmentStorage=true" means it.
@@ -31,8 +32,13 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_PUBLIC_CLOUD: Final = "login.microsoftonline.com"
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9.-]+")
+_DEFAULT_MESSAGES_PER_SECOND: Final = 20
+_MAX_MESSAGES_PER_SECOND: Final = 1000
+_MAX_RETENTION_DAYS: Final = 36500
 _MAX_EVENT_AGE_SECONDS: Final = 24 * 60 * 60
-_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_HOST: Final = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
 
@@ -70,6 +76,7 @@ class StorageAccount:
 
     connection_string: str | None = None
     table_url: str | None = None
+    has_unused_key: bool = False
 
     def __repr__(self) -> str:
         return f"StorageAccount(table_url={self.table_url!r})"
@@ -77,12 +84,16 @@ class StorageAccount:
 
 @dataclass(frozen=True, slots=True)
 class EntraCaller:
-    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI."""
+    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI.
+
+    ``authority`` is the URL of the cloud that the tenant is in.
+    """
 
     tenant_id: str
     audience: str
     object_ids: tuple[str, ...]
     application_ids: tuple[str, ...]
+    authority: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,9 @@ class Settings:
     """What the app runs with.
 
     ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
-    ``max_event_age_seconds`` is 0 for any age.
+    ``max_event_age_seconds`` is 0 for any age. ``default_room`` is where a client is that names no room.
+    ``max_messages_per_second`` is for each user and process, 0 for no limit. ``message_retention_days`` is 0 to keep
+    every message.
     """
 
     hub: str
@@ -102,6 +115,10 @@ class Settings:
     allow_unauthenticated_events: bool
     max_event_age_seconds: int
     max_message_bytes: int
+    max_messages_per_second: int
+    default_room: str
+    announces_presence: bool
+    message_retention_days: int
     serve_demo: bool
 
     @property
@@ -129,6 +146,11 @@ class Settings:
         found = []
         if self.client_auth is ClientAuth.ANONYMOUS:
             found.append("CLIENT_AUTH is anonymous: anyone can connect and read, under any name.")
+        if self.storage.has_unused_key:
+            found.append(
+                "AzureWebJobsStorage is not used: the table is reached with the managed identity, as "
+                "AzureWebJobsStorage__tableServiceUri or __accountName says. Remove one of them."
+            )
         if self.allow_unauthenticated_events and not self.proves_events:
             found.append("ALLOW_UNAUTHENTICATED_EVENTS is on: anyone can send events as any user.")
         return found
@@ -151,6 +173,12 @@ class Settings:
             allow_unauthenticated_events=reader.flag("ALLOW_UNAUTHENTICATED_EVENTS", default=False),
             max_event_age_seconds=reader.event_age(),
             max_message_bytes=reader.number("MAX_MESSAGE_BYTES", _DEFAULT_MESSAGE_BYTES, 1, MAX_MESSAGE_BYTES_LIMIT),
+            max_messages_per_second=reader.number(
+                "MAX_MESSAGES_PER_SECOND", _DEFAULT_MESSAGES_PER_SECOND, 0, _MAX_MESSAGES_PER_SECOND
+            ),
+            default_room=reader.room(),
+            announces_presence=reader.flag("PRESENCE", default=True),
+            message_retention_days=reader.number("MESSAGE_RETENTION_DAYS", 0, 0, _MAX_RETENTION_DAYS),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
         if settings.endpoints and not settings.proves_events and not settings.allow_unauthenticated_events:
@@ -163,6 +191,19 @@ class Settings:
         if reader.problems:
             raise SettingsError(reader.problems)
         return settings
+
+
+def storage_settings(env: Mapping[str, str]) -> tuple[str, StorageAccount]:
+    """Read the hub and where its table is: what works on the stored messages needs no more.
+
+    Raises:
+        SettingsError: They are missing or wrong.
+    """
+    reader = _Reader(env)
+    hub, account = reader.hub(), reader.storage()
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return hub, account
 
 
 E_ = TypeVar("E_", bound=StrEnum)
@@ -186,6 +227,12 @@ class _Reader:
         if not _HUB.fullmatch(hub):
             self.problem("WebPubSubHub: a hub's name is a letter, then up to 127 letters, digits or any of _ ` , . [ ]")
         return hub
+
+    def room(self) -> str:
+        room = self.text("DEFAULT_ROOM", "lobby")
+        if not is_room_name(room):
+            self.problem("DEFAULT_ROOM: a room's name has 1 to 128 bytes of printable text, and is not . or ..")
+        return room
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self.text(name, str(default)).lower()
@@ -222,12 +269,13 @@ class _Reader:
             audience=self.text("WEBHOOK_APP_CLIENT_ID", ""),
             object_ids=self.listed("WEBHOOK_CALLER_OBJECT_IDS"),
             application_ids=self.listed("WEBHOOK_CALLER_APP_IDS"),
+            authority=self.authority(),
         )
-        if caller == EntraCaller("", "", (), ()):
+        if not (caller.tenant_id or caller.audience or caller.object_ids or caller.application_ids):
             return None
-        if not _GUID.fullmatch(caller.tenant_id):
+        if not GUID.fullmatch(caller.tenant_id):
             self.problem("WEBHOOK_TENANT_ID: set the GUID of the tenant that issues the service's tokens")
-        if not _GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
+        if not GUID.fullmatch(caller.audience) and not caller.audience.startswith("api://"):
             self.problem(
                 "WEBHOOK_APP_CLIENT_ID: set the client id (a GUID) or the api:// URI of the application that the "
                 "hub's event handler names as its resource"
@@ -241,9 +289,17 @@ class _Reader:
             ("WEBHOOK_CALLER_OBJECT_IDS", caller.object_ids),
             ("WEBHOOK_CALLER_APP_IDS", caller.application_ids),
         ):
-            if not all(_GUID.fullmatch(value) for value in ids):
+            if not all(GUID.fullmatch(value) for value in ids):
                 self.problem(f"{name}: use GUIDs, separated by commas")
         return caller
+
+    def authority(self) -> str:
+        # As the Azure SDKs read it: a host, or its URL.
+        name = "AZURE_AUTHORITY_HOST"
+        host = self.text(name, _PUBLIC_CLOUD).removeprefix("https://").rstrip("/")
+        if not _AUTHORITY.fullmatch(host):
+            self.problem(f"{name}: use the host of the cloud's sign-in, such as login.microsoftonline.us")
+        return f"https://{host}"
 
     def endpoints(self) -> tuple[WebPubSubEndpoint, ...]:
         name = "WebPubSubConnectionString"
@@ -251,7 +307,7 @@ class _Reader:
         endpoints = [endpoint for part in listed if (endpoint := self._endpoint(name, part))]
         service_uri = self.text(f"{name}__serviceUri", "")
         if service_uri:
-            if not _is_url(service_uri, "https"):
+            if not _is_https_url(service_uri):
                 self.problem(f"{name}__serviceUri: use the https URL of the service")
             # The identity is the stronger way to send, so its endpoint goes first.
             endpoints.insert(0, WebPubSubEndpoint(service_uri.rstrip("/")))
@@ -263,18 +319,22 @@ class _Reader:
         return tuple(endpoints)
 
     def _endpoint(self, name: str, connection_string: str) -> WebPubSubEndpoint | None:
-        parts = _connection_string_parts(connection_string)
-        url = parts.get("endpoint", "").rstrip("/")
-        if not _is_url(url, "http", "https") or not parts.get("accesskey"):
+        try:
+            service = ConnectionString.parse(connection_string)
+        except ConfigurationError:
             self.problem(f"{name}: each must look like Endpoint=https://…;AccessKey=…;Version=1.0;")
             return None
-        return WebPubSubEndpoint(url, connection_string, parts["accesskey"])
+        return WebPubSubEndpoint(service.endpoint, connection_string, service.access_key)
 
     def storage(self) -> StorageAccount:
         name = "AzureWebJobsStorage"
         connection_string = self.text(name, "")
         table_url = self.text(f"{name}__tableServiceUri", "")
         account = self.text(f"{name}__accountName", "")
+        if table_url or account:
+            # The identity is the stronger way in, so it goes first, as for Web PubSub.
+            url = self._table_url(table_url or f"https://{account}.table.core.windows.net")
+            return StorageAccount(table_url=url, has_unused_key=bool(connection_string))
         if connection_string.rstrip(";").lower() == "usedevelopmentstorage=true":
             return StorageAccount(connection_string=_DEVELOPMENT_STORAGE)
         if connection_string:
@@ -284,24 +344,24 @@ class _Reader:
                 parts.get("accountname") or parts.get("tableendpoint")
             )
             if not has_key and not has_signature:
-                self.problem(f"{name}: this is no whole connection string of a storage account, with AccountKey")
+                self.problem(f"{name}: this is not a complete connection string of a storage account, with AccountKey")
             return StorageAccount(connection_string=connection_string)
-        if not table_url and account:
-            table_url = f"https://{account}.table.core.windows.net"
-        if not table_url:
-            self.problem(
-                f"{name}: set the connection string of a storage account, "
-                f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
-            )
-        elif not _is_url(table_url, "https"):
-            self.problem(f"{name}__tableServiceUri: use the https URL of the table service")
-        return StorageAccount(table_url=table_url.rstrip("/"))
+        self.problem(
+            f"{name}: set the connection string of a storage account, "
+            f"or {name}__tableServiceUri or {name}__accountName to use a managed identity"
+        )
+        return StorageAccount()
+
+    def _table_url(self, url: str) -> str:
+        if not _is_https_url(url):
+            self.problem("AzureWebJobsStorage__tableServiceUri: use the https URL of the table service")
+        return url.rstrip("/")
 
 
-def _is_url(text: str, *schemes: str) -> bool:
+def _is_https_url(text: str) -> bool:
     try:
-        normalize_host(text)
-        return urlsplit(text).scheme in schemes
+        url = urlsplit(text)
+        return url.scheme == "https" and _HOST.fullmatch(url.netloc) is not None
     except ValueError:
         return False
 

@@ -1,40 +1,51 @@
-"""The messages table in Azure Table Storage."""
+"""The messages in Azure Table Storage."""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
-from chat.azure_options import HTTP_OPTIONS, make_credential
+from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
+from chat.entities import read_entity, to_entity, to_key_entity
 from chat.keys import (
     BEHIND_MESSAGES,
+    body_part,
     check_cursor,
     idempotency_row_key,
     oldest_row_key,
     partition_key,
     row_key,
 )
-from chat.messages import Message, Page, format_time
+from chat.messages import Message, Page, encode_envelope
 from chat.per_loop import PerLoop
 from chat.settings import StorageAccount
-from webpubsub_handler import DataType
 
-__all__ = ["REDELIVERY_WINDOW_SECONDS", "TABLE_NAME", "StoreUnavailableError", "TableStore", "make_client"]
+__all__ = [
+    "REDELIVERY_WINDOW_SECONDS",
+    "TABLE_NAME",
+    "KeyTakenError",
+    "StoreUnavailableError",
+    "Table",
+    "TableStore",
+    "make_client",
+]
 
 TABLE_NAME: Final = "messages"
-# A redelivered message can arrive behind newer ones: `after` reaches back so far.
+# A redelivered message can arrive behind newer ones: a reader that was away reads again from so long before.
 REDELIVERY_WINDOW_SECONDS: Final = 120
 
-# Readable in the portal, but XML could not carry them: such text goes into binary properties.
-_UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_MAX_TEXT_UNITS: Final = 32 * 1024
-_CHUNK_BYTES: Final = 64 * 1024
+# One event has 10 s for everything: to store (or to find what is stored), to broadcast, to record.
+_APPEND_SECONDS: Final = 4.5
+_FIND_SECONDS: Final = 2.0
+_HISTORY_SECONDS: Final = 10.0
+_CHECK_SECONDS: Final = 3.0
+_MAX_TRANSACTION: Final = 100
 _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 logger = logging.getLogger("chat")
@@ -42,6 +53,118 @@ logger = logging.getLogger("chat")
 
 class StoreUnavailableError(Exception):
     """Raised when Table Storage did not do what it was asked; ``__cause__`` says why."""
+
+
+class KeyTakenError(Exception):
+    """Raised when an idempotency key belongs to a message with another body."""
+
+
+class Table:
+    """A table, which is made when it is missing; ``reads`` and ``writes`` bound what is called.
+
+    Args:
+        account: Where the table is.
+        name: Its name.
+    """
+
+    def __init__(self, account: StorageAccount, name: str) -> None:
+        self._name = name
+        self._clients = PerLoop(lambda: make_client(account, name))
+        self.reads = Calls()
+        self.writes = Calls()
+
+    async def insert(self, *entities: Mapping[str, Any]) -> bool:
+        """Insert entities of one partition, all or none; return False when one of them is there already."""
+        try:
+            try:
+                await self._create(entities)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+                await self.create()
+                await self._create(entities)
+        except HttpResponseError as error:
+            if error.status_code == 409:
+                return False
+            raise
+        return True
+
+    async def get(self, partition: str, row: str) -> Mapping[str, Any] | None:
+        """Read an entity, None when there is none."""
+        try:
+            return await self._clients.get().get_entity(partition, row)
+        except ResourceNotFoundError:
+            return None
+
+    async def query(
+        self, query: str, parameters: dict[str, Any], *, page_size: int, select: Sequence[str] | None = None
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Read the entities that an OData filter selects, in the order of their keys; a missing table has none."""
+        entities = self._clients.get().query_entities(
+            query, parameters=parameters, results_per_page=page_size, select=list(select) if select else None
+        )
+        try:
+            async for entity in entities:
+                yield entity
+        except ResourceNotFoundError:
+            return
+
+    async def merge(self, entity: Mapping[str, Any]) -> None:
+        """Change some properties of an entity; one that is gone stays so."""
+        try:
+            await self._clients.get().update_entity(dict(entity), UpdateMode.MERGE)
+        except ResourceNotFoundError:
+            return
+
+    async def put(self, entity: Mapping[str, Any]) -> None:
+        """Write an entity, in place of one with the same keys."""
+        await self._clients.get().upsert_entity(dict(entity), UpdateMode.REPLACE)
+
+    async def delete(self, partition: str, rows: Sequence[str]) -> None:
+        """Delete entities of one partition; those that are gone do not matter."""
+        client = self._clients.get()
+        for start in range(0, len(rows), _MAX_TRANSACTION):
+            batch = rows[start : start + _MAX_TRANSACTION]
+            keys = [{"PartitionKey": partition, "RowKey": row} for row in batch]
+            try:
+                await client.submit_transaction([("delete", key) for key in keys], **REPEATABLE_POST)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+                # One that is gone ends a transaction; alone, it is no error.
+                for row in batch:
+                    await client.delete_entity(partition, row)
+
+    async def create(self) -> None:
+        """Make the table if it is missing."""
+        try:
+            await self._clients.get().create_table()
+            logger.info("Created the table %r.", self._name)
+        except ResourceExistsError:
+            pass
+
+    async def check(self) -> None:
+        """Ask for an entity that is not there, and make the table if it is missing."""
+        try:
+            await self._clients.get().get_entity("health", "health")
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", None) == "TableNotFound":
+                await self.create()
+
+    async def close(self) -> None:
+        """Close the running loop's client."""
+        client = self._clients.pop()
+        if client is not None:
+            await client.close()
+            if isinstance(client.credential, AsyncTokenCredential):
+                await client.credential.close()
+
+    async def _create(self, entities: Sequence[Mapping[str, Any]]) -> None:
+        client = self._clients.get()
+        if len(entities) == 1:
+            await client.create_entity(dict(entities[0]), **REPEATABLE_POST)
+        else:
+            await client.submit_transaction([("create", dict(entity)) for entity in entities], **REPEATABLE_POST)
 
 
 class TableStore:
@@ -53,44 +176,68 @@ class TableStore:
     """
 
     def __init__(self, hub: str, account: StorageAccount) -> None:
-        self._hub = hub
-        self._clients = PerLoop(lambda: make_client(account))
+        self.hub = hub
+        self.account = account
+        self.table = Table(account, TABLE_NAME)
 
-    async def append(self, message: Message) -> Message:
-        """Store a message once and give what is stored: for a repeated one, the first with its id and time.
+    async def append(self, message: Message) -> Message | None:
+        """Store a message once and return what is stored: for a repeated one, the first with its id and time.
 
         A redelivered event has the row key of the first. A message that its sender sends again is another event; its
-        idempotency key has a row, made in one transaction with the message's.
+        idempotency key has a row, made in one transaction with the message's. None means that the key's message was
+        stored and is gone since.
 
         Raises:
+            KeyTakenError: The key belongs to a message with another body.
             StoreUnavailableError: Table Storage did not confirm the row.
         """
-        entity = _to_entity(partition_key(self._hub, message.room), message)
-        client = self._clients.get()
-        try:
-            try:
-                await _create(client, entity, message)
-            except HttpResponseError as error:
-                if error.status_code != 404:
-                    raise
-                await self._create_table(client)
-                await _create(client, entity, message)
-        except AzureError as error:
-            if _is_conflict(error):
-                return await self._stored(client, entity, message)
-            raise StoreUnavailableError("the message was not stored") from error
-        return message
+        partition = partition_key(self.hub, message.room)
+        rows = [to_entity(partition, message)]
+        if message.key is not None:
+            rows.append(to_key_entity(partition, message, message.key))
+        async with self.table.writes.limit(_APPEND_SECONDS, StoreUnavailableError("the message was not stored")):
+            if await self.table.insert(*rows):
+                return message
+            return await self._stored(partition, message)
 
-    async def history(self, room: str | None, *, limit: int, before: str | None, after: str | None) -> Page:
+    async def find(self, message: Message) -> Message | None:
+        """Return what is stored of an event that may have been delivered before, or of its key; None for nothing.
+
+        Ask before a message is refused: its sender must not be told "refused" of what the others read.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        partition = partition_key(self.hub, message.room)
+        async with self.table.reads.limit(_FIND_SECONDS, StoreUnavailableError("no stored message was looked for")):
+            try:
+                return await self._stored(partition, message)
+            except (KeyTakenError, StoreUnavailableError):
+                return None
+
+    async def get(self, room: str, cursor: str) -> Message | None:
+        """Read one message, None when it is gone.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        partition = partition_key(self.hub, room)
+        async with self.table.reads.limit(_FIND_SECONDS, StoreUnavailableError("the message was not read")):
+            entity = await self.table.get(partition, row_key(cursor))
+        return None if entity is None else read_entity(entity, room)
+
+    async def history(
+        self, room: str, *, limit: int, before: str | None, after: str | None, reach_back_seconds: int = 0
+    ) -> Page:
         """Read one page, newest first: older than the message ``before``, newer than ``after``.
 
-        ``after`` reaches back by the redelivery window, so readers merge by id. A page also ends when it is large.
+        ``after`` reaches back by so many seconds; readers merge by id. A page ends when its JSON is large, too.
 
         Raises:
             InvalidCursorError: A cursor is not this room's.
             StoreUnavailableError: Table Storage did not answer.
         """
-        partition = partition_key(self._hub, room)
+        partition = partition_key(self.hub, room)
         clauses = ["PartitionKey eq @partition", "RowKey lt @oldest"]
         parameters: dict[str, Any] = {"partition": partition, "oldest": BEHIND_MESSAGES}
         if before is not None:
@@ -99,13 +246,10 @@ class TableStore:
             parameters["newest"] = row_key(before)
         if after is not None:
             check_cursor(partition, after)
-            parameters["oldest"] = oldest_row_key(after, REDELIVERY_WINDOW_SECONDS)
-        try:
+            reaches_back = reach_back_seconds > 0
+            parameters["oldest"] = oldest_row_key(after, reach_back_seconds) if reaches_back else row_key(after)
+        async with self.table.reads.limit(_HISTORY_SECONDS, StoreUnavailableError("the history was not read")):
             return await self._page(" and ".join(clauses), parameters, room, limit)
-        except ResourceNotFoundError:
-            return Page((), None)
-        except AzureError as error:
-            raise StoreUnavailableError("the history was not read") from error
 
     async def check(self) -> None:
         """Ask the table for a row that is not there.
@@ -113,133 +257,51 @@ class TableStore:
         Raises:
             StoreUnavailableError: It did not answer.
         """
-        client = self._clients.get()
-        try:
-            await client.get_entity("health", "health")
-        except ResourceNotFoundError as error:
-            if _is_table_missing(error):
-                await self._create_table(client)
-        except AzureError as error:
-            raise StoreUnavailableError("the table does not answer") from error
+        # Health is asked to find out, so it is asked while the others are refused, too.
+        async with Calls().limit(_CHECK_SECONDS, StoreUnavailableError("the table does not answer")):
+            await self.table.check()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the running loop's client."""
-        client = self._clients.pop()
-        if client is not None:
-            await client.close()
+        await self.table.close()
 
-    async def _page(self, query: str, parameters: dict[str, Any], room: str | None, limit: int) -> Page:
-        messages: list[Message] = []
+    async def _page(self, query: str, parameters: dict[str, Any], room: str, limit: int) -> Page:
+        envelopes: list[bytes] = []
+        last = None
         size = 0
-        entities = self._clients.get().query_entities(query, parameters=parameters, results_per_page=limit + 1)
-        async for entity in entities:
-            if len(messages) == limit or size > _MAX_PAGE_BYTES:
-                return Page(messages, messages[-1].id)
-            message = _to_message(entity, room)
-            messages.append(message)
-            size += len(message.body)
-        return Page(messages, None)
+        async for entity in self.table.query(query, parameters, page_size=limit + 1):
+            message = read_entity(entity, room)
+            if message is None:
+                continue
+            envelope = encode_envelope(message)
+            size += len(envelope)
+            if len(envelopes) == limit or (envelopes and size > _MAX_PAGE_BYTES):
+                return Page(envelopes, last)
+            envelopes.append(envelope)
+            last = message.id
+        return Page(envelopes, None)
 
-    @staticmethod
-    async def _stored(client: TableClient, entity: Mapping[str, Any], message: Message) -> Message:
-        partition = entity["PartitionKey"]
-        try:
-            stored_key = entity["RowKey"]
-            if message.key is not None:
-                sent = await client.get_entity(partition, idempotency_row_key(message.user_id, message.key))
-                stored_key = row_key(sent["messageId"])
-            return _to_message(await client.get_entity(partition, stored_key), message.room)
-        except AzureError as error:
-            raise StoreUnavailableError("the stored message was not read") from error
-
-    @staticmethod
-    async def _create_table(client: TableClient) -> None:
-        try:
-            await client.create_table()
-            logger.info("Created the table %r.", TABLE_NAME)
-        except ResourceExistsError:
-            pass
-        except AzureError as error:
-            raise StoreUnavailableError("the table is missing and could not be created") from error
+    async def _stored(self, partition: str, message: Message) -> Message | None:
+        sent = None
+        if message.key is not None:
+            row = idempotency_row_key(message.user_id, message.connection_id, message.key)
+            sent = await self.table.get(partition, row)
+        stored_id = message.id if sent is None else str(sent.get("messageId"))
+        entity = await self.table.get(partition, row_key(stored_id))
+        stored = None if entity is None else read_entity(entity, message.room)
+        if sent is not None:
+            digest = body_part(stored_id)
+            # Ids of older versions do not tell the body.
+            is_same = digest == body_part(message.id) if digest else stored is None or stored.body == message.body
+            if not is_same:
+                raise KeyTakenError("the key belongs to another message")
+        elif entity is None:
+            raise StoreUnavailableError("the stored message was not found")
+        return stored
 
 
-def make_client(account: StorageAccount) -> TableClient:
-    """Make the SDK's client of the messages table for the running loop."""
+def make_client(account: StorageAccount, table: str = TABLE_NAME) -> TableClient:
+    """Make the SDK's client of a table for the running loop."""
     if account.connection_string is not None:
-        return TableClient.from_connection_string(account.connection_string, TABLE_NAME, **HTTP_OPTIONS)
-    return TableClient(account.table_url or "", TABLE_NAME, credential=make_credential(), **HTTP_OPTIONS)
-
-
-async def _create(client: TableClient, entity: dict[str, Any], message: Message) -> None:
-    if message.key is None:
-        await client.create_entity(entity)
-        return
-    sent = {
-        "PartitionKey": entity["PartitionKey"],
-        "RowKey": idempotency_row_key(message.user_id, message.key),
-        "messageId": message.id,
-    }
-    await client.submit_transaction([("create", entity), ("create", sent)])
-
-
-def _is_conflict(error: AzureError) -> bool:
-    return isinstance(error, HttpResponseError) and error.status_code == 409
-
-
-def _is_table_missing(error: HttpResponseError) -> bool:
-    return getattr(error, "error_code", None) == "TableNotFound"
-
-
-def _to_entity(partition: str, message: Message) -> dict[str, Any]:
-    entity = {
-        "PartitionKey": partition,
-        "RowKey": row_key(message.id),
-        "connectionId": message.connection_id,
-        "eventId": message.event_id,
-        "eventName": message.event_name,
-        "time": format_time(message.time),
-        "dataType": message.data_type.value,
-        "contentType": message.content_type,
-    }
-    if message.user_id is not None:
-        entity["userId"] = message.user_id
-    if message.key is not None:
-        entity["key"] = message.key
-    return entity | _body_properties(message)
-
-
-def _body_properties(message: Message) -> dict[str, Any]:
-    if message.data_type is not DataType.BINARY:
-        text = message.body.decode()
-        if _fits_one_property(text) and not _UNREADABLE.search(text):
-            return {"text": text}
-    chunks = range(0, len(message.body), _CHUNK_BYTES)
-    return {f"data{number}": message.body[start : start + _CHUNK_BYTES] for number, start in enumerate(chunks)}
-
-
-def _fits_one_property(text: str) -> bool:
-    return len(text) <= _MAX_TEXT_UNITS // 2 or len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS
-
-
-def _to_message(entity: Mapping[str, Any], room: str | None) -> Message:
-    text = entity.get("text")
-    return Message(
-        id=row_key(entity["RowKey"]),
-        time=datetime.fromisoformat(entity["time"]),
-        room=room,
-        user_id=entity.get("userId"),
-        connection_id=entity["connectionId"],
-        event_id=entity["eventId"],
-        event_name=entity["eventName"],
-        data_type=DataType(entity["dataType"]),
-        content_type=entity["contentType"],
-        body=b"".join(_chunks(entity)) if text is None else text.encode(),
-        key=entity.get("key"),
-    )
-
-
-def _chunks(entity: Mapping[str, Any]) -> list[bytes]:
-    chunks: list[bytes] = []
-    while (chunk := entity.get(f"data{len(chunks)}")) is not None:
-        chunks.append(chunk)
-    return chunks
+        return TableClient.from_connection_string(account.connection_string, table, **HTTP_OPTIONS)
+    return TableClient(account.table_url or "", table, credential=make_credential(), **HTTP_OPTIONS)

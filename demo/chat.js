@@ -9,7 +9,7 @@ import { Timeline, avatar, element } from "./timeline.js";
 
 const TYPING_MS = 4_000;
 const query = new URLSearchParams(location.search);
-const room = query.get("room") || "lobby";
+const room = query.get("room") || null; // without one: the server's default room
 const userId = query.get("user") || (await nameOfTab());
 
 /** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
@@ -85,6 +85,7 @@ function showStatus({ state, reason: why, code, retryAt }) {
 
 function connected() {
   trouble.hidden = true;
+  nameRoom();
   // Who signed in has the name that the server gives.
   get("other", HTMLElement).hidden = nameField.hidden = chat.userId !== userId;
   get("me", HTMLElement).textContent = chat.userId ? `as ${chat.userId}` : "";
@@ -98,6 +99,13 @@ function connected() {
   const origin = localOrigin(chat.service);
   get("local", HTMLElement).hidden = origin === null;
   if (origin) get("traffic", HTMLAnchorElement).href = `${origin}/`;
+}
+
+function nameRoom() {
+  if (chat.room === null) return;
+  document.title = `${chat.room} – chat`;
+  get("room", HTMLElement).textContent = chat.room;
+  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room: chat.room })}`;
 }
 
 /** @param {import("./presence.js").Person[]} people */
@@ -189,9 +197,7 @@ async function breakIt(fault, done) {
   }
 }
 
-document.title = `${room} – chat`;
-get("room", HTMLElement).textContent = room;
-get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room })}`;
+nameRoom();
 signIn.href = `/.auth/login/aad?${new URLSearchParams({ post_login_redirect_uri: location.pathname + location.search })}`;
 
 get("composer", HTMLFormElement).addEventListener("submit", (event) => {
@@ -247,7 +253,7 @@ get("duplicate", HTMLButtonElement).addEventListener("click", () => {
 });
 get("switch", HTMLButtonElement).addEventListener("click", () => {
   switcher.returnValue = "";
-  get("new-room", HTMLInputElement).value = room;
+  get("new-room", HTMLInputElement).value = chat.room ?? "";
   get("new-user", HTMLInputElement).value = chat.userId ?? "";
   switcher.showModal();
 });

@@ -14,6 +14,7 @@
  * - Nothing is shown twice: `message` is called once for an id, whatever the service delivers.
  * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again over
  *   the next connection, and the server stores a key once.
+ * - Nothing overtakes: messages go up one at a time, and what the server refuses as too fast is sent again first.
  */
 import { Presence } from "./presence.js";
 
@@ -92,6 +93,8 @@ export class ChatClient {
   /** @type {Map<string, boolean>} message id -> whether it came live */ #shown = new Map();
   /** @type {string | null | undefined} newest id of the last reading; undefined before the first */ #cursor;
   /** @type {string | null} */ #older = null;
+  /** @type {string | null} key of the message that is on its way */ #current = null;
+  #pause = 0;
   #presence = new Presence();
   /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
 
@@ -100,10 +103,11 @@ export class ChatClient {
 
   /**
    * @param {string | URL} api where the routes are, with a slash at the end
-   * @param {{ room: string, userId?: string | null }} who where users sign in, the server knows the user id
+   * @param {{ room?: string | null, userId?: string | null }} who without a room it is the server's default room; where
+   * users sign in, the server knows the user id
    * @param {Listener} listener
    */
-  constructor(api, { room, userId = null }, listener) {
+  constructor(api, { room = null, userId = null }, listener) {
     this.api = new URL(api, globalThis.location?.href);
     this.room = room;
     this.userId = userId;
@@ -145,7 +149,7 @@ export class ChatClient {
     const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
     /** @type {Outgoing} */ const outgoing = { key, dataType, data, state: "sending" };
     this.#outbox.set(key, outgoing);
-    this.#transmit(outgoing);
+    this.#sendNext();
     this.#lastTyping = 0;
     return outgoing;
   }
@@ -155,7 +159,6 @@ export class ChatClient {
     const outgoing = this.#outbox.get(key);
     if (outgoing?.state !== "failed") return;
     this.#settle(outgoing, "sending");
-    this.#transmit(outgoing);
   }
 
   /** Read the page of history before the oldest message. */
@@ -178,6 +181,7 @@ export class ChatClient {
     const access = await this.#get("negotiate", {});
     if (run.aborted) return;
     this.userId = access.userId;
+    this.room = access.room;
     const url = new URL(access.url);
     this.service = new URL(url.pathname, url);
     /** @type {object[] | null} */ let heldBack = [];
@@ -190,7 +194,7 @@ export class ChatClient {
     this.listener.status?.({ state: "connected" });
     for (const frame of heldBack) this.#receive(frame);
     heldBack = null;
-    for (const outgoing of this.unsent) if (outgoing.state === "sending") this.#transmit(outgoing);
+    this.#sendNext();
     this.#keepAlive(run);
   }
 
@@ -238,6 +242,9 @@ export class ChatClient {
     this.#socket = this.connectionId = null;
     this.#isReady = false;
     this.#unacknowledged.clear();
+    this.#current = null;
+    clearTimeout(this.#pause);
+    this.#pause = 0;
   }
 
   /** @param {AbortSignal} run @param {Error} error */
@@ -256,14 +263,28 @@ export class ChatClient {
   /** @param {any} frame */
   #receive({ type, data, ...ack }) {
     if (type === "ack") return this.#acknowledge(ack);
-    const outgoing = this.#outbox.get(data?.key);
-    if (data?.type === "message") this.#show(data, "live");
-    else if (data?.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId);
-    else if (data?.type === "error" && outgoing) this.#settle(outgoing, "failed", data.message);
-    else if (data?.type === "presence") {
-      this.#presence.heed(data);
+    if (data?.type === "error") return this.#refused(data);
+    if (data?.room !== this.room) return;
+    if (data.type === "message") this.#show(data, "live");
+    else if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId);
+    else if (data.type === "presence") {
+      for (const event of data.events) this.#presence.heed(event);
       this.listener.people?.(this.#presence.people);
     }
+  }
+
+  /** @param {{ key?: string, code: string, message: string, retryAfter?: number }} error */
+  #refused({ key, code, message, retryAfter }) {
+    const outgoing = this.#outbox.get(key ?? "");
+    if (!outgoing) return;
+    if (code !== "rate_limited") return this.#settle(outgoing, "failed", message);
+    // The acknowledgement is of the refusal, whichever comes first.
+    for (const [ackId, sent] of this.#unacknowledged) if (sent === key) this.#unacknowledged.delete(ackId);
+    this.#pause ||= setTimeout(() => {
+      this.#pause = 0;
+      this.#sendNext();
+    }, 1000 * (retryAfter ?? 1));
+    this.#settle(outgoing, "sending");
   }
 
   /** @param {any} ack */
@@ -281,16 +302,21 @@ export class ChatClient {
   #settle(outgoing, state, reason) {
     Object.assign(outgoing, { state, reason });
     this.listener.outgoing?.(outgoing);
+    if (outgoing.key === this.#current) this.#current = null;
+    this.#sendNext();
   }
 
-  /** @param {Outgoing} outgoing */
-  #transmit(outgoing) {
-    if (!this.#isReady) return;
+  /** Send the oldest message that is not stored, one at a time: what has to be sent again is overtaken by none. */
+  #sendNext() {
+    if (!this.#isReady || this.#current !== null || this.#pause) return;
+    const outgoing = this.unsent.find(({ state }) => state === "sending");
+    if (!outgoing) return;
     const { key, dataType, data } = outgoing;
     const frame = { type: "event", event: "send", ackId: ++this.#ackId, dataType: "json", data: { key, dataType, data } };
     if (new Blob([JSON.stringify(frame)]).size > MAX_FRAME_BYTES) {
       return this.#settle(outgoing, "failed", "It is larger than the service takes.");
     }
+    this.#current = key;
     this.#unacknowledged.set(frame.ackId, key);
     this.#write(frame);
   }
@@ -319,7 +345,9 @@ export class ChatClient {
     /** @type {Message[]} newest first */ const messages = [];
     /** @type {string | null} */ let before = null;
     do {
-      const page = await this.#get("messages", { after, before, limit: isFirst ? 50 : 200 });
+      // A message that was delivered again can stand before the last one that was read.
+      const overlap = after && "true";
+      const page = await this.#get("messages", { after, overlap, before, limit: isFirst ? 50 : 200 });
       messages.push(...page.messages);
       before = page.next;
     } while (before && !isFirst);

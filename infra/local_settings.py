@@ -55,7 +55,7 @@ def main() -> int:
     except ValueError:
         return fail("that is no JSON: use `azd env get-values --output json`")
     except KeyError as missing:
-        return fail(f"the environment has no {missing}: run `azd provision` first")
+        return fail(f"the environment has no {missing}: run `azd provision --no-state` first")
     # No CORS: any page in the developer's browser could read the messages.
     document = {"IsEncrypted": False, "Values": settings, "Host": {"LocalHttpPort": 7071}}
     try:

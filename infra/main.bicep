@@ -1,8 +1,11 @@
 // The whole system, from nothing: `azd up`. docs/deploy.md explains the choices.
 //
-// The order matters twice. Roles come before the app that uses them, because a role takes minutes to be in effect. And
-// Web PubSub comes before the app's settings, which pin its identity, while its hub, which needs the app's host name,
-// comes last. Azure Resource Manager does not call the URL of an event handler; the service asks it before the first event.
+// The order matters twice. Roles come as early as they can, because a role takes minutes to be in effect. And the hub
+// comes last: it needs the app's host name, and it may send as soon as it is there. Azure Resource Manager does not
+// call the URL of an event handler; the service asks it before the first event.
+//
+// Names are made here and passed to every module that needs one, so that `azd provision --preview` can predict what
+// each module does. The ids of new identities are the only names that nobody can know before.
 targetScope = 'subscription'
 
 @description('The azd environment; part of the names of all resources.')
@@ -10,7 +13,7 @@ targetScope = 'subscription'
 @maxLength(64)
 param environmentName string
 
-@description('The region of all resources. Flex Consumption is not in every one.')
+@description('The region of all resources. Flex Consumption is not in every one; infra/hooks/preprovision.py looks.')
 @minLength(1)
 @metadata({
   azd: {
@@ -20,7 +23,7 @@ param environmentName string
 param location string
 
 @description('More tags for every resource.')
-param tags object = {}
+param tags { *: string } = {}
 
 @description('Who deploys: gets the roles to run the app on a laptop against these resources. None when empty.')
 param principalId string = ''
@@ -39,7 +42,7 @@ param developerRoles bool = true
 @description('The hub, in the service and in the app.')
 param hubName string = 'chat'
 
-@description('Web PubSub: Free_F1 has 20 connections; the others 1,000 a unit.')
+@description('Web PubSub: Free_F1 ends at 20 connections and at about 20,000 messages a day; others: 1,000 a unit.')
 @allowed([
   'Free_F1'
   'Standard_S1'
@@ -57,8 +60,9 @@ param webPubSubUnits int = 1
   '3.11'
   '3.12'
   '3.13'
+  '3.14'
 ])
-param pythonVersion string = '3.12'
+param pythonVersion string = '3.13'
 
 @description('The memory of one instance of the app, in MB.')
 @allowed([
@@ -69,7 +73,7 @@ param pythonVersion string = '3.12'
 param instanceMemoryMB int = 2048
 
 @description('The most instances of the app.')
-@minValue(40)
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
@@ -83,10 +87,55 @@ param alwaysReadyInstances int = 0
 @maxValue(1000)
 param httpConcurrency int = 16
 
-@description('How many days logs are kept.')
+@description('The room of a client that names none.')
+@minLength(1)
+param defaultRoom string = 'lobby'
+
+@description('Whether the app serves the demo page.')
+param demoPage bool = true
+
+@description('Refuse events that were sent longer ago than this, in seconds. 0: any age.')
+@minValue(0)
+@maxValue(86400)
+param maxEventAgeSeconds int = 0
+
+@description('The largest message, in bytes.')
+@minValue(1)
+@maxValue(716800)
+param maxMessageBytes int = 65536
+
+@description('How many messages one user may send in a second. 0: no limit.')
+@minValue(0)
+@maxValue(1000)
+param maxMessagesPerSecond int = 20
+
+@description('After how many days messages are deleted. 0: never.')
+@minValue(0)
+param messageRetentionDays int = 0
+
+@description('Whether rooms are told who comes and goes.')
+param presence bool = true
+
+@description('Origins of pages that may call the app, separated by commas. Empty: only its own.')
+param corsOrigins string = ''
+
+@description('More settings of the app, by name. The names that this template sets itself are taken.')
+param appSettings { *: string } = {}
+
+@description('An existing Log Analytics workspace, by its resource id. Empty: a new one.')
+param logWorkspaceId string = ''
+
+@description('How many days a new workspace keeps logs.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30
+
+@description('How many GB a new workspace takes in a day; the rest of the day is lost. -1: no limit.')
+@minValue(-1)
+param logDailyCapGB int = 5
+
+@description('Who gets an email when something fails. Empty: nobody, and no alerts.')
+param alertEmail string = ''
 
 @description('What proves events: a token of the service\'s managed identity (no key anywhere), or its access keys.')
 @allowed([
@@ -106,6 +155,12 @@ param clientAuth string = 'app_service'
 @description('The client id of an existing Entra application, for those who may not register one.')
 param webhookAppClientId string = ''
 
+@description('Client ids of other applications that sign users in for this one, separated by commas.')
+param clientAppIds string = ''
+
+@description('Whether only users who are assigned to the application may sign in. Otherwise the whole tenant may.')
+param usersAssignedOnly bool = false
+
 @description('Whether storage and keys are reached through private endpoints only.')
 param vnetEnabled bool = false
 
@@ -123,6 +178,28 @@ var signsUsersIn = clientAuth == 'app_service'
 var demoPath = signsUsersIn ? '/.auth/login/aad?post_login_redirect_uri=/api/demo/' : '/api/demo/'
 var registersApplication = empty(webhookAppClientId) && (signsUsersIn || !usesAccessKey)
 var applicationClientId = registersApplication ? application!.outputs.clientId : webhookAppClientId
+var allowedOrigins = empty(corsOrigins) ? [] : split(replace(corsOrigins, ' ', ''), ',')
+var clientApplications = empty(clientAppIds) ? [] : split(replace(clientAppIds, ' ', ''), ',')
+
+var identityName = '${abbreviations.managedIdentityUserAssignedIdentities}${token}'
+var eventIdentityName = '${abbreviations.managedIdentityUserAssignedIdentities}events-${token}'
+var storageAccountName = '${abbreviations.storageStorageAccounts}${token}'
+var applicationInsightsName = '${abbreviations.insightsComponents}${token}'
+var webPubSubName = '${abbreviations.signalRServiceWebPubSub}${token}'
+var keyVaultName = '${abbreviations.keyVaultVaults}${token}'
+var networkName = '${abbreviations.networkVirtualNetworks}${token}'
+var functionAppName = '${abbreviations.webSitesFunctions}${token}'
+
+// What the deployer chose, as the app reads it. Where the template says nothing, the app's own default holds.
+var retention = messageRetentionDays == 0 ? {} : { MESSAGE_RETENTION_DAYS: string(messageRetentionDays) }
+var chosenSettings = union(appSettings, retention, {
+  DEFAULT_ROOM: defaultRoom
+  DEMO_PAGE: demoPage ? 'true' : 'false'
+  MAX_EVENT_AGE_SECONDS: string(maxEventAgeSeconds)
+  MAX_MESSAGE_BYTES: string(maxMessageBytes)
+  MAX_MESSAGES_PER_SECOND: string(maxMessagesPerSecond)
+  PRESENCE: presence ? 'true' : 'false'
+})
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: '${abbreviations.resourcesResourceGroups}${environmentName}'
@@ -130,168 +207,238 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   tags: allTags
 }
 
-// 1. What does not depend on the app.
+// 1. What the roles are about, and the roles: they need the most time.
 
 module identity 'app/identity.bicep' = {
-  name: 'identity'
   scope: group
   params: {
-    name: '${abbreviations.managedIdentityUserAssignedIdentities}${token}'
+    name: identityName
     location: location
     tags: allTags
   }
 }
 
-module storage 'app/storage.bicep' = {
-  name: 'storage'
+// Web PubSub proves itself with this one. Nothing else has it, so nobody else can hold a token in its name.
+module eventIdentity 'app/identity.bicep' = {
   scope: group
   params: {
-    name: '${abbreviations.storageStorageAccounts}${token}'
+    name: eventIdentityName
     location: location
     tags: allTags
-    isPrivate: vnetEnabled
   }
 }
 
 module monitoring 'app/monitoring.bicep' = {
-  name: 'monitoring'
   scope: group
   params: {
     workspaceName: '${abbreviations.operationalInsightsWorkspaces}${token}'
-    applicationInsightsName: '${abbreviations.insightsComponents}${token}'
+    existingWorkspaceId: logWorkspaceId
+    applicationInsightsName: applicationInsightsName
     location: location
     tags: allTags
     retentionDays: logRetentionDays
+    dailyCapGB: logDailyCapGB
   }
 }
 
-module webPubSub 'app/web-pubsub.bicep' = {
-  name: 'web-pubsub'
+module storage 'app/storage.bicep' = {
   scope: group
   params: {
-    name: '${abbreviations.signalRServiceWebPubSub}${token}'
+    name: storageAccountName
+    location: location
+    tags: allTags
+    isPrivate: vnetEnabled
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+// The name of an assignment follows from the principal's id, which Azure makes up: that of a deleted identity never
+// collides, and in a preview these are the ones that stay unknown.
+module appRoles 'app/app-roles.bicep' = {
+  scope: group
+  params: {
+    principalId: identity.outputs.principalId
+    storageAccountName: storageAccountName
+    applicationInsightsName: applicationInsightsName
+  }
+  dependsOn: [
+    storage
+    monitoring
+  ]
+}
+
+// 2. The service, and the rest that does not depend on the app.
+
+module webPubSub 'app/web-pubsub.bicep' = {
+  scope: group
+  params: {
+    name: webPubSubName
     location: location
     tags: allTags
     sku: webPubSubSku
     units: webPubSubUnits
-    allowsAccessKeys: usesAccessKey
+    identityName: eventIdentityName
+    eventAuthentication: eventAuthentication
+    workspaceId: monitoring.outputs.workspaceId
   }
+  dependsOn: [
+    eventIdentity
+  ]
 }
 
-// 2. Who may do what, before anything needs it.
-
-module appRoles 'app/app-roles.bicep' = {
-  name: 'app-roles'
+module serviceRole 'app/service-role.bicep' = {
   scope: group
   params: {
     principalId: identity.outputs.principalId
-    storageAccountName: storage.outputs.name
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
-    webPubSubName: webPubSub.outputs.name
+    webPubSubName: webPubSubName
   }
+  dependsOn: [
+    webPubSub
+  ]
 }
 
 module keyVault 'app/key-vault.bicep' = if (usesAccessKey) {
-  name: 'key-vault'
   scope: group
   params: {
-    name: '${abbreviations.keyVaultVaults}${token}'
+    name: keyVaultName
     location: location
     tags: allTags
     isPrivate: vnetEnabled
-    webPubSubName: webPubSub.outputs.name
+    webPubSubName: webPubSubName
     readerPrincipalId: identity.outputs.principalId
   }
+  dependsOn: [
+    webPubSub
+  ]
 }
 
 module developer 'app/developer-roles.bicep' = if (developerRoles && !empty(principalId)) {
-  name: 'developer-roles'
   scope: group
   params: {
     principalId: principalId
     principalType: principalType
-    storageAccountName: storage.outputs.name
-    webPubSubName: webPubSub.outputs.name
+    storageAccountName: storageAccountName
+    webPubSubName: webPubSubName
   }
+  dependsOn: [
+    storage
+    webPubSub
+  ]
 }
 
 module network 'app/network.bicep' = if (vnetEnabled) {
-  name: 'network'
   scope: group
   params: {
-    name: '${abbreviations.networkVirtualNetworks}${token}'
+    name: networkName
     location: location
     tags: allTags
-    storageAccountId: storage.outputs.id
-    keyVaultId: usesAccessKey ? keyVault!.outputs.id : ''
+    storageAccountName: storageAccountName
+    keyVaultName: keyVaultName
+    hasKeyVault: usesAccessKey
   }
+  dependsOn: [
+    storage
+    keyVault
+  ]
 }
 
 // 3. The app, without settings: its host name is needed for the application that signs users in.
 
 module functionApp 'app/function-app.bicep' = {
-  name: 'function-app'
   scope: group
   params: {
-    name: '${abbreviations.webSitesFunctions}${token}'
+    name: functionAppName
     planName: '${abbreviations.webServerFarms}${token}'
     location: location
     tags: allTags
     serviceName: 'api'
-    identityId: identity.outputs.id
+    identityName: identityName
     packageContainerUrl: storage.outputs.packageContainerUrl
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     httpConcurrency: httpConcurrency
-    subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
+    allowedOrigins: allowedOrigins
+    isPrivate: vnetEnabled
+    networkName: networkName
   }
   dependsOn: [
     appRoles
+    network
+    serviceRole
   ]
 }
 
 module application 'app/entra.bicep' = if (registersApplication) {
-  name: 'entra'
   scope: group
   params: {
     name: 'webpubsub-${environmentName}-${token}'
     functionAppHostName: functionApp.outputs.hostName
     identityPrincipalId: identity.outputs.principalId
+    callerPrincipalId: eventIdentity.outputs.principalId
+    clientApplications: clientApplications
+    usersAssignedOnly: usersAssignedOnly
   }
 }
 
 // 4. The settings, with whom to trust; then the hub, which may send as soon as it is there.
 
-module appSettings 'app/app-settings.bicep' = {
-  name: 'app-settings'
+module settings 'app/app-settings.bicep' = {
   scope: group
   params: {
-    functionAppName: functionApp.outputs.name
+    functionAppName: functionAppName
     identityClientId: identity.outputs.clientId
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
-    storageAccountName: storage.outputs.name
-    webPubSubName: webPubSub.outputs.name
+    applicationInsightsName: applicationInsightsName
+    storageAccountName: storageAccountName
+    webPubSubName: webPubSubName
     hubName: hubName
+    eventAuthentication: eventAuthentication
     connectionStringReference: usesAccessKey ? keyVault!.outputs.reference : ''
     applicationClientId: applicationClientId
+    callerClientId: eventIdentity.outputs.clientId
+    callerPrincipalId: eventIdentity.outputs.principalId
+    clientApplications: clientApplications
     clientAuth: clientAuth
     webhookPath: webhookPath
+    chosenSettings: chosenSettings
   }
+  dependsOn: [
+    functionApp
+  ]
 }
 
 module hub 'app/hub.bicep' = {
-  name: 'hub'
   scope: group
   params: {
     name: hubName
-    webPubSubName: webPubSub.outputs.name
+    webPubSubName: webPubSubName
     eventHandlerUrl: '${functionApp.outputs.url}${webhookPath}'
-    tokenResource: usesAccessKey ? '' : applicationClientId
+    eventAuthentication: eventAuthentication
+    applicationClientId: applicationClientId
   }
   dependsOn: [
-    appSettings
+    settings
+  ]
+}
+
+// 5. Who is told when it fails.
+
+module alerts 'app/alerts.bicep' = if (!empty(alertEmail)) {
+  scope: group
+  params: {
+    name: '${abbreviations.insightsActionGroups}${token}'
+    location: location
+    tags: allTags
+    email: alertEmail
+    applicationInsightsName: applicationInsightsName
+    storageAccountName: storageAccountName
+    webPubSubName: webPubSubName
+  }
+  dependsOn: [
+    monitoring
+    storage
+    webPubSub
   ]
 }
 
@@ -300,15 +447,19 @@ module hub 'app/hub.bicep' = {
 output AZURE_LOCATION string = location
 output AZURE_TENANT_ID string = tenant().tenantId
 output AZURE_RESOURCE_GROUP string = group.name
-output SERVICE_API_NAME string = functionApp.outputs.name
+output AZURE_RESOURCE_MANAGER string = environment().resourceManager
+output SERVICE_API_NAME string = functionAppName
 output SERVICE_API_URI string = functionApp.outputs.url
 output EVENT_HANDLER_URL string = '${functionApp.outputs.url}${webhookPath}'
 output DEMO_URL string = '${functionApp.outputs.url}${demoPath}'
-output WEB_PUBSUB_NAME string = webPubSub.outputs.name
+output WEB_PUBSUB_NAME string = webPubSubName
 output WEB_PUBSUB_ENDPOINT string = webPubSub.outputs.endpoint
 output WEB_PUBSUB_HUB string = hubName
-output WEB_PUBSUB_PRINCIPAL_ID string = webPubSub.outputs.principalId
+output WEB_PUBSUB_PRINCIPAL_ID string = eventIdentity.outputs.principalId
+output APP_PRINCIPAL_ID string = identity.outputs.principalId
+output CLIENT_AUTH string = clientAuth
 output EVENT_AUTHENTICATION string = eventAuthentication
 output APPLICATION_CLIENT_ID string = applicationClientId
-output STORAGE_ACCOUNT_NAME string = storage.outputs.name
+output STORAGE_ACCOUNT_NAME string = storageAccountName
+output STORAGE_ACCOUNT_ID string = storage.outputs.id
 output STORAGE_TABLE_ENDPOINT string = storage.outputs.tableEndpoint

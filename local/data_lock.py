@@ -9,20 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from local.exceptions import DataLockError
+
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-__all__ = ["DataLock", "DataLockError", "lock_data"]
+__all__ = ["DataLock", "lock_data"]
 
 _NAME: Final = "stack.lock"
 # Windows lets nobody read what is locked, so that is a byte beyond the text.
 _LOCKED_BYTE: Final = 1 << 30
-
-
-class DataLockError(Exception):
-    """Raised when the folder cannot be used, or is in use; the text says by whom, and names the flag."""
 
 
 class DataLock:

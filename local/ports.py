@@ -6,7 +6,8 @@ import errno
 from collections.abc import Sequence
 from itertools import combinations
 
-from local.part import Part, StackError
+from local.exceptions import StackError
+from local.part import Part
 from webpubsub_emulator.listeners import ABSENT, LOOPBACK_ADDRESSES, bind
 
 __all__ = ["refuse_taken_ports"]

@@ -15,10 +15,10 @@ import aiohttp
 
 from local.arguments import parser
 from local.azurite import azurite_command, table_connection_string
-from local.data_lock import DataLock, DataLockError, lock_data
-from local.functions_host.settings import SettingsError, read_settings
-from local.node_tools import NodeToolsError
-from local.part import TOLD, Part, StackError, answers, say
+from local.data_lock import DataLock, lock_data
+from local.exceptions import LocalError, StackError
+from local.functions_host.settings import read_settings
+from local.part import TOLD, Part, answers, say
 from local.ports import refuse_taken_ports
 from local.signals import interrupt_on_signals, stop_signals
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
@@ -49,7 +49,7 @@ def plan(arguments: argparse.Namespace, hub: str, lock: DataLock) -> list[Part]:
             "webpubsub",
             arguments.webpubsub_port,
             "--webpubsub-port",
-            [*service, "--event-handler", webhook],
+            [*service, "--event-handler", webhook, "--app-url", f"{app_url}/api/demo/"],
             lambda http: answers(http, "HEAD", f"{service_url}/api/health"),
         ),
     ]
@@ -174,7 +174,7 @@ def main() -> int:
             parts = plan(arguments, hub, lock)
             refuse_taken_ports(parts)
             asyncio.run(run(parts, _welcome(arguments)))
-    except (DataLockError, NodeToolsError, SettingsError, StackError) as error:
+    except LocalError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

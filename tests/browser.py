@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local.node_tools import NodeToolsError
+from local.exceptions import NodeToolsError
 from tests.chromium_sources import Chromium, FetchError, sources
 
 __all__ = ["BrowserMissingError", "RunningChromium", "running_chromium"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from local.node_tools import AZURITE, ROOT, NodePackages, NodeToolsError, ensure_packages
+from local.exceptions import NodeToolsError
+from local.node_tools import AZURITE, ROOT, NodePackages, ensure_packages
 
 __all__ = ["CHROMIUM", "TEST_PACKAGES"]
 

@@ -1,25 +1,35 @@
 """An emulator of Azure Web PubSub: the other side of the wire, on your machine.
 
-Four rooms: the client endpoint (``client_endpoint``, ``client_socket``, ``client_session``, the protocol codecs),
-connection state (``hub``, ``connection``, ``recovery``, ``permissions``), the upstream dispatcher (``upstream``,
-``cloud_events``, ``abuse_protection``, ``event_handlers``) and ``rest``. ``Emulator`` puts them behind one port.
+``core`` has connections, hubs and what they exchange, and ``subprotocols`` how clients write it. ``upstream`` calls
+event handlers. ``clients`` and ``rest`` are the two ways in. ``console`` is the traffic view with its faults.
+``Emulator`` puts all of them behind one port. Imports go one way: from the later of these folders to the earlier.
 """
 
 from __future__ import annotations
 
+from webpubsub_emulator.core.exceptions import (
+    EmulatorError,
+    EventHandlerError,
+    FaultError,
+    PortTakenError,
+    SettingsError,
+)
 from webpubsub_emulator.emulator import Emulator
-from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
+from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
-from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultError, FaultKind
+from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind
 
 __all__ = [
     "DEFAULT_ACCESS_KEY",
     "DelayedPart",
     "Emulator",
+    "EmulatorError",
     "EmulatorSettings",
     "EventHandler",
+    "EventHandlerError",
     "Fault",
     "FaultError",
     "FaultKind",
+    "PortTakenError",
     "SettingsError",
 ]

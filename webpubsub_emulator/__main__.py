@@ -1,4 +1,4 @@
-"""``python -m webpubsub_emulator``: the emulator as a program."""
+"""The emulator as a program: the command ``webpubsub-emulator``, also ``python -m webpubsub_emulator``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from webpubsub_emulator import check, command_line
-from webpubsub_emulator.emulator import Emulator, PortTakenError
-from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
+from webpubsub_emulator.core.exceptions import EmulatorError, SettingsError
+from webpubsub_emulator.emulator import Emulator
+from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
 
 _WATCH_SECONDS: Final = 0.5
 logger = logging.getLogger("webpubsub_emulator")
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = command_line.parser().parse_args(arguments)
         asyncio.run(_serve(options, command_line.settings(options, os.environ)))
-    except (SettingsError, PortTakenError) as error:
+    except EmulatorError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
     return 0

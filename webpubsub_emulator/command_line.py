@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from webpubsub_emulator.configuration import KEYS, ROOT, read_configuration
-from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings, SettingsError
-from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler, EventHandlerError
-from webpubsub_emulator.upstream.faults import Fault, FaultError
+from webpubsub_emulator.core.exceptions import EventHandlerError, FaultError, SettingsError
+from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
+from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
+from webpubsub_emulator.upstream.faults import Fault
 
-__all__ = ["parser", "settings"]
+__all__ = ["parser", "program_name", "settings"]
 
+_COMMAND: Final = "webpubsub-emulator"
 _MAX_SECONDS: Final = 3600
 _EPILOG: Final = """\
 Environment (the names of Microsoft's emulator; {{n}} counts from 0):
@@ -23,17 +26,23 @@ Environment (the names of Microsoft's emulator; {{n}} counts from 0):
 The file of --settings holds the same keys as JSON. The environment goes before the file, key by key. Handlers of the
 command line come before those of both; the first that matches gets an event.
 
-`python -m webpubsub_emulator check URL` asks one event handler whether it takes events, and tells the fix if not.
+`{program} check URL` asks one event handler whether it takes events, and tells the fix if not.
 """
 
 
+def program_name() -> str:
+    """Return how this program was called: by its command, or as a module."""
+    return _COMMAND if Path(sys.argv[0]).stem == _COMMAND else "python -m webpubsub_emulator"
+
+
 def parser() -> argparse.ArgumentParser:
-    """Return the flags of ``python -m webpubsub_emulator``."""
+    """Return the flags of the command ``webpubsub-emulator``."""
     result = argparse.ArgumentParser(
-        prog="python -m webpubsub_emulator",
+        prog=program_name(),
         description="An emulator of Azure Web PubSub for development and tests on one machine.",
         epilog=_EPILOG.format(
-            keys="\n".join(f"  {ROOT}__{key.replace(':', '__')}\n      {text}" for key, text in KEYS.items())
+            program=program_name(),
+            keys="\n".join(f"  {ROOT}__{key.replace(':', '__')}\n      {text}" for key, text in KEYS.items()),
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -112,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
         help='let something go wrong from the start, for example {"fault":"drop_answer","event":"message","count":3}; '
         "may be repeated; the same as POST /emulator/faults",
     )
+    add("--app-url", metavar="URL", help="the page of your app, for a link in the traffic view; default: none")
     return result
 
 
@@ -126,8 +136,8 @@ def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Emulato
     for words in options.event_handler:
         hub, handler = _event_handler(words)
         handlers.setdefault(hub.lower(), []).append(handler)
-    for hub, of_hub in configuration.event_handlers.items():
-        handlers.setdefault(hub, []).extend(of_hub)
+    for hub, its_handlers in configuration.event_handlers.items():
+        handlers.setdefault(hub, []).extend(its_handlers)
     access_key, secondary = options.access_key, options.secondary_access_key
     if access_key is None:
         access_key = DEFAULT_ACCESS_KEY if configuration.access_key is None else configuration.access_key
@@ -143,6 +153,7 @@ def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Emulato
         allow_unvalidated_entra_tokens=options.allow_unvalidated_entra_tokens
         or configuration.allow_unvalidated_entra_tokens,
         faults=tuple(_fault(text) for text in options.fault),
+        app_url=options.app_url,
         retry_delays=options.retry_delays,
         upstream_timeout=options.upstream_timeout,
     )

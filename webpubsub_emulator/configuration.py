@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from webpubsub_emulator.settings import SettingsError
-from webpubsub_emulator.upstream.event_handlers import EventHandler, EventHandlerError
+from webpubsub_emulator.core.exceptions import EventHandlerError, SettingsError
+from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 __all__ = ["KEYS", "Configuration", "read_configuration"]
 
@@ -130,8 +130,8 @@ class _Reader:
         for path, value in values.items():
             self._take(path, value)
         handlers: dict[str, list[EventHandler]] = {}
-        for (hub, _), of_handler in sorted(self._handlers.items()):
-            handler = self._event_handler(of_handler)
+        for (hub, _), handler_values in sorted(self._handlers.items()):
+            handler = self._event_handler(handler_values)
             if handler is not None:
                 handlers.setdefault(hub, []).append(handler)
         if self._problems:

@@ -1,4 +1,4 @@
-"""The emulator itself: its rooms behind one port."""
+"""The emulator itself: clients, REST calls and the traffic view behind one port."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 
 from webpubsub_emulator.clients.endpoint import ClientEndpoint, new_connection_id
-from webpubsub_emulator.console.server import Console
+from webpubsub_emulator.clients.limits import ClientLimits
+from webpubsub_emulator.console.server import Console, ConsoleLinks
+from webpubsub_emulator.core.exceptions import PortTakenError, SettingsError
 from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.tokens import ServiceIdentity
 from webpubsub_emulator.listeners import listen
 from webpubsub_emulator.rest.api import RestApi
-from webpubsub_emulator.settings import EmulatorSettings, SettingsError
+from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.subprotocols.registry import MQTT_REFUSAL
 from webpubsub_emulator.upstream.dispatcher import Upstream
 from webpubsub_emulator.upstream.event_handlers import HubSettings
@@ -26,7 +29,7 @@ from webpubsub_emulator.upstream.faults import Fault, FaultKind, Faults
 from webpubsub_emulator.upstream.sender import MAX_HEADER_BYTES, EventSender
 from webpubsub_emulator.upstream.traffic import Traffic, TrafficLog
 
-__all__ = ["Emulator", "PortTakenError"]
+__all__ = ["Emulator"]
 
 _SHUTDOWN_SECONDS: Final = 1.0
 logger = logging.getLogger("webpubsub_emulator")
@@ -46,12 +49,8 @@ class _WithoutTraceback(logging.Filter):
 http_logger.addFilter(_WithoutTraceback())
 
 
-class PortTakenError(OSError):
-    """Another program listens on the emulator's port."""
-
-
-class _Rooms:
-    """What exists while the emulator runs."""
+class _Parts:
+    """What exists while the emulator runs: each part knows those that were made before it, and no other."""
 
     def __init__(
         self,
@@ -61,17 +60,57 @@ class _Rooms:
         connection_ids: Callable[[], str],
         console_url: str | None,
     ) -> None:
-        hubs = Hubs(lambda connection, change, group: self.upstream.notify_group(connection.context, change, group))
+        identity = ServiceIdentity(endpoint, settings.known_endpoints, settings.access_keys)
+        limits = ClientLimits(
+            ack_delay=settings.ack_delay,
+            recovery_timeout=settings.recovery_timeout,
+            ping_interval=settings.ping_interval,
+            outgoing_buffer_bytes=settings.outgoing_buffer_bytes,
+        )
         self.endpoint = endpoint
         self.traffic = Traffic(clock)
         self.traffic_log = TrafficLog(self.traffic)
-        self.faults = Faults(hubs)
+        self.faults = Faults()
         self.hub_settings = HubSettings(settings.event_handlers, settings.anonymous_hubs)
-        self.sender = EventSender(settings, urlsplit(endpoint).hostname or "localhost", self.faults)
+        self.sender = EventSender(
+            urlsplit(endpoint).hostname or "localhost",
+            settings.access_keys,
+            self.faults,
+            retry_delays=settings.retry_delays,
+            timeout=settings.upstream_timeout,
+        )
         self.upstream = Upstream(self.hub_settings, self.sender, self.traffic)
-        self.clients = ClientEndpoint(settings, endpoint, hubs, self.upstream, connection_ids)
-        self.rest = RestApi(settings, endpoint, hubs)
-        self.console = Console(console_url, endpoint, hubs, self.hub_settings, self.faults, self.traffic)
+        self.hubs = Hubs(self.upstream.notify_group)
+        self.clients = ClientEndpoint(
+            identity, limits, self.hubs, self.upstream, self.traffic.delivered, connection_ids
+        )
+        self.rest = RestApi(
+            identity,
+            self.hubs,
+            self.faults,
+            self.traffic.delivered,
+            allow_unvalidated_entra_tokens=settings.allow_unvalidated_entra_tokens,
+        )
+        self.console = Console(
+            ConsoleLinks(console_url, endpoint, settings.app_url),
+            self.hubs,
+            self.hub_settings,
+            self.faults,
+            self.traffic,
+            self.inject,
+        )
+
+    def inject(self, fault: Fault) -> int:
+        """Arm a fault, or cut connections at once; return how many connections it concerns now."""
+        concerned = [connection for hub in self.hubs for connection in hub if fault.concerns(connection.context)]
+        logger.warning("FAULT %s is injected: %s.", fault.kind, fault)
+        if fault.kind is FaultKind.CUT_CONNECTIONS:
+            for connection in concerned:
+                logger.warning("FAULT cut_connections: the line of connection %s is lost.", connection.id)
+                connection.outbox.cut()
+        else:
+            self.faults.arm(fault)
+        return len(concerned)
 
 
 class Emulator:
@@ -92,7 +131,7 @@ class Emulator:
         self._settings = settings or EmulatorSettings()
         self._clock = clock
         self._connection_ids = connection_ids
-        self._rooms: _Rooms | None = None
+        self._parts: _Parts | None = None
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -108,7 +147,7 @@ class Emulator:
     @property
     def console_url(self) -> str | None:
         """Where the traffic view is; ``None`` when the network could reach it, as then it is not served."""
-        return self._running().console.url
+        return self._running().console.links.console
 
     @property
     def traffic(self) -> Traffic:
@@ -116,8 +155,8 @@ class Emulator:
         return self._running().traffic
 
     def inject(self, fault: Fault) -> int:
-        """Let something go wrong on purpose; the result is how many connections it concerns now."""
-        return self._running().faults.inject(fault)
+        """Let something go wrong on purpose; return how many connections it concerns now."""
+        return self._running().inject(fault)
 
     @property
     def armed_faults(self) -> list[dict[str, Any]]:
@@ -133,9 +172,9 @@ class Emulator:
 
         What is under way ends with the settings before. All other settings are for the start only.
         """
-        rooms = self._running()
-        rooms.hub_settings.replace(settings.event_handlers, settings.anonymous_hubs)
-        await rooms.sender.validate_again(settings.event_handlers)
+        parts = self._running()
+        parts.hub_settings.replace(settings.event_handlers, settings.anonymous_hubs)
+        await parts.sender.validate_again(settings.event_handlers)
 
     async def start(self) -> None:
         """Listen and serve.
@@ -173,23 +212,23 @@ class Emulator:
         endpoint = (settings.public_endpoint or f"http://localhost:{port}").rstrip("/")
         is_local = all(ip_address(address[0]).is_loopback for address in runner.addresses)
         console_url = f"http://localhost:{port}/" if is_local else None
-        rooms = _Rooms(settings, endpoint, self._clock, self._connection_ids, console_url)
-        _package_log.addHandler(rooms.traffic_log)
-        self._rooms = rooms
+        parts = _Parts(settings, endpoint, self._clock, self._connection_ids, console_url)
+        _package_log.addHandler(parts.traffic_log)
+        self._parts = parts
         for fault in settings.faults:
-            rooms.faults.inject(fault)
+            parts.inject(fault)
 
     async def stop(self) -> None:
         """Close all clients with 1001 and stop, if it is running; takes a few seconds at most."""
-        rooms, runner = self._rooms, self._runner
-        if rooms is None or runner is None:
+        parts, runner = self._parts, self._runner
+        if parts is None or runner is None:
             return
-        self._rooms = self._runner = None
-        await rooms.clients.close()
-        rooms.traffic.close()
+        self._parts = self._runner = None
+        await parts.clients.close()
+        parts.traffic.close()
         await runner.cleanup()
-        await rooms.upstream.close(_SHUTDOWN_SECONDS)
-        _package_log.removeHandler(rooms.traffic_log)
+        await parts.upstream.close(_SHUTDOWN_SECONDS)
+        _package_log.removeHandler(parts.traffic_log)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -202,10 +241,10 @@ class Emulator:
         """Stop."""
         await self.stop()
 
-    def _running(self) -> _Rooms:
-        if self._rooms is None:
+    def _running(self) -> _Parts:
+        if self._parts is None:
             raise RuntimeError("The emulator is not running: use `async with Emulator(...)`, or call start() first.")
-        return self._rooms
+        return self._parts
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -218,21 +257,18 @@ class Emulator:
             return web.Response(status=500, text="Internal server error")
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
-        rooms = self._rooms
-        if rooms is None:
+        parts = self._parts
+        if parts is None:
             return web.Response(status=503, text="The service is starting or shutting down.")
         match request.raw_path.partition("?")[0].split("/"):
-            case ["", "api", "hubs", hub, *_, ":send"] if rooms.faults.reigns(FaultKind.UNAVAILABLE, unquote(hub)):
-                logger.warning("FAULT unavailable answers %s %r with 503.", request.method, request.path[:300])
-                return web.Response(status=503, text="On purpose: the fault unavailable is on.")
             case ["", "api", *_]:
-                return await rooms.rest.handle(request)
+                return await parts.rest.handle(request)
             case ["", "client", "hubs", hub]:
-                return await rooms.clients.handle(request, unquote(hub))
+                return await parts.clients.handle(request, unquote(hub))
             case ["", "client"] | ["", "client", ""]:
-                return await rooms.clients.handle(request, None)
+                return await parts.clients.handle(request, None)
             case ["", "" | "emulator", *_]:
-                return await rooms.console.handle(request)
+                return await parts.console.handle(request)
             case ["", "clients", "mqtt", "hubs", _]:
                 return web.Response(status=501, text=MQTT_REFUSAL)
             case _:

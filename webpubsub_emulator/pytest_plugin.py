@@ -1,6 +1,7 @@
 """A pytest fixture that runs the emulator in the test's own process.
 
-In the root ``conftest.py``: ``pytest_plugins = ["webpubsub_emulator.pytest_plugin"]``. Then, with pytest-asyncio:
+pytest finds it where the wheel is installed; in a checkout the root ``conftest.py`` names it:
+``pytest_plugins = ["webpubsub_emulator.pytest_plugin"]``. Then, with pytest-asyncio:
 
     async def test_a_message_arrives(webpubsub_emulator: StartEmulator) -> None:
         emulator = await webpubsub_emulator()                                   # defaults, on a free port

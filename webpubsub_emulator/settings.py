@@ -9,20 +9,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from webpubsub_emulator.core import names
+from webpubsub_emulator.core.exceptions import SettingsError
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.faults import Fault
 
-__all__ = ["DEFAULT_ACCESS_KEY", "EmulatorSettings", "SettingsError"]
+__all__ = ["DEFAULT_ACCESS_KEY", "EmulatorSettings"]
 
 DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
 
 _ENDPOINT: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
 _MAX_PORT: Final = 65535
-
-
-class SettingsError(ValueError):
-    """A setting is not valid; the message names it and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ class EmulatorSettings:
     ``public_endpoint`` is what clients and handlers call the service, for example behind a proxy;
     ``http://localhost:{port}`` when absent. Tokens made for one of ``known_endpoints`` are accepted too.
     ``event_handlers`` goes by hub, in any case; clients of ``anonymous_hubs`` need no token. ``faults`` are injected
-    at the start. Times are in seconds.
+    at the start. ``app_url`` is the page of the app, for a link in the traffic view. Times are in seconds.
     """
 
     host: str = "localhost"
@@ -46,6 +43,7 @@ class EmulatorSettings:
     event_handlers: Mapping[str, Sequence[EventHandler]] = field(default_factory=dict)
     anonymous_hubs: Collection[str] = ()
     faults: Sequence[Fault] = ()
+    app_url: str | None = None
     retry_delays: Sequence[float] = (1, 3, 5)
     upstream_timeout: float = 100
     # Clients of the Python SDK send and only then wait; an ack that comes first is missed and costs them 30 seconds.
@@ -65,12 +63,16 @@ class EmulatorSettings:
         for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
             if not _is_endpoint(endpoint):
                 raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
+        if self.app_url is not None and not _is_endpoint(self.app_url):
+            raise SettingsError(
+                f"{self.app_url!r} is not the URL of a page: write http://host/path or https://host/path."
+            )
         for hub in (*self.event_handlers, *self.anonymous_hubs):
             if not names.is_hub(hub):
                 raise SettingsError(f"{hub!r} cannot name a hub: a letter first, then letters, digits and _ ` , . [ ].")
         handlers: dict[str, tuple[EventHandler, ...]] = {}
-        for hub, of_hub in self.event_handlers.items():
-            handlers[hub.lower()] = handlers.get(hub.lower(), ()) + tuple(of_hub)
+        for hub, its_handlers in self.event_handlers.items():
+            handlers[hub.lower()] = handlers.get(hub.lower(), ()) + tuple(its_handlers)
         object.__setattr__(self, "event_handlers", handlers)
         object.__setattr__(self, "anonymous_hubs", frozenset(hub.lower() for hub in self.anonymous_hubs))
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from webpubsub_handler.authentication import (
     AccessKeyAuthenticator,
+    AccessKeys,
     Authenticator,
+    KeyProvider,
     UnauthenticatedEventsAllowed,
 )
+from webpubsub_handler.connection_string import ConnectionString
+from webpubsub_handler.dispatch import CallNext, Middleware
 from webpubsub_handler.exceptions import (
     AuthenticationError,
     ConfigurationError,
     ConnectionStateError,
     EventRefusedError,
+    InvalidDataError,
     MalformedEventError,
     WebPubSubHandlerError,
 )
-from webpubsub_handler.handler import WebPubSubEventHandler
+from webpubsub_handler.guid import GUID
+from webpubsub_handler.handler import (
+    MAX_BODY_BYTES,
+    MAX_FUTURE_SECONDS,
+    MIN_EVENT_AGE_SECONDS,
+    WebPubSubEventHandler,
+)
+from webpubsub_handler.protocol.attributes import decode_text
 from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.events import (
     ClientCertificate,
@@ -24,8 +36,10 @@ from webpubsub_handler.protocol.events import (
     ConnectionContext,
     DataType,
     DisconnectedEventRequest,
+    Event,
     GroupJoinedEventRequest,
     GroupLeftEventRequest,
+    UnknownEvent,
     UserEventRequest,
 )
 from webpubsub_handler.protocol.http import Headers, HttpRequest, HttpResponse
@@ -41,14 +55,25 @@ from webpubsub_handler.protocol.mqtt import (
 from webpubsub_handler.protocol.responses import (
     ConnectEventResponse,
     EventErrorResponse,
+    EventResponse,
     MqttConnectEventErrorResponse,
     UserEventResponse,
 )
+from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler.protocol.strict_json import parse as parse_json
+
+__version__ = "0.2.0"
 
 __all__ = [
+    "GUID",
+    "MAX_BODY_BYTES",
+    "MAX_FUTURE_SECONDS",
+    "MIN_EVENT_AGE_SECONDS",
     "AccessKeyAuthenticator",
+    "AccessKeys",
     "AuthenticationError",
     "Authenticator",
+    "CallNext",
     "ClientCertificate",
     "ConfigurationError",
     "ConnectEventRequest",
@@ -57,16 +82,22 @@ __all__ = [
     "ConnectionContext",
     "ConnectionState",
     "ConnectionStateError",
+    "ConnectionString",
     "DataType",
     "DisconnectedEventRequest",
+    "Event",
     "EventErrorResponse",
     "EventRefusedError",
+    "EventResponse",
     "GroupJoinedEventRequest",
     "GroupLeftEventRequest",
     "Headers",
     "HttpRequest",
     "HttpResponse",
+    "InvalidDataError",
+    "KeyProvider",
     "MalformedEventError",
+    "Middleware",
     "MqttConnectEventErrorResponse",
     "MqttConnectProperties",
     "MqttDisconnectPacketProperties",
@@ -76,8 +107,12 @@ __all__ = [
     "MqttV311ConnectReturnCode",
     "MqttV500ConnectReasonCode",
     "UnauthenticatedEventsAllowed",
+    "UnknownEvent",
     "UserEventRequest",
     "UserEventResponse",
     "WebPubSubEventHandler",
     "WebPubSubHandlerError",
+    "decode_text",
+    "parse_json",
+    "sign",
 ]

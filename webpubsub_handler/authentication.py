@@ -1,11 +1,12 @@
 """Who may call the event handler: proofs that an event comes from the service.
 
-Tokens of Entra ID are in ``webpubsub_handler.entra``, the limit of an event's age in ``webpubsub_handler.freshness``.
+Tokens of Entra ID are in ``webpubsub_handler.entra``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError
@@ -13,11 +14,12 @@ from webpubsub_handler.protocol.abuse_protection import normalize_host
 from webpubsub_handler.protocol.http import HttpRequest
 from webpubsub_handler.protocol.signature import is_signed
 
-__all__ = ["AccessKeyAuthenticator", "Authenticator", "KeyProvider", "UnauthenticatedEventsAllowed"]
+__all__ = ["AccessKeyAuthenticator", "AccessKeys", "Authenticator", "KeyProvider", "UnauthenticatedEventsAllowed"]
 
 _ANY_ORIGIN: Final = "*"
 
-KeyProvider: TypeAlias = Callable[[], Mapping[str, Sequence[str]]]
+AccessKeys: TypeAlias = Sequence[str] | Mapping[str, Sequence[str]]
+KeyProvider: TypeAlias = Callable[[], AccessKeys | Awaitable[AccessKeys]]
 
 
 class Authenticator(Protocol):
@@ -36,7 +38,9 @@ class AccessKeyAuthenticator:
     """Demands a signature made with one of the service's access keys (``ce-signature``).
 
     It proves that the sender knows a key, for this connection id; it covers neither body nor time. The service sends
-    none when its local authentication is off.
+    none when its local authentication is off. An event must also name the service that sends it
+    (``WebHook-Request-Origin``), as the service's events do: one without that header is refused, whichever way the keys
+    are given.
 
     ::
 
@@ -46,17 +50,21 @@ class AccessKeyAuthenticator:
 
     Args:
         access_keys: The keys of one service. Or, for several services, the keys of each by its host (``"*"``: of any):
-            an event must be signed with a key of a host in its ``WebHook-Request-Origin``. Or a function that gives
-            such a mapping; it is called for every event, so keys rotate without a restart, and must not block.
+            an event must be signed with a key of a host in its ``WebHook-Request-Origin``. Or a function, plain or
+            ``async``, that returns either; it is called for every event, so keys rotate without a restart. It must not
+            block, and should cache what it fetched.
+
+    Raises:
+        ConfigurationError: There is no key, or an empty one.
     """
 
-    def __init__(self, access_keys: Sequence[str] | Mapping[str, Sequence[str]] | KeyProvider) -> None:
+    def __init__(self, access_keys: AccessKeys | KeyProvider) -> None:
         self._provide: KeyProvider | None = None
-        self._fixed: dict[str, tuple[str, ...]] = {}
+        self._fixed: Mapping[str, Sequence[str]] = {}
         if callable(access_keys):
             self._provide = access_keys
         else:
-            self._fixed = _by_host(access_keys if isinstance(access_keys, Mapping) else {_ANY_ORIGIN: access_keys})
+            self._fixed = _by_host(access_keys)
 
     async def authenticate(self, request: HttpRequest) -> None:
         """Compare every value of the header with every key of the named origins."""
@@ -65,12 +73,26 @@ class AccessKeyAuthenticator:
             raise AuthenticationError("the ce-signature header is missing")
         # The header itself proves nothing: it only selects the keys.
         origins = {origin.lower() for origin in request.headers.get_list("WebHook-Request-Origin")}
-        keys_by_host = self._fixed if self._provide is None else _by_host(self._provide())
+        if not origins:
+            raise AuthenticationError("the WebHook-Request-Origin header is missing")
+        keys_by_host = await self.keys_by_host()
+        # Compared as whole hosts: by prefix or suffix, a.example.attacker.example would pass for a.example.
         keys = [key for host in {_ANY_ORIGIN, *origins} for key in keys_by_host.get(host, ())]
         if not keys:
             raise AuthenticationError("no access key is configured for any host in WebHook-Request-Origin")
         if not is_signed(signatures, keys, request.headers.get("ce-connectionId") or ""):
             raise AuthenticationError("no value of ce-signature was made with a configured access key")
+
+    async def keys_by_host(self) -> Mapping[str, Sequence[str]]:
+        """Return the keys of each host that hold now, those of any host under ``"*"``.
+
+        Raises:
+            ConfigurationError: A provider returned no key, or an empty one.
+        """
+        if self._provide is None:
+            return self._fixed
+        provided = self._provide()
+        return _by_host(await provided if inspect.isawaitable(provided) else provided)
 
 
 class UnauthenticatedEventsAllowed:
@@ -80,9 +102,9 @@ class UnauthenticatedEventsAllowed:
         """Let every request pass."""
 
 
-def _by_host(keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def _by_host(keys: AccessKeys) -> Mapping[str, Sequence[str]]:
     by_host: dict[str, tuple[str, ...]] = {}
-    for origin, listed in keys.items():
+    for origin, listed in (keys if isinstance(keys, Mapping) else {_ANY_ORIGIN: keys}).items():
         # Text is a sequence too: of keys that are one letter long.
         if isinstance(listed, str) or not listed or not all(listed):
             raise ConfigurationError(

@@ -6,17 +6,20 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from webpubsub_handler.exceptions import ConfigurationError
+from webpubsub_handler.exceptions import ConfigurationError, InvalidDataError
 from webpubsub_handler.protocol.events import Event, UserEventRequest
+from webpubsub_handler.protocol.responses import EventResponse
 
-__all__ = ["ANY_USER_EVENT", "CallNext", "Functions", "Middleware", "user_event_key"]
+__all__ = ["ANY_USER_EVENT", "CallNext", "EventFunction", "Functions", "Middleware"]
 
 ANY_USER_EVENT: Final = "*"
 
-CallNext: TypeAlias = Callable[[Any], Awaitable[Any]]
-Middleware: TypeAlias = Callable[[Any, CallNext], Awaitable[Any]]
+EventFunction: TypeAlias = Callable[[Any], Any]
+CallNext: TypeAlias = Callable[[Event], Awaitable[EventResponse | None]]
+Middleware: TypeAlias = Callable[[Event, CallNext], Awaitable[EventResponse | None]]
 
 _MAX_HINTS: Final = 100
 _HINT: Final = """No function handles the user event %r. Its sender got an empty answer. To handle it, write:
@@ -29,55 +32,87 @@ async def %s(request: UserEventRequest) -> UserEventResponse | None:
 logger = logging.getLogger("webpubsub_handler")
 
 
-def user_event_key(name: str) -> str:
-    """Return the key of a user event's function; names have no case."""
-    return f"the user event {name.lower()!r}"
+@dataclass(frozen=True, slots=True)
+class _UserEvent:
+    """The function for a user event, and how much it takes."""
+
+    function: EventFunction
+    max_body_bytes: int
 
 
 class Functions:
-    """At most one function for each event, and middleware that every event passes in the order of registration."""
+    """At most one function for each event, and middleware that every event passes in the order of registration.
+
+    Functions are kept by the class of the request that they take, those of user events by name.
+    """
 
     def __init__(self) -> None:
-        self._functions: dict[str, Callable[[Any], Any]] = {}
+        self._functions: dict[type[Event], EventFunction] = {}
+        self._user_events: dict[str, _UserEvent] = {}
         self._middleware: list[Middleware] = []
         self._hinted: set[str] = set()
 
-    def add(self, key: str, function: Callable[[Any], Any]) -> None:
-        """Register the function for an event.
+    def add(self, request: type[Event], decorator: str, function: EventFunction) -> None:
+        """Register the function for a kind of event.
 
         Raises:
-            ConfigurationError: There is one already.
+            ConfigurationError: It is not a function of one request, or there is one already.
         """
-        if key in self._functions:
-            raise ConfigurationError(f"two functions are registered for {key}; only one can answer it")
-        self._functions[key] = function
+        _check_function(function, f"@handler.{decorator}\nasync def {decorator.removeprefix('on_')}(request): ...")
+        if request in self._functions:
+            raise ConfigurationError(f"two functions are registered with {decorator}; only one can answer its events")
+        self._functions[request] = function
+
+    def add_user_event(self, name: str, function: EventFunction, max_body_bytes: int) -> None:
+        """Register the function for a user event; names have no case.
+
+        Raises:
+            ConfigurationError: It is not a function of one request, or there is one already.
+        """
+        _check_function(function, f"@handler.on_user_event({name!r})\nasync def message(request): ...")
+        if name.lower() in self._user_events:
+            raise ConfigurationError(
+                f"two functions are registered for the user event {name.lower()!r}; only one can answer it"
+            )
+        self._user_events[name.lower()] = _UserEvent(function, max_body_bytes)
 
     def add_middleware(self, middleware: Middleware) -> None:
         """Register middleware inside of what is registered already.
 
         Raises:
-            ConfigurationError: It is not an ``async def``.
+            ConfigurationError: It cannot be called with a request and ``call_next``.
         """
-        if not inspect.iscoroutinefunction(middleware):
+        if not _takes(middleware, 2):
             raise ConfigurationError(
-                f"middleware must be an async function of (request, call_next), not {middleware!r}"
+                "middleware must be a function of (request, call_next). Write:\n\n"
+                "@handler.middleware\n"
+                "async def log(request, call_next):\n"
+                f"    return await call_next(request)\n\nand not {middleware!r}"
             )
         self._middleware.append(middleware)
 
-    async def call(self, key: str, event: Event) -> object:
-        """Return what the event's function answers, None when there is none; its exceptions come through."""
-        call_next: CallNext = _calling(self._find(key, event))
+    async def call(self, event: Event) -> object:
+        """Return what the event's function answers, None when there is none; its exceptions come through.
+
+        Raises:
+            InvalidDataError: The body is larger than the function takes; neither it nor any middleware saw it.
+        """
+        call_next = _calling(self._find(event))
         for middleware in reversed(self._middleware):
             call_next = _passing(middleware, call_next)
         return await call_next(event)
 
-    def _find(self, key: str, event: Event) -> Callable[[Any], Any] | None:
-        function = self._functions.get(key)
-        if function is None and isinstance(event, UserEventRequest):
-            function = self._functions.get(user_event_key(ANY_USER_EVENT))
-            if function is None:
-                self._hint(event.context.event_name)
-        return function
+    def _find(self, event: Event) -> EventFunction | None:
+        if not isinstance(event, UserEventRequest):
+            return self._functions.get(type(event))
+        name = event.context.event_name
+        found = self._user_events.get(name.lower()) or self._user_events.get(ANY_USER_EVENT)
+        if found is None:
+            self._hint(name)
+            return None
+        if len(event.body) > found.max_body_bytes:
+            raise InvalidDataError(f"The data has at most {found.max_body_bytes} bytes.", code="too_large")
+        return found.function
 
     def _hint(self, name: str) -> None:
         # Clients choose the names: one line for each, and not without end.
@@ -87,23 +122,58 @@ class Functions:
             logger.warning(_HINT, name, name, f"on_{identifier}")
 
 
+def _check_function(function: object, example: str) -> None:
+    """Let only what can answer events be registered.
+
+    Raises:
+        ConfigurationError: It cannot be called with one request, or is a generator.
+    """
+    is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if is_generator or not _takes(function, 1):
+        raise ConfigurationError(
+            f"{function!r} cannot answer events: it must be a function of one request. Write:\n\n{example}"
+        )
+
+
+def _takes(function: object, count: int) -> bool:
+    if not callable(function):
+        return False
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return True  # something in C that does not tell
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
 def _passing(middleware: Middleware, call_next: CallNext) -> CallNext:
-    return lambda event: middleware(event, call_next)
+    async def call(event: Event) -> Any:
+        answer = middleware(event, call_next)
+        if not inspect.isawaitable(answer):
+            raise TypeError(f"the middleware {middleware!r} returned {type(answer).__name__}: make it an async def")
+        return await answer
+
+    return call
 
 
-def _calling(function: Callable[[Any], Any] | None) -> CallNext:
-    async def call(event: Event) -> object:
+def _calling(function: EventFunction | None) -> CallNext:
+    async def call(event: Event) -> Any:
         if function is None:
             return None
         if inspect.iscoroutinefunction(function):
             return await function(event)
+        # Inspection does not see that a callable object or a lambda returns a coroutine: it is made in the thread,
+        # where nothing of it runs yet, and awaited here.
         result = await asyncio.to_thread(_run, function, event)
         return await result if inspect.isawaitable(result) else result
 
     return call
 
 
-def _run(function: Callable[[Any], Any], event: Event) -> object:
+def _run(function: EventFunction, event: Event) -> object:
     try:
         return function(event)
     except StopIteration as error:

@@ -3,11 +3,12 @@
 ::
 
     WebPubSubHandlerError
-    ├── ConfigurationError      the event handler is set up wrongly; raised at start, never while serving
+    ├── ConfigurationError      the event handler is set up wrongly: at start, or by keys that a provider returns
     ├── MalformedEventError     the request is no CloudEvent of Web PubSub (400)
     ├── AuthenticationError     a configured proof is missing or wrong (401)
     ├── EventRefusedError       a function refuses its event, an authenticator cannot tell now (the status it names)
-    └── ConnectionStateError    a connection state cannot be carried in a header (500)
+    ├── InvalidDataError        the data of a user event is not what its content type says (answered to its sender)
+    └── ConnectionStateError    a connection state cannot be carried in a header, or not be set in this event (500)
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ __all__ = [
     "ConfigurationError",
     "ConnectionStateError",
     "EventRefusedError",
+    "InvalidDataError",
     "MalformedEventError",
     "WebPubSubHandlerError",
+    "check_error_status",
 ]
 
 
@@ -53,13 +56,39 @@ class EventRefusedError(WebPubSubHandlerError):
     """Raised by a function or middleware to refuse an event, as if it had returned an ``EventErrorResponse``.
 
     An authenticator raises it with 503 when it cannot tell now, so that the service sends the event again.
+
+    Raises:
+        ValueError: The status is not 400 to 599, so the answer would let the event pass.
     """
 
     def __init__(self, status: int, message: str = "") -> None:
+        check_error_status(status)
         super().__init__(message)
         self.status = status
         self.message = message
 
 
+class InvalidDataError(WebPubSubHandlerError, ValueError):
+    """Raised by ``UserEventRequest.data`` when a client sent something else than its content type says.
+
+    A function may catch it, or raise its own. One that escapes is answered to the sender with ``code`` and the text,
+    so neither may hold anything that the sender must not see.
+    """
+
+    def __init__(self, message: str, *, code: str = "invalid_data") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class ConnectionStateError(WebPubSubHandlerError, ValueError):
-    """Raised when a connection state is not JSON or too large for a header."""
+    """Raised when a connection state is not JSON or too large for a header, or set in an event that cannot set it."""
+
+
+def check_error_status(status: int) -> None:
+    """Let only the statuses of an error pass.
+
+    Raises:
+        ValueError: The status is not 400 to 599.
+    """
+    if not 400 <= status <= 599:
+        raise ValueError(f"the status of a refusal is 400 to 599, not {status}")

@@ -2,17 +2,21 @@
 
 What is answered, in one place:
 
-=======================================  ======  ==========================================
-no event (OPTIONS)                       200     400 when no requested origin is allowed
-a proof is missing or wrong              401
-a proof cannot be checked now            503     the service sends the event again
-no Web PubSub event                      400
-another hub                              404
-neither POST nor OPTIONS                 405
-larger than the service sends            413
-unknown event, no function for an event  204
-a function or an authenticator raised    500     generic text with an id that the log has too
-=======================================  ======  ==========================================
+============================================  ======  ==========================================
+no event (OPTIONS)                            200     400 when no requested origin is allowed
+a proof is missing or wrong                   401
+a proof cannot be checked now                 503     the service sends the event again
+no Web PubSub event                           400
+the event is too old, or of the future        400     a 408 or 5xx would be sent again
+the body was lost on its way                  411
+another hub                                   404
+neither POST nor OPTIONS                      405
+larger than ``max_body_bytes`` of the handler 413
+a client's data is not what its type says     200     an error to the sender; 400 to MQTT clients
+larger than its function takes                200     an error to the sender; 400 to MQTT clients
+unknown event, no function for an event       204
+a function or an authenticator raised         500     generic text with an id that the log has too
+============================================  ======  ==========================================
 
 An MQTT client's connect event gets the same from ``another hub`` on, as a CONNACK code in JSON.
 """
@@ -20,25 +24,27 @@ An MQTT client's connect event gets the same from ``another hub`` on, as a CONNA
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
-from webpubsub_handler.authentication import Authenticator
-from webpubsub_handler.dispatch import Functions, Middleware, user_event_key
+from webpubsub_handler.authentication import AccessKeyAuthenticator, Authenticator
+from webpubsub_handler.connection_string import ConnectionString
+from webpubsub_handler.dispatch import Functions, Middleware
 from webpubsub_handler.exceptions import (
     AuthenticationError,
     ConfigurationError,
     EventRefusedError,
+    InvalidDataError,
     MalformedEventError,
 )
 from webpubsub_handler.protocol.abuse_protection import answer_validation, normalize_host
 from webpubsub_handler.protocol.decode import decode
-from webpubsub_handler.protocol.encode import encode_connect, encode_error, encode_user_event
+from webpubsub_handler.protocol.encode import encode, encode_error, encode_invalid_data
 from webpubsub_handler.protocol.events import (
     ConnectedEventRequest,
     ConnectEventRequest,
-    ConnectionContext,
     DisconnectedEventRequest,
     Event,
     GroupJoinedEventRequest,
@@ -54,12 +60,22 @@ from webpubsub_handler.protocol.responses import (
     UserEventResponse,
 )
 
-__all__ = ["MAX_BODY_BYTES", "WebPubSubEventHandler"]
+__all__ = ["MAX_BODY_BYTES", "MAX_FUTURE_SECONDS", "MIN_EVENT_AGE_SECONDS", "WebPubSubEventHandler"]
 
 logger = logging.getLogger("webpubsub_handler")
 
 # The service takes frames of at most 1 MiB; a connect event with certificates stays far below.
 MAX_BODY_BYTES: Final = 1024 * 1024
+# How far the clocks of the service and of this machine may differ.
+MAX_FUTURE_SECONDS: Final = 300
+# The service delivers an event again after 1, 3 and 5 s, each time after an answer that may have taken minutes.
+MIN_EVENT_AGE_SECONDS: Final = 600
+
+_LOST_BODY: Final = (
+    "Refused an event whose body was lost on its way: it was sent with %r and arrived empty. Azure Functions hands on "
+    "no body that is sent in chunks. Fix: let what is in front of the app (a proxy, a tunnel, a test client) send a "
+    "Content-Length."
+)
 
 _Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | MqttConnectEventErrorResponse | None
 _Notified: TypeAlias = EventErrorResponse | None
@@ -72,13 +88,13 @@ GroupJoinedFunction: TypeAlias = Callable[[GroupJoinedEventRequest], _Notified |
 GroupLeftFunction: TypeAlias = Callable[[GroupLeftEventRequest], _Notified | Awaitable[_Notified]]
 UserEventFunction: TypeAlias = Callable[[UserEventRequest], _Replied | Awaitable[_Replied]]
 
-_C = TypeVar("_C", bound=ConnectFunction)
-_D = TypeVar("_D", bound=ConnectedFunction)
-_X = TypeVar("_X", bound=DisconnectedFunction)
-_J = TypeVar("_J", bound=GroupJoinedFunction)
-_L = TypeVar("_L", bound=GroupLeftFunction)
-_U = TypeVar("_U", bound=UserEventFunction)
-_M = TypeVar("_M", bound=Middleware)
+ConnectFunctionT = TypeVar("ConnectFunctionT", bound=ConnectFunction)
+ConnectedFunctionT = TypeVar("ConnectedFunctionT", bound=ConnectedFunction)
+DisconnectedFunctionT = TypeVar("DisconnectedFunctionT", bound=DisconnectedFunction)
+GroupJoinedFunctionT = TypeVar("GroupJoinedFunctionT", bound=GroupJoinedFunction)
+GroupLeftFunctionT = TypeVar("GroupLeftFunctionT", bound=GroupLeftFunction)
+UserEventFunctionT = TypeVar("UserEventFunctionT", bound=UserEventFunction)
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 
 class WebPubSubEventHandler:
@@ -86,8 +102,7 @@ class WebPubSubEventHandler:
 
     ::
 
-        keys = AccessKeyAuthenticator([access_key])
-        handler = WebPubSubEventHandler("chat", [keys], allowed_origins=["x.webpubsub.azure.com"])
+        handler = WebPubSubEventHandler.from_connection_string("Endpoint=…;AccessKey=…;", hub="chat")
 
         @handler.on_user_event("message")
         async def message(request: UserEventRequest) -> UserEventResponse:
@@ -98,10 +113,28 @@ class WebPubSubEventHandler:
     Args:
         hub: The hub's name; case does not matter.
         authenticators: The proofs; each must hold.
-        allowed_origins: The hosts of the services that may send events, or ``["*"]``.
+        allowed_origins: The hosts of the services that may ask for this endpoint (OPTIONS), or ``["*"]``.
+        max_event_age: How many seconds ago an event may have been sent (``ce-time``), at least 600 so that what the
+            service delivers again passes; None for any age. An event from more than 300 seconds in the future is
+            refused in any case. It is no proof: a signature does not cover the time, so whoever knows one can send new
+            events of its connection.
+        max_body_bytes: How large an event may be.
+        clock: Gives now, in seconds since 1970.
+
+    Raises:
+        ConfigurationError: An argument would let anybody in, or nobody.
     """
 
-    def __init__(self, hub: str, authenticators: Sequence[Authenticator], *, allowed_origins: Iterable[str]) -> None:
+    def __init__(
+        self,
+        hub: str,
+        authenticators: Sequence[Authenticator],
+        *,
+        allowed_origins: Iterable[str],
+        max_event_age: float | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         if not hub:
             raise ConfigurationError("the hub's name is empty")
         if not authenticators:
@@ -109,61 +142,127 @@ class WebPubSubEventHandler:
                 "without an authenticator anyone could send events: pass an AccessKeyAuthenticator, "
                 "or UnauthenticatedEventsAllowed() to say that this is what you want"
             )
+        if max_event_age is not None and not max_event_age >= MIN_EVENT_AGE_SECONDS:
+            raise ConfigurationError(
+                f"max_event_age is at least {MIN_EVENT_AGE_SECONDS} seconds, as the service may send an event again, "
+                "or None for any age"
+            )
+        if max_body_bytes < 1:
+            raise ConfigurationError("max_body_bytes is at least 1")
         self.hub = hub.lower()
-        self._authenticators = tuple(authenticators)
-        self._allowed_hosts = frozenset(
-            origin if origin == "*" else normalize_host(origin) for origin in allowed_origins
-        )
+        self.authenticators = tuple(authenticators)
+        self.max_body_bytes = max_body_bytes
+        self._allowed_hosts = frozenset(_hosts(allowed_origins))
         if not self._allowed_hosts:
             raise ConfigurationError("no allowed origin: name the host of your Web PubSub service")
+        self._max_event_age = max_event_age
+        self._clock = clock
         self._functions = Functions()
 
-    def on_connect(self, function: _C) -> _C:
+    @classmethod
+    def from_connection_string(
+        cls,
+        *connection_strings: str,
+        hub: str,
+        allowed_origins: Iterable[str] = (),
+        max_event_age: float | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> Self:
+        """Make an event handler that takes the signed events of these services.
+
+        ::
+
+            WebPubSubEventHandler.from_connection_string(primary, secondary, replica, hub="chat")
+
+        Args:
+            connection_strings: One or several: both keys of a service, so that they can be rotated, and its replicas.
+            hub: The hub's name; case does not matter.
+            allowed_origins: More hosts that the services call themselves, such as a custom domain.
+            max_event_age: As for the class.
+            max_body_bytes: As for the class.
+
+        Raises:
+            ConfigurationError: A connection string is none, or another argument is wrong.
+        """
+        services = [ConnectionString.parse(text) for text in connection_strings]
+        if not services:
+            raise ConfigurationError("from_connection_string needs at least one connection string of Web PubSub")
+        keys: dict[str, tuple[str, ...]] = {}
+        for service in services:
+            keys[service.host] = (*keys.get(service.host, ()), service.access_key)
+        # Which of the services a custom domain belongs to is not known here.
+        for origin in _hosts(allowed_origins):
+            keys.setdefault(origin, tuple(service.access_key for service in services))
+        return cls(
+            hub,
+            [AccessKeyAuthenticator(keys)],
+            allowed_origins=keys,
+            max_event_age=max_event_age,
+            max_body_bytes=max_body_bytes,
+        )
+
+    def on_connect(self, function: ConnectFunctionT) -> ConnectFunctionT:
         """Register the function that accepts or refuses a connection; without one every connection is accepted."""
-        self._functions.add("connect", function)
+        self._functions.add(ConnectEventRequest, "on_connect", function)
         return function
 
-    def on_connected(self, function: _D) -> _D:
+    def on_connected(self, function: ConnectedFunctionT) -> ConnectedFunctionT:
         """Register the function that is told of a connection."""
-        self._functions.add("connected", function)
+        self._functions.add(ConnectedEventRequest, "on_connected", function)
         return function
 
-    def on_disconnected(self, function: _X) -> _X:
+    def on_disconnected(self, function: DisconnectedFunctionT) -> DisconnectedFunctionT:
         """Register the function that is told of a connection's end."""
-        self._functions.add("disconnected", function)
+        self._functions.add(DisconnectedEventRequest, "on_disconnected", function)
         return function
 
-    def on_group_joined(self, function: _J) -> _J:
+    def on_group_joined(self, function: GroupJoinedFunctionT) -> GroupJoinedFunctionT:
         """Register the function that is told of a connection that joined a group."""
-        self._functions.add("joined", function)
+        self._functions.add(GroupJoinedEventRequest, "on_group_joined", function)
         return function
 
-    def on_group_left(self, function: _L) -> _L:
+    def on_group_left(self, function: GroupLeftFunctionT) -> GroupLeftFunctionT:
         """Register the function that is told of a connection that left a group."""
-        self._functions.add("left", function)
+        self._functions.add(GroupLeftEventRequest, "on_group_left", function)
         return function
 
-    def on_user_event(self, *names: str) -> Callable[[_U], _U]:
+    def on_user_event(
+        self, *names: str, max_body_bytes: int | None = None
+    ) -> Callable[[UserEventFunctionT], UserEventFunctionT]:
         """Register the function for the user events of these names, ``"*"`` for all that have no other.
 
         A plain WebSocket client's frames are the event ``message``.
+
+        Args:
+            names: The names of the events; case does not matter.
+            max_body_bytes: How much the function takes, when less than the handler does. The sender of more is told so.
+
+        Raises:
+            ConfigurationError: There is no name, or the function cannot be one, or another has the event.
         """
-        if not names:
+        if not names or not all(isinstance(name, str) and name for name in names):
             raise ConfigurationError(
-                'on_user_event needs the names of events, or "*" for all: on_user_event("message")'
+                'on_user_event needs the names of events, or "*" for all. Write:\n\n'
+                '@handler.on_user_event("message")\nasync def message(request): ...'
+            )
+        limit = self.max_body_bytes if max_body_bytes is None else max_body_bytes
+        if not 1 <= limit <= self.max_body_bytes:
+            raise ConfigurationError(
+                f"max_body_bytes is 1 to the handler's own {self.max_body_bytes}; raise the handler's first"
             )
 
-        def register(function: _U) -> _U:
+        def register(function: UserEventFunctionT) -> UserEventFunctionT:
             for name in names:
-                self._functions.add(user_event_key(name), function)
+                self._functions.add_user_event(name, function, limit)
             return function
 
         return register
 
-    def middleware(self, function: _M) -> _M:
-        """Register an ``async def (request, call_next)`` around the functions of all events; the first is outermost.
+    def middleware(self, function: MiddlewareT) -> MiddlewareT:
+        """Register what is called as ``await function(request, call_next)`` around the functions of all events.
 
-        What it returns is the answer: what ``await call_next(request)`` gave, or its own.
+        The first that is registered is outermost. What it returns is the answer: what ``await call_next(request)``
+        gave, or its own.
         """
         self._functions.add_middleware(function)
         return function
@@ -174,40 +273,65 @@ class WebPubSubEventHandler:
             return self._validate(request)
         if request.method != "POST":
             return HttpResponse(405, {"Allow": "POST, OPTIONS"})
-        if len(request.body) > MAX_BODY_BYTES:
+        # What costs nothing to tell comes before the proofs: they may fetch keys, and nobody is let in here.
+        if len(request.body) > self.max_body_bytes:
             return HttpResponse.text(413, "The event is too large.")
+        if not request.body and (lost := _lost_body(request)):
+            logger.warning(_LOST_BODY, lost)
+            return HttpResponse.text(411, "The body of the event did not arrive: send it with a Content-Length.")
         event = await self._accept(request)
         return event if isinstance(event, HttpResponse) else await self._answer(event)
 
     async def _accept(self, request: HttpRequest) -> Event | HttpResponse:
         """Return the event of an authenticated request, else the answer that refuses it."""
         try:
-            for authenticator in self._authenticators:
+            for authenticator in self.authenticators:
                 await authenticator.authenticate(request)
-            return decode(request)
+            # Only now: who proves nothing must not learn what is wrong with an event.
+            event = decode(request)
+            self._check_time(event)
         except AuthenticationError as error:
-            logger.warning("Refused an event: %s.", error.reason)
+            logger.warning("Refused an event: %r.", error.reason)
             return HttpResponse.text(401, "The event is not authenticated.")
         except EventRefusedError as refusal:
             return HttpResponse.text(refusal.status, refusal.message)
         except MalformedEventError as error:
-            logger.warning("Refused a malformed event: %s.", error)
+            logger.warning("Refused a malformed event: %r.", str(error))
             return HttpResponse.text(400, f"Not an event of Web PubSub: {error}.")
         except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
             return HttpResponse.text(500, _log_failure("authentication or decoding"))
+        return event
+
+    def _check_time(self, event: Event) -> None:
+        age = self._clock() - event.context.time.timestamp()
+        if age < -MAX_FUTURE_SECONDS:
+            raise MalformedEventError(f"ce-time is more than {MAX_FUTURE_SECONDS} seconds in the future")
+        if self._max_event_age is not None and age > self._max_event_age:
+            raise MalformedEventError(f"ce-time is more than {self._max_event_age:g} seconds ago")
 
     async def _answer(self, event: Event) -> HttpResponse:
+        # An answer from here on can be in the client's own protocol, as the event is known.
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return encode_error(event, EventErrorResponse(404, "This event handler serves another hub."))
         if isinstance(event, UnknownEvent):
             logger.info("Ignored an event of type %r.", event.type[:200])
-            return HttpResponse(204)
+            return encode(event, None)
         try:
-            return _encode(event, await self._call(event))
+            return await self._call(event)
         except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
             text = _log_failure(f"the function for {event.context.event_name!r}")
             return encode_error(event, EventErrorResponse(500, text))
+
+    async def _call(self, event: Event) -> HttpResponse:
+        try:
+            return encode(event, await self._functions.call(event))
+        except EventRefusedError as refusal:
+            return encode_error(event, EventErrorResponse(refusal.status, refusal.message))
+        except InvalidDataError as error:
+            if not isinstance(event, UserEventRequest):
+                raise
+            return encode_invalid_data(event, error)
 
     def _validate(self, request: HttpRequest) -> HttpResponse:
         response = answer_validation(request, self._allowed_hosts)
@@ -219,62 +343,22 @@ class WebPubSubEventHandler:
             )
         return response
 
-    async def _call(self, event: Event) -> object:
-        try:
-            return await self._functions.call(_key(event), event)
-        except EventRefusedError as refusal:
-            return EventErrorResponse(refusal.status, refusal.message)
+
+def _hosts(origins: Iterable[str]) -> list[str]:
+    # Text is an iterable too: of hosts that are one letter long.
+    if isinstance(origins, str):
+        raise ConfigurationError(f"allowed_origins is a list of hosts: write [{origins!r}]")
+    return [origin if origin == "*" else normalize_host(origin) for origin in origins]
 
 
-_R = TypeVar("_R")
-
-
-def _key(event: Event) -> str:
-    name = event.context.event_name
-    match event:
-        case UserEventRequest():
-            return user_event_key(name)
-        case ConnectEventRequest():
-            return "connect"
-        case ConnectedEventRequest():
-            return "connected"
-        case GroupJoinedEventRequest():
-            return "joined"
-        case GroupLeftEventRequest():
-            return "left"
-        case _:
-            return "disconnected"
-
-
-def _encode(event: Event, response: object) -> HttpResponse:
-    if isinstance(response, EventErrorResponse | MqttConnectEventErrorResponse):
-        return encode_error(event, response)
-    match event:
-        case UserEventRequest():
-            return encode_user_event(event.context.state, _expect(response, UserEventResponse))
-        case ConnectEventRequest():
-            return encode_connect(event, _expect(response, ConnectEventResponse))
-        case _:
-            return _notified(event.context, response)
+def _lost_body(request: HttpRequest) -> str | None:
+    """Return the header by which an empty request says that it has a body."""
+    if request.headers.get("Transfer-Encoding") is not None:
+        return "Transfer-Encoding"
+    return "Content-Length" if (request.headers.get("Content-Length") or "0").strip("0") else None
 
 
 def _log_failure(place: str) -> str:
     error_id = uuid.uuid4().hex[:12]
     logger.exception("Error %s in %s.", error_id, place)
     return f"The event handler failed (error {error_id})."
-
-
-def _expect(response: object, kind: type[_R]) -> _R | None:
-    if response is None or isinstance(response, kind):
-        return response
-    raise TypeError(
-        f"the function returned {type(response).__name__}; it may return {kind.__name__}, EventErrorResponse or None"
-    )
-
-
-def _notified(context: ConnectionContext, response: object) -> HttpResponse:
-    if response is not None:
-        raise TypeError(f"a function for {context.event_name!r} returns None, not {type(response).__name__}")
-    if context.state.encode() is not None:
-        logger.warning("The state set in %r is lost: only connect and user events can set it.", context.event_name)
-    return HttpResponse(204)

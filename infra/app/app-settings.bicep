@@ -7,14 +7,33 @@ param storageAccountName string
 param webPubSubName string
 param hubName string
 
-@description('The reference to the connection strings in the key vault. Empty: tokens prove events.')
+@description('What proves events; it alone decides which proof the app demands.')
+@allowed([
+  'managedIdentity'
+  'accessKey'
+])
+param eventAuthentication string
+
+@description('The reference to the connection strings in the key vault, where access keys prove events.')
 param connectionStringReference string
 
 @description('The Entra application that the service asks tokens for, and that signs users in.')
 param applicationClientId string
 
+@description('The client id of the service\'s identity.')
+param callerClientId string
+
+@description('The object id of the service\'s identity.')
+param callerPrincipalId string
+
+@description('Client ids of other applications that sign users in for this one.')
+param clientApplications string[]
+
 param clientAuth string
 param webhookPath string
+
+@description('What the deployer chose. What is set below has the last word.')
+param chosenSettings { *: string }
 
 var signsUsersIn = clientAuth == 'app_service'
 var issuer = '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
@@ -34,32 +53,41 @@ resource webPubSub 'Microsoft.SignalRService/webPubSub@2024-03-01' existing = {
   name: webPubSubName
 }
 
-resource site 'Microsoft.Web/sites@2024-11-01' existing = {
+resource site 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionAppName
 }
 
 // Exactly one proof in each mode. With both, each event would need both; with none the app refuses to start.
-var proof = empty(connectionStringReference) ? {
-  WEBHOOK_TENANT_ID: tenant().tenantId
-  WEBHOOK_APP_CLIENT_ID: applicationClientId
-  WEBHOOK_CALLER_OBJECT_IDS: webPubSub.identity.principalId
-} : {
-  WebPubSubConnectionString: connectionStringReference
-}
+var proof = eventAuthentication == 'accessKey'
+  ? {
+      WebPubSubConnectionString: connectionStringReference
+    }
+  : {
+      WEBHOOK_TENANT_ID: tenant().tenantId
+      WEBHOOK_APP_CLIENT_ID: applicationClientId
+      WEBHOOK_CALLER_OBJECT_IDS: callerPrincipalId
+    }
 
-var signIn = signsUsersIn ? {
-  '${assertionSettingName}': identityClientId
-} : {}
+var signIn = signsUsersIn
+  ? {
+      '${assertionSettingName}': identityClientId
+    }
+  : {}
 
-resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'appsettings'
-  properties: union(proof, signIn, {
+  properties: union(chosenSettings, proof, signIn, {
     APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsights.properties.ConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     AZURE_CLIENT_ID: identityClientId
+    AZURE_AUTHORITY_HOST: environment().authentication.loginEndpoint
+    // Without it each process tries the credentials of other environments first.
+    AZURE_TOKEN_CREDENTIALS: 'ManagedIdentityCredential'
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identityClientId
+    // The host builds URIs from it where it starts before it has read the ones below.
+    AzureWebJobsStorage__accountName: storageAccountName
     AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
     AzureWebJobsStorage__tableServiceUri: storage.properties.primaryEndpoints.table
     WebPubSubConnectionString__serviceUri: 'https://${webPubSub.properties.hostName}'
@@ -70,7 +98,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
 
 // Requests without a user pass: health and the page are for anyone, and negotiate answers 401 by itself. The service's
 // requests are left alone: its OPTIONS may come without a token, and the app checks the tokens of its events.
-resource authentication 'Microsoft.Web/sites/config@2024-11-01' = {
+resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'authsettingsV2'
   properties: {
@@ -87,26 +115,29 @@ resource authentication 'Microsoft.Web/sites/config@2024-11-01' = {
     httpSettings: {
       requireHttps: true
     }
-    identityProviders: signsUsersIn ? {
-      azureActiveDirectory: {
-        enabled: true
-        registration: {
-          openIdIssuer: issuer
-          clientId: applicationClientId
-          clientSecretSettingName: assertionSettingName
-        }
-        validation: {
-          allowedAudiences: [
-            applicationClientId
-          ]
-          defaultAuthorizationPolicy: {
-            allowedApplications: [
-              applicationClientId
-            ]
+    identityProviders: signsUsersIn
+      ? {
+          azureActiveDirectory: {
+            enabled: true
+            registration: {
+              openIdIssuer: issuer
+              clientId: applicationClientId
+              clientSecretSettingName: assertionSettingName
+            }
+            validation: {
+              allowedAudiences: [
+                applicationClientId
+              ]
+              // A valid token of a caller that is not listed gets 403 before the app sees it. The service's token is
+              // valid here, as it is for the same application, so its identity is listed. No list of principals: it
+              // would be demanded in addition, of users as well.
+              defaultAuthorizationPolicy: {
+                allowedApplications: concat([applicationClientId, callerClientId], clientApplications)
+              }
+            }
           }
         }
-      }
-    } : {}
+      : {}
     login: {
       tokenStore: {
         enabled: false

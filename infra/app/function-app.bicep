@@ -3,12 +3,12 @@
 param name string
 param planName string
 param location string
-param tags object
+param tags { *: string }
 
 @description('The service of azure.yaml; azd finds the app to deploy to by this tag.')
 param serviceName string
 
-param identityId string
+param identityName string
 param packageContainerUrl string
 param pythonVersion string
 param instanceMemoryMB int
@@ -16,10 +16,23 @@ param maximumInstanceCount int
 param alwaysReadyInstances int
 param httpConcurrency int
 
-@description('The subnet that the app reaches private endpoints from. Empty: none.')
-param subnetId string
+@description('Origins of pages that may call the app from a browser.')
+param allowedOrigins string[]
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+@description('Whether the app reaches private endpoints, from the subnet "app" of the network.')
+param isPrivate bool
+
+param networkName string
+
+// Not "existing": there is no network in most deployments.
+var subnetId = resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'app')
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identityName
+}
+
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
   location: location
   tags: tags
@@ -32,7 +45,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   }
 }
 
-resource site 'Microsoft.Web/sites@2024-11-01' = {
+resource site 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: union(tags, {
@@ -42,16 +55,19 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
   identity: {
     type: 'UserAssigned'
     userAssignedIdentities: {
-      '${identityId}': {}
+      '${identity.id}': {}
     }
   }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    keyVaultReferenceIdentity: identityId
-    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    keyVaultReferenceIdentity: identity.id
+    virtualNetworkSubnetId: isPrivate ? subnetId : null
     siteConfig: {
       minTlsVersion: '1.2'
+      cors: {
+        allowedOrigins: allowedOrigins
+      }
     }
     functionAppConfig: {
       deployment: {
@@ -60,7 +76,7 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
           value: packageContainerUrl
           authentication: {
             type: 'UserAssignedIdentity'
-            userAssignedIdentityResourceId: identityId
+            userAssignedIdentityResourceId: identity.id
           }
         }
       }
@@ -71,12 +87,14 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: alwaysReadyInstances == 0 ? [] : [
-          {
-            name: 'http'
-            instanceCount: alwaysReadyInstances
-          }
-        ]
+        alwaysReady: alwaysReadyInstances == 0
+          ? []
+          : [
+              {
+                name: 'http'
+                instanceCount: alwaysReadyInstances
+              }
+            ]
         triggers: {
           http: {
             perInstanceConcurrency: httpConcurrency
@@ -88,7 +106,7 @@ resource site 'Microsoft.Web/sites@2024-11-01' = {
 }
 
 // Deployments sign in with Entra ID, so the publishing password opens nothing.
-resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
+resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: site
   name: 'scm'
   properties: {
@@ -96,6 +114,5 @@ resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024
   }
 }
 
-output name string = site.name
 output hostName string = site.properties.defaultHostName
 output url string = 'https://${site.properties.defaultHostName}'

@@ -2,7 +2,7 @@
 
 param name string
 param location string
-param tags object
+param tags { *: string }
 
 @description('Whether it is reached through a private endpoint only.')
 param isPrivate bool
@@ -16,7 +16,7 @@ resource webPubSub 'Microsoft.SignalRService/webPubSub@2024-03-01' existing = {
   name: webPubSubName
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -38,7 +38,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 }
 
 // Both keys: the service signs with both, so either one can be regenerated without an event being refused.
-resource connectionStrings 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = {
+resource connectionStrings 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = {
   parent: vault
   name: 'web-pubsub-connection-strings'
   properties: {
@@ -56,6 +56,5 @@ resource reader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-output id string = vault.id
 // Not the value: what an app setting says to get it.
 output reference string = '@Microsoft.KeyVault(SecretUri=${vault.properties.vaultUri}secrets/${connectionStrings.name})'

@@ -3,10 +3,18 @@
 param workspaceName string
 param applicationInsightsName string
 param location string
-param tags object
+param tags { *: string }
 param retentionDays int
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
+@description('How many GB a new workspace takes in a day. -1: no limit.')
+param dailyCapGB int
+
+@description('A workspace that is there already. Empty: a new one.')
+param existingWorkspaceId string
+
+var workspaceId = empty(existingWorkspaceId) ? workspace!.id : existingWorkspaceId
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = if (empty(existingWorkspaceId)) {
   name: workspaceName
   location: location
   tags: tags
@@ -14,6 +22,9 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
     retentionInDays: retentionDays
     sku: {
       name: 'PerGB2018'
+    }
+    workspaceCapping: {
+      dailyQuotaGb: dailyCapGB
     }
     features: {
       disableLocalAuth: true
@@ -28,9 +39,9 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
   kind: 'web'
   properties: {
     Application_Type: 'web'
-    WorkspaceResourceId: workspace.id
+    WorkspaceResourceId: workspaceId
     DisableLocalAuth: true
   }
 }
 
-output applicationInsightsName string = applicationInsights.name
+output workspaceId string = workspaceId

@@ -2,13 +2,14 @@
 
 param name string
 param location string
-param tags object
-param storageAccountId string
+param tags { *: string }
+param storageAccountName string
+param keyVaultName string
 
-@description('The key vault. Empty: there is none.')
-param keyVaultId string
+@description('Whether there is a key vault.')
+param hasKeyVault bool
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -46,53 +47,43 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   }
 }
 
-resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+resource endpoints 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = {
   parent: network
   name: 'endpoints'
 }
 
-resource app 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
-  parent: network
-  name: 'app'
-}
-
 module blobs 'private-endpoint.bicep' = {
-  name: 'private-endpoint-blob'
   params: {
     location: location
     tags: tags
     networkId: network.id
     subnetId: endpoints.id
-    targetId: storageAccountId
+    targetId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
     groupId: 'blob'
     zoneName: 'privatelink.blob.${environment().suffixes.storage}'
   }
 }
 
 module tables 'private-endpoint.bicep' = {
-  name: 'private-endpoint-table'
   params: {
     location: location
     tags: tags
     networkId: network.id
     subnetId: endpoints.id
-    targetId: storageAccountId
+    targetId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
     groupId: 'table'
     zoneName: 'privatelink.table.${environment().suffixes.storage}'
   }
 }
 
-module secrets 'private-endpoint.bicep' = if (!empty(keyVaultId)) {
-  name: 'private-endpoint-vault'
+module secrets 'private-endpoint.bicep' = if (hasKeyVault) {
   params: {
     location: location
     tags: tags
     networkId: network.id
     subnetId: endpoints.id
-    targetId: keyVaultId
+    targetId: resourceId('Microsoft.KeyVault/vaults', keyVaultName)
     groupId: 'vault'
     zoneName: 'privatelink.vaultcore.azure.net'
   }
 }
-
-output appSubnetId string = app.id

@@ -1,7 +1,7 @@
 // A private endpoint of one resource, and the zone through which the network finds it by its public name.
 
 param location string
-param tags object
+param tags { *: string }
 param networkId string
 param subnetId string
 param targetId string
@@ -11,7 +11,7 @@ param groupId string
 
 param zoneName string
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
+resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = {
   name: 'pep-${groupId}'
   location: location
   tags: tags
@@ -52,7 +52,7 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01'
   }
 }
 
-resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = {
+resource zoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = {
   parent: endpoint
   name: 'default'
   properties: {

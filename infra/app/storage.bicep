@@ -2,10 +2,13 @@
 
 param name string
 param location string
-param tags object
+param tags { *: string }
 
 @description('Whether it is reached through private endpoints only.')
 param isPrivate bool
+
+@description('The Log Analytics workspace that gets the logs of the tables.')
+param workspaceId string
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   name: name
@@ -49,7 +52,35 @@ resource messages 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-0
   name: 'messages'
 }
 
+// Ids of stored messages whose broadcast failed, until it is made up for.
+resource outbox 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-01' = {
+  parent: tables
+  name: 'outbox'
+}
+
+// What was refused or slowed down shows in these rows; reads are as many as pages of history.
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: tables
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        category: 'StorageRead'
+        enabled: true
+      }
+      {
+        category: 'StorageWrite'
+        enabled: true
+      }
+      {
+        category: 'StorageDelete'
+        enabled: true
+      }
+    ]
+  }
+}
+
 output id string = account.id
-output name string = account.name
 output tableEndpoint string = account.properties.primaryEndpoints.table
 output packageContainerUrl string = '${account.properties.primaryEndpoints.blob}${packages.name}'

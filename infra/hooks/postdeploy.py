@@ -1,30 +1,19 @@
 """Look at a deployment as a user and the Web PubSub service will: ``azd`` runs this after each ``azd deploy``.
 
 It wakes the app up, waits until it is healthy, asks it what the service asks before the first event, makes sure that it
-refuses an event without a proof, and prints where the demo is. It changes nothing. Standard library only.
+refuses an event without a proof, lets the service send it one event, and prints where the demo is. It changes nothing,
+but for one message in a room of its own where ``CLIENT_AUTH`` is anonymous. Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import os
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from email.message import Message
-from http.client import HTTPException
-from typing import IO, Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-# The service itself waits no longer.
-ANSWER_SECONDS = 10
-RETRY_SECONDS = 2
-MAX_BYTES = 64 * 1024
+from infra.hooks.event_probe import Probe
+from infra.hooks.web import Answer, CheckError, Deadline, ask, use_any_console
 
 ROLES = (
     "Roles take up to ten minutes to be in effect after the first deployment: run `azd hooks run postdeploy` again.\n"
@@ -32,77 +21,13 @@ ROLES = (
 )
 
 
-class CheckError(Exception):
-    """Raised when the deployment does not work; the text says what is wrong and what to do."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a URL answered: ``status`` is 0 and ``problem`` says why when it did not."""
-
-    status: int
-    headers: Message = field(default_factory=Message)
-    body: bytes = b""
-    problem: str = ""
-
-    @property
-    def is_passing(self) -> bool:
-        """Return whether it can be another one soon: no answer, or an error of the platform."""
-        return self.status == 0 or self.status >= 500
-
-    def __str__(self) -> str:
-        return self.problem or f"status {self.status}"
-
-
-class KeepRedirects(HTTPRedirectHandler):
-    """Shows a redirect as it is: it is the answer of who demands a sign-in."""
-
-    def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str) -> None:
-        """Follow none."""
-
-
-def ask(method: str, url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
-    """Send one request."""
-    try:
-        request = Request(url, method=method, headers=headers or {}, data=body)
-        with build_opener(KeepRedirects()).open(request, timeout=ANSWER_SECONDS) as answer:
-            return Answer(answer.status, answer.headers, answer.read(MAX_BYTES))
-    except HTTPError as error:
-        return Answer(error.code, error.headers, error.read(MAX_BYTES))
-    except (OSError, HTTPException, ValueError) as error:
-        return Answer(0, problem=f"no answer: {getattr(error, 'reason', None) or error}")
-
-
-class Deadline:
-    """Asks again until an answer is wanted or the time is over, and shows each new reason to wait."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-        self._shown = ""
-
-    def until(self, ask_once: Callable[[], Answer], reason: Callable[[Answer], str | None]) -> Answer:
-        """Ask until ``reason`` knows none to wait; at the end give the last answer."""
-        while True:
-            answer = ask_once()
-            why = reason(answer)
-            if why is None or time.monotonic() + RETRY_SECONDS > self._end:
-                return answer
-            if why != self._shown:
-                print(f"  waiting: {why}", flush=True)
-                self._shown = why
-            time.sleep(RETRY_SECONDS)
-
-
 def health_problems(answer: Answer) -> list[str]:
-    """Read what ``health`` names: settings, or back ends that do not answer."""
-    try:
-        told: Any = json.loads(answer.body)
-    except ValueError:
-        return []
-    if not isinstance(told, dict):
-        return []
-    settings = [str(problem) for problem in told.get("settings", [])]
-    return settings or [f"{part}: {state}" for part, state in told.items() if state == "unavailable"]
+    """Return what ``health`` names: settings, or parts that are not well."""
+    settings = answer.document.get("settings")
+    if isinstance(settings, list):
+        return [str(problem) for problem in settings]
+    parts = {name: state for name, state in answer.document.items() if name != "status" and isinstance(state, str)}
+    return [f"{part}: {state}" for part, state in parts.items() if state != "ok"]
 
 
 def check_health(app: str, deadline: Deadline) -> None:
@@ -122,7 +47,14 @@ def check_health(app: str, deadline: Deadline) -> None:
     if problems and b'"settings"' in answer.body:
         raise CheckError(
             f"The app refuses its settings:\n{problems}\n"
-            "`azd provision` writes them anew. A reference to the key vault that is not resolved shows like this, too."
+            "`azd provision --no-state` writes them again. A reference to the key vault that is not resolved looks "
+            "like this, too."
+        )
+    if "sign_in" in answer.document:
+        raise CheckError(
+            f"The app runs, but nobody can sign in:\n{problems}\n"
+            "`azd provision --no-state` turns App Service authentication on; a minute later run "
+            "`azd hooks run postdeploy` again."
         )
     if problems:
         raise CheckError(f"The app runs, but not what it needs:\n{problems}\n{ROLES}")
@@ -142,19 +74,19 @@ def check_handshake(webhook: str, service: str, deadline: Deadline) -> None:
     """
     origin = urlsplit(service).hostname or service
     headers = {"WebHook-Request-Origin": origin, "ce-awpsversion": "1.0"}
-    answer = deadline.until(lambda: ask("OPTIONS", webhook, headers), lambda a: str(a) if a.is_passing else None)
+    answer = deadline.until_settled(lambda: ask("OPTIONS", webhook, headers))
     allowed = [value.strip().lower() for value in answer.headers.get("WebHook-Allowed-Origin", "").split(",")]
     if 200 <= answer.status < 300 and ("*" in allowed or origin.lower() in allowed):
         return
     if answer.status in {301, 302, 307, 401, 403}:
         fix = (
             "Another answers in place of the app: App Service authentication or a firewall. It must leave this path "
-            "alone; `azd provision` excludes it from App Service authentication."
+            "alone; `azd provision --no-state` excludes it from App Service authentication."
         )
     else:
         fix = (
             "The app's log says which origins it knows: its WebPubSubConnectionString__serviceUri must name this "
-            "service. `azd provision` writes it anew."
+            "service. `azd provision --no-state` writes it again."
         )
     raise CheckError(
         f"The app does not let the service send events: {origin} asked {webhook} with OPTIONS.\n"
@@ -170,14 +102,32 @@ def check_protection(webhook: str, deadline: Deadline) -> None:
         CheckError: It is not refused.
     """
     headers = {"Content-Type": "text/plain", "ce-type": "azure.webpubsub.user.message", "ce-specversion": "1.0"}
-    answer = deadline.until(
-        lambda: ask("POST", webhook, headers, b"unproven"), lambda a: str(a) if a.is_passing else None
-    )
+    answer = deadline.until_settled(lambda: ask("POST", webhook, headers, b"unproven"))
     if answer.status != 401:
         raise CheckError(
             f"An event without any proof got {answer} at {webhook}, and must get 401.\n"
-            "If ALLOW_UNAUTHENTICATED_EVENTS is set, anyone can send events as any user: remove it, or `azd provision`."
+            "If ALLOW_UNAUTHENTICATED_EVENTS is set, anyone can send events as any user: remove it, or run "
+            "`azd provision --no-state`."
         )
+
+
+def check_sign_in(app: str, tenant_id: str, deadline: Deadline) -> None:
+    """Ask for the sign-in page, as a browser does.
+
+    Raises:
+        CheckError: It is not the tenant's.
+    """
+    url = f"{app}/.auth/login/aad"
+    answer = deadline.until_settled(lambda: ask("GET", url))
+    target = urlsplit(answer.headers.get("Location", ""))
+    if 300 <= answer.status < 400 and target.scheme == "https" and tenant_id.lower() in target.path.lower().split("/"):
+        return
+    raise CheckError(
+        f"Nobody can sign in: {url} must redirect to the tenant {tenant_id}.\n"
+        f"  came back: {answer} and {target.geturl().partition('?')[0] or 'no Location'}\n"
+        "`azd provision --no-state` writes App Service authentication again. Or CLIENT_AUTH is meant to be another "
+        "one: docs/deploy.md, section 'Choices'."
+    )
 
 
 def main() -> int:
@@ -188,17 +138,24 @@ def main() -> int:
     parser.add_argument("--webhook", default=env("EVENT_HANDLER_URL"), help="the event handler's (EVENT_HANDLER_URL)")
     parser.add_argument("--service", default=env("WEB_PUBSUB_ENDPOINT"), help="Web PubSub's (WEB_PUBSUB_ENDPOINT)")
     parser.add_argument("--demo", default=env("DEMO_URL"), help="the demo page's (DEMO_URL)")
+    parser.add_argument("--hub", default=env("WEB_PUBSUB_HUB"), help="the hub (WEB_PUBSUB_HUB)")
+    parser.add_argument("--client-auth", default=env("CLIENT_AUTH"), help="who clients are (CLIENT_AUTH)")
+    parser.add_argument("--tenant", default=env("AZURE_TENANT_ID"), help="the tenant's id (AZURE_TENANT_ID)")
+    parser.add_argument(
+        "--room", default=env("POSTDEPLOY_ROOM") or "azd-postdeploy", help="where to connect to (POSTDEPLOY_ROOM)"
+    )
     parser.add_argument("--wait", type=float, default=300, help="how long to wait in all, in seconds (300)")
     given = parser.parse_args()
-    missing = [f"--{name}" for name in ("app", "webhook", "service", "demo") if not getattr(given, name)]
+    needed = ("app", "webhook", "service", "demo", "hub", "client_auth", "tenant")
+    missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(given, name)]
     if missing:
         parser.error(
-            f"{', '.join(missing)}: azd sets these from the outputs of `azd provision`; run that, or give them"
+            f"{', '.join(missing)}: azd sets these from the outputs of `azd provision --no-state`; "
+            "run that, or pass them"
         )
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # What the app tells may have characters that a console of Windows has not.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    use_any_console()
     deadline = Deadline(given.wait)
+    probe = Probe(given.service, given.hub, given.app, given.client_auth, given.room, given.tenant)
     print(f"Looking at {given.app} (a first start takes a minute) …", flush=True)
     try:
         check_health(given.app, deadline)
@@ -207,10 +164,16 @@ def main() -> int:
         print("  ok: the service may send events", flush=True)
         check_protection(given.webhook, deadline)
         print("  ok: nobody else may", flush=True)
+        if given.client_auth == "app_service":
+            check_sign_in(given.app, given.tenant, deadline)
+            print("  ok: users sign in to the tenant", flush=True)
+        is_proven, told = probe.run(deadline)
+        print(f"  {'ok' if is_proven else 'note'}: {told}", flush=True)
     except CheckError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    print(f"\n  Ready. Open the demo in two tabs.\n\n  demo      {given.demo}\n  webhook   {given.webhook}\n")
+    ready = "Ready." if is_proven else "Ready, as far as could be seen."
+    print(f"\n  {ready} Open the demo in two tabs.\n\n  demo      {given.demo}\n  webhook   {given.webhook}\n")
     return 0
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from local.functions_host.host import FunctionsHost, PortTakenError
+from local.functions_host.host import FunctionsHost
 
-__all__ = ["FunctionsHost", "PortTakenError"]
+__all__ = ["FunctionsHost"]

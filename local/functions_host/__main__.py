@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Final
 
+from local.exceptions import AddressError, HostSettingsError
 from local.functions_host.errors import app_traceback
 from local.functions_host.functions import AppError, import_app
-from local.functions_host.host import AddressError, FunctionsHost
+from local.functions_host.host import FunctionsHost
 from local.functions_host.reloader import APP_BROKEN, supervise
 from local.functions_host.routes import RouteError
-from local.functions_host.settings import SAMPLE, HostSettings, SettingsError, apply_values, read_settings
+from local.functions_host.settings import SAMPLE, HostSettings, apply_values, read_settings
 from local.signals import stop_signals
 
 _NO_ADDRESS: Final = 3
@@ -34,7 +35,7 @@ def main() -> int:
     except AddressError as error:
         print(f"Error: {error}.", file=sys.stderr)
         return _NO_ADDRESS
-    except (AppError, RouteError, SettingsError) as error:
+    except (AppError, RouteError, HostSettingsError) as error:
         print(f"Error: {error}.", file=sys.stderr)
         return APP_BROKEN
     except KeyboardInterrupt:
@@ -106,6 +107,8 @@ def _list_functions(host: FunctionsHost) -> None:
     for function in host.functions:
         methods = f"[{','.join(sorted(function.methods))}] " if function.methods else ""
         print(f"\t{function.name}: {methods}{host.url}/{function.route.template}\n")
+    for timer in host.timers.functions:
+        print(f"\t{timer.name}: timerTrigger\n")
     print("This is a stand-in for `func start`; install Azure Functions Core Tools for the real one.", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP functions of a v2 model app, checked as the host checks them."""
+"""The functions of a v2 model app, checked as the host checks them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import Any, Final
 import azure.functions as func
 
 from local.functions_host.routes import Route
+from local.functions_host.timers import Schedule, ScheduleError, TimerFunction
 
-__all__ = ["AppError", "HttpFunction", "http_functions", "import_app"]
+__all__ = ["AppError", "AppFunctions", "HttpFunction", "app_functions", "import_app"]
 
 _FUNCTION_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 _BINDING_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,127}")
@@ -43,6 +44,14 @@ class HttpFunction:
         return not self.methods or method in self.methods
 
 
+@dataclass(frozen=True, slots=True)
+class AppFunctions:
+    """What the stand-in can run of an app: its HTTP functions in the order in which they are tried, and its timers."""
+
+    http: list[HttpFunction]
+    timers: list[TimerFunction]
+
+
 def import_app(folder: Path) -> func.FunctionRegister:
     """Import ``function_app.py`` of a folder and give its one app.
 
@@ -59,19 +68,41 @@ def import_app(folder: Path) -> func.FunctionRegister:
     return apps[0]
 
 
-def http_functions(app: func.FunctionRegister, prefix: str) -> list[HttpFunction]:
-    """Return an app's HTTP functions in the order in which the host tries them: by name, without case.
+def app_functions(app: func.FunctionRegister, prefix: str) -> AppFunctions:
+    """Return an app's functions; the host tries those with HTTP by name, without case.
 
     Raises:
         AppError: The host would refuse one of them.
     """
-    functions = [_http_function(function, prefix) for function in app.get_functions()]
-    found = sorted((function for function in functions if function), key=lambda function: function.name.lower())
+    # An app can be asked for its functions once only.
+    functions = app.get_functions()
+    http = [_http_function(function, prefix) for function in functions]
+    timers = [_timer_function(function) for function in functions]
+    found = sorted((function for function in http if function), key=lambda function: function.name.lower())
     for first, second in combinations(found, 2):
         same_route = first.route.template.lower() == second.route.template.lower()
         if same_route and (not first.methods or not second.methods or first.methods & second.methods):
             raise AppError(f"the functions {first.name} and {second.name} have the same route and method")
-    return found
+    return AppFunctions(found, [function for function in timers if function])
+
+
+def _timer_function(function: Any) -> TimerFunction | None:
+    name: str = function.get_function_name()
+    bindings: list[Mapping[str, Any]] = function.get_dict_repr()["bindings"]
+    trigger = next((binding for binding in bindings if binding["type"].lower() == "timertrigger"), None)
+    if trigger is None:
+        return None
+    call = function.get_user_function()
+    parameters = set(inspect.signature(call).parameters)
+    if parameters - {"context"} != {trigger["name"]}:
+        raise AppError(f"{name}: its arguments must be {trigger['name']!r} and, if wanted, 'context'")
+    try:
+        schedule = Schedule.parse(trigger["schedule"])
+    except ScheduleError as error:
+        raise AppError(f"{name}: {error}") from None
+    return TimerFunction(
+        name, schedule, bool(trigger.get("runOnStartup")), call, trigger["name"], "context" in parameters
+    )
 
 
 def _http_function(function: Any, prefix: str) -> HttpFunction | None:

@@ -26,19 +26,22 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 
+from local.exceptions import AddressError, HostPortTakenError
 from local.functions_host.cors import Cors
-from local.functions_host.functions import HttpFunction, http_functions
+from local.functions_host.functions import HttpFunction, app_functions
 from local.functions_host.messages import BadRequestError, read_request, write_response
 from local.functions_host.routes import decode_path
 from local.functions_host.settings import HostSettings
+from local.functions_host.timers import TimerFunction, Timers
 from webpubsub_emulator.listeners import listen
 
-__all__ = ["AddressError", "FunctionsHost", "Invocation", "PortTakenError"]
+__all__ = ["FunctionsHost", "Invocation"]
 
 _MAX_BODY_BYTES: Final = 104_857_600
 _MAX_LINE_BYTES: Final = 8 * 1024
 _MAX_HEADER_BYTES: Final = 32 * 1024
 _THREADS: Final = 1000  # what the host tells a worker that it starts itself
+_ADMIN_FUNCTIONS: Final = "/admin/functions/"
 _HOME_PAGE: Final = "<!doctype html><title>Functions</title><p>Your Functions app is up and running.</p>"
 logger: Final = logging.getLogger("local.functions_host")
 http_logger: Final = logging.getLogger("local.functions_host.http")
@@ -55,14 +58,6 @@ class _WithoutMalformedText(logging.Filter):
 
 
 http_logger.addFilter(_WithoutMalformedText())
-
-
-class AddressError(OSError):
-    """Raised when the host cannot listen where it should; the text names the flags."""
-
-
-class PortTakenError(AddressError):
-    """Raised when another program listens on the port."""
 
 
 class Invocation:
@@ -91,7 +86,9 @@ class FunctionsHost:
         quiet: Collection[str] = (),
     ) -> None:
         self._settings = settings or HostSettings()
-        self.functions = http_functions(app, self._settings.route_prefix)
+        found = app_functions(app, self._settings.route_prefix)
+        self.functions = found.http
+        self.timers = Timers(found.timers, self._call, Invocation)
         self._address = address
         self._port = port
         prefix = f"/{self._settings.route_prefix}".rstrip("/")
@@ -109,7 +106,7 @@ class FunctionsHost:
         """Listen and serve.
 
         Raises:
-            PortTakenError: The port is in use.
+            HostPortTakenError: The port is in use.
             AddressError: The address or the port is not for us.
         """
         server = web.Server(
@@ -132,17 +129,19 @@ class FunctionsHost:
                 raise AddressError(
                     f"port {self._port} on {address} cannot be used ({error.strerror}): choose another --host or --port"
                 ) from None
-            raise PortTakenError(
+            raise HostPortTakenError(
                 f"port {self._port} is taken on {address}: stop the program there, or choose another one with --port"
             ) from None
         self._runner = runner
         self._port = runner.addresses[0][1]
+        self.timers.start()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop."""
+        await self.timers.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -161,6 +160,8 @@ class FunctionsHost:
         path = decode_path(request.raw_path.partition("?")[0])
         if path.lower() == "/admin/host/status" and request.method == "GET":
             return web.json_response({"id": "local", "state": "Running", "version": "4 (stand-in)"})
+        if path.lower().startswith(_ADMIN_FUNCTIONS) and request.method == "POST":
+            return web.Response(status=202 if self.timers.trigger(path[len(_ADMIN_FUNCTIONS) :]) else 404)
         for function in self.functions:
             parameters = function.route.match(path)
             if parameters is not None and function.answers(request.method):
@@ -197,7 +198,7 @@ class FunctionsHost:
         )  # fmt: skip
         return response
 
-    async def _call(self, function: HttpFunction, arguments: Mapping[str, Any]) -> object:
+    async def _call(self, function: HttpFunction | TimerFunction, arguments: Mapping[str, Any]) -> object:
         if inspect.iscoroutinefunction(function.call):
             return await function.call(**arguments)
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function.call, **arguments))

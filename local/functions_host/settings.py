@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-__all__ = ["SAMPLE", "HostSettings", "SettingsError", "apply_values", "read_settings"]
+from local.exceptions import HostSettingsError
+
+__all__ = ["SAMPLE", "HostSettings", "apply_values", "read_settings"]
 
 SAMPLE: Final = "local.settings.sample.json"
 """The values that a checkout comes with, until its developer has some of their own."""
 _Value = TypeVar("_Value", dict[str, Any], str, int, bool)
 _JSON_NAMES: Final = {dict: "object", str: "string", int: "number", bool: "true or false"}
-
-
-class SettingsError(Exception):
-    """Raised when a file is missing or unreadable; the text names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +35,12 @@ def read_settings(folder: Path) -> HostSettings:
     """Read ``host.json``, and ``local.settings.json`` or else the sample.
 
     Raises:
-        SettingsError: There is no ``host.json`` of version 2.0, or a file is not JSON or of another shape.
+        HostSettingsError: There is no ``host.json`` of version 2.0, or a file is not JSON or of another shape.
     """
     path = folder / "host.json"
     host = _read(path)
     if host.get("version") != "2.0":
-        raise SettingsError(f'{path} is missing, or has no "version": "2.0"')
+        raise HostSettingsError(f'{path} is missing, or has no "version": "2.0"')
     http = _member(_member(host, "extensions", {}, path), "http", {}, path)
     names = ("local.settings.json", SAMPLE)
     name = next((name for name in names if (folder / name).is_file()), "")
@@ -74,7 +72,7 @@ def _member(document: Mapping[str, Any], name: str, default: _Value, path: Path)
     if value is None:
         return default
     if not isinstance(value, type(default)):
-        raise SettingsError(f"{path} has a {name!r} that is no {_JSON_NAMES[type(default)]}")
+        raise HostSettingsError(f"{path} has a {name!r} that is no {_JSON_NAMES[type(default)]}")
     return value
 
 
@@ -84,7 +82,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise SettingsError(f"{path} is not JSON: {error}") from None
+        raise HostSettingsError(f"{path} is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise SettingsError(f"{path} is not a JSON object")
+        raise HostSettingsError(f"{path} is not a JSON object")
     return document

@@ -54,9 +54,13 @@ def _seen_answer(status: int, **changes: Any) -> Answer:
 
 
 PASSED_ON: Final = Answer(404, b"left to the next middleware")
-NOT_JSON: Final = Answer(
-    400, b"Not an event of Web PubSub: the body is not JSON of finite numbers and at most 128 levels."
-)
+
+
+def _invalid_data(message: str) -> Answer:
+    return Answer(200, {"type": "error", "code": "invalid_data", "message": message})
+
+
+NOT_JSON: Final = _invalid_data("The data is not JSON of finite numbers and at most 128 levels.")
 DEEP: Final = b"[" * 129 + b"]" * 129
 CONNECT_NULLS: Final = "quirks/connect_null_collections"
 CONTOSO: Final = frozenset({"contoso.webpubsub.azure.com"})
@@ -139,12 +143,12 @@ DIFFERENCES: Final = [
     Difference(
         "An event without `WebHook-Request-Origin`",
         "404: left to the next middleware",
-        "200 or 204: handled",
-        "The header proves nothing on an event; the signature does.",
+        "401: an event that is proved by a signature must name the service that signed it",
+        "Every event of the service has it, and the keys are looked up by it.",
         "reply",
         event("user_text", headers={"WebHook-Request-Origin": None}),
         PASSED_ON,
-        Answer(200, "Grüße, 世界 👋".encode()),
+        Answer(401, b"The event is not authenticated."),
     ),
     Difference(
         "An event without `ce-id`, `ce-time` or `ce-connectionId`, or with a time that is none",
@@ -229,6 +233,26 @@ DIFFERENCES: Final = [
         expected=without_null,
     ),
     Difference(
+        "A connect event without a body",
+        "500: an exception for the error handler",
+        "400 with the reason",
+        "A body that was lost on its way must not let a client in without a rule being asked.",
+        "accept",
+        event("connect", b""),
+        Answer(500, b"left to the error handler: Unexpected end of JSON input"),
+        Answer(400, b"Not an event of Web PubSub: the body is missing."),
+    ),
+    Difference(
+        "An event from more than five minutes in the future",
+        "200: it reads no time",
+        "400 with the reason",
+        "Events are ordered by their time: it would stand before all that come later.",
+        "reply",
+        event("user_text", headers={"ce-time": "2999-01-01T00:00:00Z"}),
+        Answer(200, "Grüße, 世界 👋".encode()),
+        Answer(400, b"Not an event of Web PubSub: ce-time is more than 300 seconds in the future."),
+    ),
+    Difference(
         "JSON with an integer beyond 2⁵³",
         "200 with its last digits lost",
         "200 with every digit",
@@ -241,8 +265,8 @@ DIFFERENCES: Final = [
     Difference(
         "A JSON event whose body is no JSON",
         "500: an exception for the error handler, which shows it with its stack outside of production",
-        "400 with the reason",
-        "The sender is wrong, not the handler; a 5xx would be delivered again.",
+        "200 with an error to the sender, when the function reads the data",
+        "The sender is wrong, not the handler: a 5xx would be delivered again, a 4xx would drop the client.",
         "reply",
         _user({}, b'{"a":'),
         Answer(500, b"left to the error handler: Unexpected end of JSON input"),
@@ -251,7 +275,7 @@ DIFFERENCES: Final = [
     Difference(
         "JSON that is nested deeper than 128 levels",
         "200: handled, as far as the stack reaches",
-        "400 with the reason",
+        "200 with an error to the sender, when the function reads the data",
         "No text of a client may reach the interpreter's recursion limit.",
         "reply",
         _user({}, DEEP),
@@ -261,12 +285,12 @@ DIFFERENCES: Final = [
     Difference(
         "A text event that is not UTF-8",
         "200: the function sees U+FFFD for what it cannot read",
-        "400 with the reason",
-        "A message is stored as it was sent, or not at all.",
+        "200 with an error to the sender, when the function reads the data",
+        "A message is read as it was sent, or not at all; the function can look at the bytes.",
         "reply",
         event("user_text", b"a\xff"),
         Answer(200, "a\ufffd".encode()),
-        Answer(400, b"Not an event of Web PubSub: the body is not UTF-8."),
+        _invalid_data("The data is not UTF-8."),
     ),
     Difference(
         "Text that names another charset, as MQTT clients may send it",

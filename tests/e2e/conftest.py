@@ -10,22 +10,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest_asyncio
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import Settings
 from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
+from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
-from webpubsub_emulator.upstream.event_handlers import EventHandler
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_emulator.upstream.event_handlers import SYSTEM_EVENTS, EventHandler
+from webpubsub_handler import HttpRequest, HttpResponse
+from webpubsub_handler.testing import EventClient
 
 ACCESS_KEY = "a-key-of-the-tests-long-enough-for-HS256"
 
@@ -77,6 +79,11 @@ class Client:
         await self._socket.close()
 
 
+def presence_events(frame: Any) -> list[Any]:
+    """Return what a frame tells of who came and went, in its order; nothing for other frames."""
+    return list(frame["data"]["events"]) if _data_type(frame) == "presence" else []
+
+
 def _data_type(frame: Any) -> Any:
     data = frame.get("data")
     return data.get("type") if isinstance(data, dict) else None
@@ -89,6 +96,8 @@ class System:
     url: str
     emulator: Emulator
     http: aiohttp.ClientSession
+    # From the port that the app sends to, to the one that clients connect to.
+    ports: dict[int, int]
     _clients: list[Client] = field(default_factory=list)
 
     async def get(self, route: str, **query: object) -> tuple[int, Any]:
@@ -102,17 +111,35 @@ class System:
         assert status == 200, page
         return list(page["messages"])
 
-    async def connect(self, room: str | None, user: str) -> Client:
+    async def connect(self, room: str, user: str) -> Client:
         """Negotiate and connect; returns when the room knows of it."""
-        query = {"userId": user} | ({} if room is None else {"room": room})
-        _, access = await self.get("negotiate", **query)
-        socket = await self.http.ws_connect(access["url"], protocols=["json.webpubsub.azure.v1"])
-        client = Client(socket)
+        client = await self.open(room, user)
+        await client.until(lambda frame: any(told["userId"] == user for told in presence_events(frame)))
+        return client
+
+    async def open(self, room: str, user: str) -> Client:
+        """Negotiate and connect; returns when the client is connected, whatever the room knows."""
+        _, access = await self.get("negotiate", userId=user, room=room)
+        sending_port, port = next(iter(self.ports.items()))
+        return await self.open_url(access["url"].replace(f":{sending_port}/", f":{port}/"))
+
+    async def open_url(self, url: str) -> Client:
+        """Connect to a client access URL."""
+        client = Client(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]))
         self._clients.append(client)
         await client.until(lambda frame: frame.get("event") == "connected")
-        if room is not None:
-            await client.until(lambda f: _data_type(f) == "presence" and f["data"]["userId"] == user)
         return client
+
+    async def upgrade_status(self, url: str) -> int:
+        """Return the status that a client gets who connects to a client access URL."""
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        async with self.http.get(url.replace("ws:", "http:", 1), headers=headers) as answer:
+            return int(answer.status)
 
     async def post_event(
         self,
@@ -126,27 +153,18 @@ class System:
         **changes: str,
     ) -> tuple[int, bytes]:
         """Post a message event as the service does; ``changes`` set headers (``_`` is ``-``), ``drop`` removes some."""
-        headers = {
-            "Content-Type": "text/plain",
-            "WebHook-Request-Origin": "localhost",
-            "ce-specversion": "1.0",
-            "ce-awpsversion": "1.0",
-            "ce-type": "azure.webpubsub.user.message",
-            "ce-source": f"/hubs/chat/client/{connection_id}",
-            "ce-id": event_id,
-            "ce-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "ce-signature": sign(ACCESS_KEY, connection_id),
-            "ce-userId": "ana",
-            "ce-connectionId": connection_id,
-            "ce-hub": "chat",
-            "ce-eventName": "message",
-        }
+        headers: dict[str, str | None] = {"Content-Type": "text/plain", "ce-id": event_id}
         if room is not None:
-            headers["ce-connectionState"] = base64.b64encode(json.dumps({"room": room}).encode()).decode()
+            headers["ce-connectionState"] = base64.b64encode(json.dumps({"rooms": [room]}).encode()).decode()
         headers |= {name.replace("_", "-"): value for name, value in changes.items()}
-        sent = {name: value for name, value in headers.items() if name not in drop}
-        async with self.http.post(f"{self.url}/api/eventhandler/message", data=body, headers=sent) as answer:
-            return answer.status, await answer.read()
+        client = EventClient(self._send, user_id="ana", connection_id=connection_id, access_key=ACCESS_KEY)
+        response = await client.send("azure.webpubsub.user.message", body, headers | dict.fromkeys(drop))
+        return response.status, response.body
+
+    async def _send(self, request: HttpRequest) -> HttpResponse:
+        url = f"{self.url}/api/eventhandler/message"
+        async with self.http.post(url, data=request.body, headers=list(request.headers)) as answer:
+            return HttpResponse(answer.status, dict(answer.headers), await answer.read())
 
 
 StartSystem = Callable[..., Awaitable[System]]
@@ -157,15 +175,24 @@ async def running_system(
     storage: Azurite,
     retry_delays: Sequence[float] = (0.05, 0.1, 0.2),
     group_events: frozenset[str] = frozenset(),
+    system_events: frozenset[str] = SYSTEM_EVENTS,
+    gate: Gate | None = None,
+    allow_unvalidated_entra_tokens: bool = False,
     **changes: str,
 ) -> AsyncIterator[System]:
-    """Run the system on a storage; ``group_events`` are told to the app, too; ``changes`` are settings."""
+    """Run the system on a storage; the events are what the app is told of; ``changes`` are settings.
+
+    The app sends its broadcasts through the ``gate``, if there is one; clients do not pass it.
+    """
     app_port, port = free_port(), free_port()
+    sending_port = port
+    if gate is not None:
+        gate.target_port, sending_port = port, gate.port
     template = f"http://localhost:{app_port}/api/eventhandler/{{event}}"
     settings = Settings.from_env(
         {
             "AzureWebJobsStorage": storage.connection_string,
-            "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey={ACCESS_KEY};Version=1.0;",
+            "WebPubSubConnectionString": f"Endpoint=http://localhost:{sending_port};AccessKey={ACCESS_KEY};Version=1.0;",
             "CLIENT_AUTH": "anonymous",
         }
         | changes
@@ -174,19 +201,23 @@ async def running_system(
         EmulatorSettings(
             port=port,
             access_key=ACCESS_KEY,
-            event_handlers={"chat": [EventHandler(template, group_events=group_events)]},
+            allow_unvalidated_entra_tokens=allow_unvalidated_entra_tokens,
+            event_handlers={"chat": [EventHandler(template, system_events=system_events, group_events=group_events)]},
             retry_delays=retry_delays,
+            known_endpoints=[f"http://localhost:{sending_port}"],
         )
     )
     store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(store.close)
-        stack.push_async_callback(service.close)
-        app = function_app.build(settings, store, service)
+        stack.push_async_callback(store.aclose)
+        stack.push_async_callback(service.aclose)
+        outbox = Outbox(store, service)
+        stack.push_async_callback(outbox.aclose)
+        app = function_app.build(settings, store, service, outbox)
         host = await stack.enter_async_context(FunctionsHost(app, port=app_port))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         await stack.enter_async_context(emulator)
-        yield System(host.url, emulator, http)
+        yield System(host.url, emulator, http, {sending_port: port})
 
 
 @pytest_asyncio.fixture

@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import Settings
 from chat.table_store import TableStore
@@ -44,6 +45,18 @@ async def test_a_forged_principal_is_refused_where_app_service_does_not_watch(
     assert "WEBSITE_AUTH_ENABLED" in caplog.text
 
 
+async def test_health_names_an_app_service_authentication_that_is_off(start_system: Any) -> None:
+    system = await start_system(CLIENT_AUTH="app_service")
+    status, body = await system.get("health")
+    assert status == 503
+    assert "App Service authentication is off" in body["sign_in"]
+
+
+async def test_health_says_nothing_about_app_service_authentication_that_is_on(start_system: Any) -> None:
+    system = await start_system(CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="True")
+    assert await system.get("health") == (200, {"status": "ok", "storage": "ok", "webpubsub": "ok"})
+
+
 @pytest.mark.parametrize("route", ["messages", "presence"])
 async def test_history_and_presence_are_guarded_as_negotiate_is(start_system: StartSystem, route: str) -> None:
     system = await start_system(CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="True")
@@ -59,7 +72,8 @@ def test_function_key_mode_asks_the_platform_for_a_key() -> None:
             "CLIENT_AUTH": "function_key",
         }
     )
-    app = function_app.build(settings, TableStore("chat", settings.storage), Service("chat", settings.endpoints[0]))
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    app = function_app.build(settings, store, service, Outbox(store, service))
     levels = {}
     for function in app.get_functions():
         trigger = function.get_dict_repr()["bindings"][0]

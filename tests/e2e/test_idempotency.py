@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chat.keys import partition_key
+from chat.keys import idempotency_row_key, message_id, partition_key, row_key
 from chat.settings import StorageAccount
 from chat.table_store import make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 SEND = {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
 
 
 async def send(
-    system: System, room: str, key: str, data: str = "hello", data_type: str = "text", **changes: str
+    system: System, room: str, key: str, data: str = "hello", data_type: str = "text", **changes: Any
 ) -> Any:
     body = json.dumps({"key": key, "dataType": data_type, "data": data}).encode()
     return await system.post_event(body, room=room, **SEND, **changes)
@@ -40,10 +41,42 @@ async def test_the_same_key_over_another_connection_is_one_row_and_two_broadcast
     assert len(await system.history("i1")) == 3
 
 
-async def test_the_first_one_wins(system: System) -> None:
-    await send(system, "i2", "k", "first")
-    await send(system, "i2", "k", "second", event_id="8")
-    assert [message["data"] for message in await system.history("i2")] == ["first"]
+@pytest.mark.parametrize("changes", [{}, {"data_type": "json"}], ids=["another text", "another data type"])
+async def test_a_key_that_comes_again_with_another_message_is_taken(system: System, changes: Any) -> None:
+    room = f"i2-{changes}"
+    assert await send(system, room, "k", "1") == (204, b"")
+    data = "1" if changes else "2"
+    status, answer = await send(system, room, "k", data, event_id="8", **changes)
+    assert (status, json.loads(answer)["code"], json.loads(answer)["key"]) == (200, "key_taken", "k")
+    assert [message["data"] for message in await system.history(room)] == ["1"]
+
+
+async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(system: System, azurite: Azurite) -> None:
+    await send(system, "i14", "other")
+    partition = partition_key("chat", "i14")
+    async with make_client(StorageAccount(azurite.connection_string)) as table:
+        (message,) = [row async for row in table.query_entities(f"PartitionKey eq '{partition}' and RowKey lt 'g'")]
+        older = message_id(partition, datetime(2026, 11, 24, tzinfo=UTC), "conn-42", "7", "")
+        await table.create_entity({**message, "RowKey": row_key(older), "key": "k"})
+        sent = {"PartitionKey": partition, "RowKey": idempotency_row_key("ana", "conn-42", "k"), "messageId": older}
+        await table.create_entity(sent)
+    assert await send(system, "i14", "k", event_id="9") == (204, b"")
+    _, answer = await send(system, "i14", "k", "another", event_id="10")
+    assert json.loads(answer)["code"] == "key_taken"
+    assert len(await system.history("i14")) == 2
+
+
+async def test_the_same_event_with_another_body_is_another_message(system: System) -> None:
+    for body in (b"one", b"two", b"one"):
+        assert await system.post_event(body, room="i15", ce_time="2026-11-24T09:30:00Z") == (204, b"")
+    assert sorted(message["data"] for message in await system.history("i15")) == ["one", "two"]
+
+
+async def test_the_same_key_of_two_nameless_connections_is_two_messages(system: System) -> None:
+    for connection in ("c1", "c2", "c1"):
+        changes = {"connection_id": connection, "ce_signature": sign(ACCESS_KEY, connection), "event_id": connection}
+        assert await send(system, "i16", "k", drop=["ce-userId"], **changes) == (204, b"")
+    assert len(await system.history("i16")) == 2
 
 
 async def test_a_redelivered_event_with_a_key_is_stored_once(system: System) -> None:

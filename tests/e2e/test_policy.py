@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-import chat.api
-import chat.events
+import chat.policy
 from chat.messages import Message
 from tests.e2e.conftest import System
 
@@ -20,8 +19,7 @@ def banned(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     def may_join(user_id: str | None, room: str) -> bool:
         return user_id not in names
 
-    monkeypatch.setattr(chat.events, "may_join", may_join)
-    monkeypatch.setattr(chat.api, "may_join", may_join)
+    monkeypatch.setattr(chat.policy, "may_join", may_join)
     return names
 
 
@@ -37,14 +35,7 @@ async def test_who_may_not_join_gets_neither_url_nor_history_nor_presence(
 async def test_who_may_not_join_cannot_connect_with_an_older_url(system: System, banned: set[str]) -> None:
     _, access = await system.get("negotiate", room="y2", userId="mallory")
     banned.add("mallory")
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    }
-    async with system.http.get(access["url"].replace("ws:", "http:"), headers=upgrade) as answer:
-        assert answer.status == 403
+    assert await system.upgrade_status(access["url"]) == 403
 
 
 async def test_a_member_who_is_banned_can_send_no_more(system: System, banned: set[str]) -> None:
@@ -81,7 +72,7 @@ async def test_a_message_that_may_not_pass_is_told_to_its_sender_and_not_stored(
     def may_send(message: Message) -> bool:
         return message.room != "y6" or b"spam" not in message.body
 
-    monkeypatch.setattr(chat.events, "may_send", may_send)
+    monkeypatch.setattr(chat.policy, "may_send", may_send)
     ana = await system.connect("y6", "ana")
     ack, replies = await ana.send("spam")
     assert ack["success"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,36 +15,41 @@ from chat.settings import SettingsError
 from local.azurite import free_port
 from local.functions_host import FunctionsHost
 from tests.e2e.conftest import StartSystem, System
+from tests.e2e.hooks import install_azd, run_hook, start_hook, unsigned
+from webpubsub_emulator import Emulator, EmulatorSettings
+from webpubsub_emulator.upstream.event_handlers import EventHandler
 
-HOOK = Path(__file__).resolve().parents[2] / "infra" / "hooks" / "postdeploy.py"
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 SERVICE = "https://contoso.webpubsub.azure.com"
+TENANT = "3a5c0000-0000-0000-0000-00000000007e"
+DEPLOYER = unsigned(aud="https://webpubsub.azure.com", oid="6a0d3c11-0000-0000-0000-000000000001", exp=4_102_444_800)
 
 
-async def start(
-    app: str, *, service: str = SERVICE, wait: float = 0, webhook: str | None = None
-) -> asyncio.subprocess.Process:
-    """Start the hook as azd does."""
-    return await asyncio.create_subprocess_exec(
-        *[sys.executable, str(HOOK), "--wait", str(wait)],
-        env={
-            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
-            "SERVICE_API_URI": app,
-            "EVENT_HANDLER_URL": webhook or f"{app}/api/eventhandler",
-            "WEB_PUBSUB_ENDPOINT": service,
-            "DEMO_URL": f"{app}/api/demo/",
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+def outputs(app: str, service: str, webhook: str | None, client_auth: str, hub: str) -> dict[str, str]:
+    return {
+        "SERVICE_API_URI": app,
+        "EVENT_HANDLER_URL": webhook or f"{app}/api/eventhandler",
+        "WEB_PUBSUB_ENDPOINT": service,
+        "WEB_PUBSUB_HUB": hub,
+        "DEMO_URL": f"{app}/api/demo/",
+        "CLIENT_AUTH": client_auth,
+        "AZURE_TENANT_ID": TENANT,
+    }
 
 
-async def look(app: str, *, service: str = SERVICE, webhook: str | None = None) -> tuple[int, str]:
-    """Run the hook without patience; give its exit status and what it printed."""
-    process = await start(app, service=service, webhook=webhook)
-    shown, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, shown.decode()
+async def look(
+    app: str,
+    *,
+    service: str = SERVICE,
+    webhook: str | None = None,
+    client_auth: str = "anonymous",
+    hub: str = "chat",
+    azd: Path | None = None,
+    room: str = "",
+) -> tuple[int, str]:
+    """Run the hook without patience; return its exit status and what it printed."""
+    environment = outputs(app, service, webhook, client_auth, hub) | {"POSTDEPLOY_ROOM": room}
+    return await run_hook("postdeploy", environment, "--wait", "0", azd=azd)
 
 
 @asynccontextmanager
@@ -56,6 +59,8 @@ async def app_that_answers(
     post: int = 401,
     allowed: str | None = "contoso.webpubsub.azure.com",
     port: int | None = None,
+    sign_in: web.Response | None = None,
+    history: str = "{}",
 ) -> AsyncIterator[str]:
     """An app whose every answer is chosen."""
     route = web.Application()
@@ -63,6 +68,9 @@ async def app_that_answers(
     route.router.add_get("/api/health", answering(health))
     route.router.add_route("OPTIONS", "/api/eventhandler", answering(options, consent))
     route.router.add_post("/api/eventhandler", answering(post))
+    route.router.add_get("/api/messages", returning(web.Response(text=history)))
+    if sign_in is not None:
+        route.router.add_get("/.auth/login/aad", returning(sign_in))
     port = port or free_port()
     runner = web.AppRunner(route)
     await runner.setup()
@@ -71,6 +79,13 @@ async def app_that_answers(
         yield f"http://127.0.0.1:{port}"
     finally:
         await runner.cleanup()
+
+
+def returning(response: web.Response) -> Handler:
+    async def answer(request: web.Request) -> web.Response:
+        return response
+
+    return answer
 
 
 def answering(status: int, headers: dict[str, str] | None = None) -> Handler:
@@ -87,9 +102,125 @@ async def test_it_is_content_with_a_system_that_works_and_says_where_the_demo_is
     assert f"demo      {system.url}/api/demo/" in shown
 
 
+@pytest.fixture
+def azd(tmp_path: Path) -> Path:
+    """An azd whose user has the role on the service, as the emulator believes every token."""
+    return install_azd(tmp_path / "azd", DEPLOYER)
+
+
+async def test_it_proves_an_event_and_a_message_in_the_history(start_system: StartSystem, azd: Path) -> None:
+    system = await start_system(allow_unvalidated_entra_tokens=True)
+    status, shown = await look(system.url, service=system.emulator.url, azd=azd)
+    assert status == 0, shown
+    assert "ok: an event of the service reaches the app, and a message is in the history" in shown
+    (message,) = await system.history("azd-postdeploy")
+    assert message["from"] == "azd-postdeploy"
+    assert "Ready." in shown
+
+
+async def test_where_the_history_is_not_for_anyone_it_proves_the_event_alone(
+    start_system: StartSystem, azd: Path
+) -> None:
+    system = await start_system(allow_unvalidated_entra_tokens=True)
+    status, shown = await look(
+        system.url, service=system.emulator.url, client_auth="function_key", azd=azd, room="quiet"
+    )
+    assert status == 0, shown
+    assert "ok: an event of the service reaches the app, and its answer counts" in shown
+    assert await system.history("quiet") == []
+
+
+async def test_a_hub_without_an_event_handler_is_told(azd: Path) -> None:
+    settings = EmulatorSettings(port=0, allow_unvalidated_entra_tokens=True)
+    async with Emulator(settings) as emulator, app_that_answers(allowed="*") as app:
+        status, shown = await look(app, service=emulator.url, azd=azd)
+    assert status == 1
+    assert "nobody asks the app" in shown
+    assert "Ready" not in shown
+
+
+async def test_a_message_that_is_not_in_the_history_is_told(start_system: StartSystem, azd: Path) -> None:
+    system = await start_system(allow_unvalidated_entra_tokens=True)
+    async with app_that_answers(allowed="*", history='{"messages":[]}') as forgetful:
+        status, shown = await look(forgetful, service=system.emulator.url, azd=azd)
+    assert status == 1
+    assert "A message was acknowledged, and is not in the history" in shown
+
+
+@pytest.mark.parametrize(
+    ("refusal", "seen"),
+    [(401, "must be refused with 403 got: status 401"), (403, "may join the room 'azd-postdeploy' got: status 403")],
+)
+async def test_a_service_whose_token_is_refused_is_told_with_both_places_to_look(
+    azd: Path, refusal: int, seen: str
+) -> None:
+    async with app_that_answers(allowed="*", post=401) as app, app_that_answers(allowed="*", post=refusal) as refusing:
+        handler = EventHandler(f"{refusing}/api/eventhandler")
+        settings = EmulatorSettings(port=0, allow_unvalidated_entra_tokens=True, event_handlers={"chat": [handler]})
+        async with Emulator(settings) as emulator:
+            status, shown = await look(app, service=emulator.url, azd=azd)
+    assert status == 1
+    assert seen in shown
+    assert "Refused an event" in shown
+    assert "allowed applications" in shown
+    assert "azd provision --no-state" in shown
+
+
+@pytest.mark.parametrize(("token", "reason"), [(None, "not logged in"), (DEPLOYER, "Web PubSub Service Owner")])
+async def test_without_the_role_it_says_that_no_event_was_tried(tmp_path: Path, token: str | None, reason: str) -> None:
+    async with Emulator(EmulatorSettings(port=0)) as emulator, app_that_answers(allowed="*") as app:
+        status, shown = await look(app, service=emulator.url, azd=install_azd(tmp_path / "azd", token))
+    assert status == 0, shown
+    assert "note: no event was tried" in shown
+    assert reason in shown
+    assert "Ready, as far as could be seen." in shown
+
+
+async def test_without_azd_it_says_that_no_event_was_tried() -> None:
+    async with app_that_answers() as app:
+        status, shown = await look(app)
+    assert status == 0
+    assert "note: no event was tried: azd is not on the PATH" in shown
+
+
+async def test_a_sign_in_of_the_tenant_is_right() -> None:
+    page = f"https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/authorize?client_id=x"
+    async with app_that_answers(sign_in=web.Response(status=302, headers={"Location": page})) as app:
+        status, shown = await look(app, client_auth="app_service")
+    assert status == 0, shown
+    assert "ok: users sign in to the tenant" in shown
+
+
+@pytest.mark.parametrize(
+    ("answer", "location"),
+    [
+        (404, None),
+        (302, "https://login.microsoftonline.com/common/oauth2/v2.0/authorize"),
+        (302, f"http://login.example/{TENANT}/"),
+        (200, None),
+    ],
+)
+async def test_a_sign_in_that_does_not_lead_to_the_tenant_is_told(answer: int, location: str | None) -> None:
+    headers = {} if location is None else {"Location": location}
+    async with app_that_answers(sign_in=web.Response(status=answer, headers=headers)) as app:
+        status, shown = await look(app, client_auth="app_service")
+    assert status == 1
+    assert f"must redirect to the tenant {TENANT}" in shown
+    assert "azd provision --no-state" in shown
+
+
+async def test_an_app_service_authentication_that_is_off_is_told(start_system: StartSystem) -> None:
+    system = await start_system(CLIENT_AUTH="app_service")
+    status, shown = await look(system.url, service="http://localhost:8080", client_auth="app_service")
+    assert status == 1
+    assert "nobody can sign in" in shown
+    assert "App Service authentication is off" in shown
+
+
 async def test_it_waits_for_an_app_that_comes_up_late() -> None:
     port = free_port()
-    process = await start(f"http://127.0.0.1:{port}", wait=60)
+    given = outputs(f"http://127.0.0.1:{port}", SERVICE, None, "anonymous", "chat")
+    process = await start_hook("postdeploy", given, "--wait", "60")
     assert process.stdout is not None
     async with asyncio.timeout(60):
         while b"waiting: no answer" not in (line := await process.stdout.readline()):
@@ -97,7 +228,7 @@ async def test_it_waits_for_an_app_that_comes_up_late() -> None:
         async with app_that_answers(port=port):
             shown, _ = await process.communicate()
     assert process.returncode == 0, shown
-    assert b"Ready." in shown
+    assert b"Ready" in shown
 
 
 @pytest.mark.parametrize("app", [f"http://localhost:{free_port()}", "nonsense"])
@@ -197,9 +328,6 @@ async def test_a_console_without_the_characters_is_no_reason_to_fail(monkeypatch
 
 
 async def test_what_is_missing_is_named() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, str(HOOK)], env={"PATH": ""}, stderr=asyncio.subprocess.PIPE
-    )
-    _, shown = await process.communicate()
-    assert process.returncode == 2
-    assert "--app, --webhook, --service, --demo: azd sets these" in shown.decode()
+    status, shown = await run_hook("postdeploy", {})
+    assert status == 2
+    assert "--app, --webhook, --service, --demo, --hub, --client-auth, --tenant: azd sets these" in shown

@@ -9,7 +9,7 @@ import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from chat.presence import Presence
-from tests.e2e.conftest import StartSystem, System
+from tests.e2e.conftest import StartSystem, System, presence_events
 
 
 async def users(system: System, room: str) -> list[str]:
@@ -30,11 +30,6 @@ async def test_an_empty_room_has_nobody(system: System) -> None:
     assert await users(system, "n3") == []
 
 
-async def test_presence_of_no_room_is_400(system: System) -> None:
-    status, body = await system.get("presence")
-    assert (status, body["code"]) == (400, "invalid_room")
-
-
 async def test_presence_is_503_while_the_service_is_down(system: System) -> None:
     await system.emulator.stop()
     status, body = await system.get("presence", room="n4")
@@ -44,17 +39,20 @@ async def test_presence_is_503_while_the_service_is_down(system: System) -> None
 async def test_who_comes_and_goes_is_told_with_the_connection(system: System) -> None:
     ana = await system.connect("n5", "ana")
     ben = await system.connect("n5", "ben")
-    came = await ana.until(lambda frame: presence_of(frame, "ben"))
+    came = await told_of(ana, "ben")
     await ben.close()
-    left = await ana.until(lambda frame: presence_of(frame, "ben"))
-    assert [frame["data"]["event"] for frame in (came, left)] == ["connected", "disconnected"]
-    assert came["data"]["connectionId"] == left["data"]["connectionId"]
-    assert came["data"]["time"] <= left["data"]["time"]
+    left = await told_of(ana, "ben")
+    assert [told["event"] for told in (came, left)] == ["connected", "disconnected"]
+    assert came["connectionId"] == left["connectionId"]
+    assert came["time"] <= left["time"]
 
 
-def presence_of(frame: Any, user: str) -> bool:
-    data = frame.get("data")
-    return isinstance(data, dict) and data.get("type") == "presence" and data["userId"] == user
+async def told_of(client: Any, user: str) -> Any:
+    """Return the next thing that a client is told of a user's coming and going."""
+    while True:
+        for event in presence_events(await client.next()):
+            if event["userId"] == user:
+                return event
 
 
 @pytest.mark.parametrize("name", ["joined", "left"])
@@ -69,8 +67,8 @@ async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: Syste
         Content_Type="application/json",
     )
     assert status == 204
-    told = await ana.until(lambda frame: presence_of(frame, "ben"))
-    assert (told["data"]["event"], told["data"]["connectionId"]) == (name, "conn-42")
+    told = await told_of(ana, "ben")
+    assert (told["event"], told["connectionId"]) == (name, "conn-42")
 
 
 async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_system: StartSystem) -> None:
@@ -79,11 +77,11 @@ async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_sy
     async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
         members = [member async for member in service.list_connections(group="n9-other")]
         await service.add_connection_to_group("n9", members[0].connection_id)
-        joined = await ana.until(lambda frame: presence_of(frame, "ben"))
+        joined = await told_of(ana, "ben")
         await service.remove_connection_from_group("n9", members[0].connection_id)
-        left = await ana.until(lambda frame: presence_of(frame, "ben"))
-    assert [told["data"]["event"] for told in (joined, left)] == ["joined", "left"]
-    assert {told["data"]["connectionId"] for told in (joined, left)} == {members[0].connection_id}
+        left = await told_of(ana, "ben")
+    assert [told["event"] for told in (joined, left)] == ["joined", "left"]
+    assert {told["connectionId"] for told in (joined, left)} == {members[0].connection_id}
     await ben.close()
 
 
@@ -131,6 +129,14 @@ async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch
     for _ in range(2):
         await presence.of("a")
     assert service.asked == 2
+
+
+async def test_whatever_rooms_callers_ask_for_only_the_last_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.presence.MAX_ROOMS", 10)
+    presence = Presence(CountingService())  # type: ignore[arg-type]
+    for number in range(100):
+        assert (await presence.of(f"room {number}")).connections == []
+    assert len(vars(presence)["_reads"]) == 10
 
 
 async def test_a_caller_who_goes_away_takes_the_answer_from_nobody() -> None:

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import chat.policy
 from chat.keys import partition_key
 from chat.settings import MAX_MESSAGE_BYTES_LIMIT, StorageAccount
 from chat.table_store import make_client
@@ -30,15 +32,6 @@ async def test_a_message_does_not_reach_another_room(system: System) -> None:
     await ana.send("not for ben")
     await ben.send("for ben")
     assert (await ben.message())["data"] == "for ben"
-
-
-async def test_without_a_room_a_message_is_for_the_whole_hub(system: System) -> None:
-    ana, ben = await system.connect(None, "ana"), await system.connect("p3", "ben")
-    await ana.send("to all")
-    received = await ben.message()
-    assert (received["data"], received["room"]) == ("to all", None)
-    _, page = await system.get("messages", limit=1)
-    assert page["messages"] == [received]
 
 
 @pytest.mark.parametrize(
@@ -125,28 +118,36 @@ async def test_storage_that_comes_back_while_the_service_retries_stores_the_mess
         assert [message["data"] for message in await system.history("p10")] == ["late"]
 
 
-async def test_service_down_is_503_with_the_row_kept_and_redelivery_broadcasts_it(system: System) -> None:
-    time = "2026-11-24T09:30:00Z"
-    await system.emulator.stop()
-    status, body = await system.post_event(b"kept", room="p11", ce_time=time)
-    assert (status, body) == (503, b"Try again.")
-    kept = await system.history("p11")
-    assert [message["data"] for message in kept] == ["kept"]
-    await system.emulator.start()
-    ben = await system.connect("p11", "ben")
-    assert await system.post_event(b"kept", room="p11", ce_time=time) == (204, b"")
-    assert [await ben.message()] == kept == await system.history("p11")
+REFUSALS: dict[str, tuple[str, object]] = {
+    "refused": ("may_send", lambda _message: False),
+    "not_a_member": ("may_join", lambda _user_id, _room: False),
+    "rate_limited": ("max_messages_per_second", lambda *_: 0.001),
+}
 
 
-async def test_a_service_that_refuses_the_broadcast_is_503_with_the_row_kept(
-    system: System, start_system: StartSystem
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("key", [None, "k"], ids=["plain", "with a key"])
+async def test_a_redelivery_of_what_is_stored_is_never_told_that_it_is_refused(
+    system: System, monkeypatch: pytest.MonkeyPatch, code: str, key: str | None
 ) -> None:
-    right = system.emulator.connection_string
-    wrong = f"Endpoint={system.emulator.url};AccessKey=this-key-was-regenerated-long-ago-0123456789;"
-    other = await start_system(WebPubSubConnectionString=f"{wrong},{right}")
-    status, body = await other.post_event(b"kept", room="p18")
-    assert (status, body) == (503, b"Try again.")
-    assert [message["data"] for message in await other.history("p18")] == ["kept"]
+    room = user = f"p19-{code}-{key}"
+    event: dict[str, Any] = {"room": room, "ce_userId": user, "ce_time": "2026-11-24T09:30:00Z"}
+    body = b"hello"
+    if key is not None:
+        body = b'{"key":"k","dataType":"text","data":"hello"}'
+        event |= {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
+    ben = await system.connect(room, "ben")
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)  # the first passes
+    assert await system.post_event(body, **event) == (204, b"")
+    name, rule = REFUSALS[code]
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0)
+    monkeypatch.setattr(chat.policy, name, rule)
+    assert await system.post_event(body, **event) == (204, b"")
+    assert await ben.message() == await ben.message()
+    status, answer = await system.post_event(body.replace(b"hello", b"other").replace(b'"k"', b'"l"'), **event)
+    assert (status, json.loads(answer)["code"]) == (200, code)
+    monkeypatch.undo()
+    assert [message["data"] for message in await system.history(room)] == ["hello"]
 
 
 @pytest.mark.parametrize(("data", "code"), [("", "empty"), ("x" * 65537, "too_large")], ids=["empty", "too large"])
@@ -234,5 +235,7 @@ async def test_no_exception_text_reaches_a_client(start_system: StartSystem, tmp
         assert await system.post_event(room="p15") == (503, b"Try again.")
         status, body = await system.get("messages", room="p15")
         assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again."})
-        status, body = await system.get("health")
-        assert (status, body) == (503, {"status": "unhealthy", "storage": "unavailable", "webpubsub": "ok"})
+        assert await system.get("health") == (
+            503,
+            {"status": "unhealthy", "storage": "unavailable", "webpubsub": "ok", "outbox": None},
+        )

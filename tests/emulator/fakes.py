@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from tests.patience import PATIENCE_SECONDS
+from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import Payload
@@ -112,6 +113,11 @@ async def recording_handler() -> AsyncIterator[RecordingHandler]:
         yield handler
     finally:
         await runner.cleanup()
+
+
+def limits(recovery_timeout: float = 30, ack_delay: float = 0) -> ClientLimits:
+    """What bounds a client; it gets its acks at once unless the test says otherwise."""
+    return ClientLimits(ack_delay, recovery_timeout, ping_interval=20, outgoing_buffer_bytes=0)
 
 
 class FakeOutbox:

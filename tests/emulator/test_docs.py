@@ -17,7 +17,7 @@ from webpubsub_emulator.upstream.faults import FIELDS
 from webpubsub_emulator.upstream.traffic import MAX_BYTES, MAX_ENTRIES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "emulator.md").read_text("utf-8")
+PAGE = (ROOT / "webpubsub_emulator" / "README.md").read_text("utf-8")
 
 
 def rows(head: str) -> list[list[str]]:

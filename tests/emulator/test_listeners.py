@@ -11,8 +11,7 @@ from yarl import URL
 
 from webpubsub_emulator import Emulator, EmulatorSettings, listeners
 
-pytestmark = pytest.mark.external
-
+pytestmark = pytest.mark.external  # it listens
 REAL_BIND = listeners.bind
 
 

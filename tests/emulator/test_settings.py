@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webpubsub_emulator import EmulatorSettings, EventHandler, SettingsError
-from webpubsub_emulator.upstream.event_handlers import EventHandlerError
+from webpubsub_emulator import EmulatorSettings, EventHandler, EventHandlerError, SettingsError
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ def test_every_route_has_its_row_and_every_row_its_route() -> None:
     assert len(documented) == 25
 
 
+def test_every_row_about_data_has_a_state_and_says_how() -> None:
+    section = TEXT.partition("\n## Data\n")[2].partition("\n## ")[0]
+    tables = [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| data ")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in tables]
+    assert len(rows) > 20
+    assert [row for row in rows if len(row) != 3 or row[1] not in STATES or not row[2]] == []
+
+
 def test_every_row_has_a_state() -> None:
     assert [row for row in ROWS if row[1] not in STATES] == []
 

@@ -45,7 +45,7 @@ with atheris.instrument_imports(include=["webpubsub_handler"]):
         WebPubSubEventHandler,
     )
 
-ANSWERS: Final = {200, 204, 400, 404, 405, 413}
+ANSWERS: Final = {200, 204, 400, 404, 405, 411, 413}
 handler: Final = WebPubSubEventHandler(
     "chat", [UnauthenticatedEventsAllowed()], allowed_origins=["contoso.webpubsub.azure.com"]
 )

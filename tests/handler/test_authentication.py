@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from tests.wire import ACCESS_KEY, PRIMARY_SIGNATURE, SECONDARY_KEY, SECONDARY_SIGNATURE, event
 from webpubsub_handler import (
     AccessKeyAuthenticator,
+    AccessKeys,
     AuthenticationError,
     Authenticator,
     ConfigurationError,
@@ -17,8 +19,8 @@ from webpubsub_handler import (
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
+    sign,
 )
-from webpubsub_handler.protocol.signature import sign
 
 
 class TokenAuthenticator:
@@ -260,6 +262,20 @@ async def test_the_key_is_that_of_a_service_whose_whole_host_the_event_names(
     assert (await answering_handler(proof).handle(event("user_text", headers=headers))).status == status
 
 
+@pytest.mark.parametrize("keys", [[ACCESS_KEY], {"localhost": [ACCESS_KEY]}, {"*": [ACCESS_KEY]}], ids=str)
+@pytest.mark.parametrize("origin", [None, "", " , "])
+async def test_an_event_that_names_no_service_is_refused_whichever_way_the_keys_are_given(
+    caplog: pytest.LogCaptureFixture, keys: Any, origin: str | None
+) -> None:
+    handler = answering_handler(AccessKeyAuthenticator(keys))
+
+    response = await handler.handle(event("user_text", headers={"WebHook-Request-Origin": origin}))
+
+    assert response.status == 401
+    assert "the WebHook-Request-Origin header is missing" in caplog.text
+    assert (await handler.handle(event("user_text"))).body == b"ran"
+
+
 async def test_keys_under_a_star_are_for_any_service() -> None:
     proof = AccessKeyAuthenticator({A: ["key of a"], "*": [ACCESS_KEY]})
 
@@ -288,6 +304,28 @@ async def test_keys_rotate_without_a_restart() -> None:
     after = await handler.handle(event("user_text"))
 
     assert (before.status, after.status) == (401, 200)
+
+
+@pytest.mark.parametrize("keys", [[ACCESS_KEY], {"localhost": [ACCESS_KEY]}], ids=str)
+async def test_a_provider_of_keys_can_be_async_and_return_them_either_way(keys: AccessKeys) -> None:
+    async def fetch() -> AccessKeys:
+        await asyncio.sleep(0)
+        return keys
+
+    handler = answering_handler(AccessKeyAuthenticator(fetch))
+
+    assert (await handler.handle(event("user_text"))).body == b"ran"
+    assert (await handler.handle(event("user_text", headers={"ce-signature": "sha256=00"}))).status == 401
+
+
+async def test_a_provider_of_keys_that_fails_lets_nothing_pass() -> None:
+    async def fetch() -> AccessKeys:
+        raise TimeoutError("the vault did not answer")
+
+    response = await answering_handler(AccessKeyAuthenticator(fetch)).handle(event("user_text"))
+
+    assert response.status == 500
+    assert b"vault" not in response.body
 
 
 async def test_a_provider_of_keys_that_has_none_lets_nothing_pass() -> None:

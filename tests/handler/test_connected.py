@@ -7,6 +7,7 @@ import pytest
 from tests.wire import event
 from webpubsub_handler import (
     ConnectedEventRequest,
+    ConnectionStateError,
     EventErrorResponse,
     HttpResponse,
     UserEventResponse,
@@ -29,15 +30,30 @@ async def test_a_function_is_told_who_is_connected(handler: WebPubSubEventHandle
     assert told == [("ana", "conn-42", "lobby")]
 
 
-async def test_a_state_that_is_set_is_not_sent_and_the_log_says_that_it_is_lost(
+async def test_setting_the_state_raises_there_and_then(handler: WebPubSubEventHandler) -> None:
+    raised: list[str] = []
+
+    @handler.on_connected
+    async def greet(request: ConnectedEventRequest) -> None:
+        with pytest.raises(ConnectionStateError) as error:
+            request.context.state["greeted"] = True
+        raised.append(str(error.value))
+
+    assert await handler.handle(event("connected")) == HttpResponse(204)
+    assert "can be set in connect and user events only" in raised[0]
+
+
+async def test_a_list_in_the_state_that_is_changed_is_a_500_as_the_change_is_lost(
     handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     @handler.on_connected
     async def greet(request: ConnectedEventRequest) -> None:
-        request.context.state["greeted"] = True
+        request.context.state["seen"].append("ana")
 
-    assert await handler.handle(event("connected")) == HttpResponse(204)
-    assert "is lost: only connect and user events can set it" in caplog.text
+    response = await handler.handle(event("connected", headers={"ce-connectionState": "eyJzZWVuIjpbXX0="}))
+
+    assert response.status == 500
+    assert "the state changed in 'connected' is lost" in caplog.text
 
 
 async def test_a_state_that_is_only_read_is_no_reason_for_a_warning(
@@ -68,4 +84,4 @@ async def test_a_reply_to_a_notification_is_a_500_as_nobody_would_get_it(
         return UserEventResponse("hi")
 
     assert (await handler.handle(event("connected"))).status == 500
-    assert "returns None, not UserEventResponse" in caplog.text
+    assert "returned UserEventResponse; it may return EventErrorResponse or None" in caplog.text

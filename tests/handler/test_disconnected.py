@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.wire import event
-from webpubsub_handler import DisconnectedEventRequest, EventErrorResponse, HttpResponse, WebPubSubEventHandler
+from webpubsub_handler import (
+    ConnectionState,
+    ConnectionStateError,
+    DisconnectedEventRequest,
+    EventErrorResponse,
+    HttpResponse,
+    WebPubSubEventHandler,
+)
 
 
 async def test_a_disconnected_event_is_answered_204_without_a_function(handler: WebPubSubEventHandler) -> None:
@@ -26,15 +35,30 @@ async def test_a_function_is_told_who_is_gone_and_why(
     assert told == [("ana", reason)]
 
 
-async def test_a_state_that_is_set_at_the_end_is_not_sent(
-    handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.clear(),
+        lambda state: state.pop("room"),
+        lambda state: state.update(room="games"),
+        lambda state: state.setdefault("left", True),
+    ],
+    ids=["clear", "pop", "update", "setdefault"],
+)
+async def test_the_state_cannot_be_changed_in_any_way(
+    handler: WebPubSubEventHandler, change: Callable[[ConnectionState], object]
 ) -> None:
+    raised: list[Exception] = []
+
     @handler.on_disconnected
     async def part(request: DisconnectedEventRequest) -> None:
-        request.context.state.clear()
+        with pytest.raises(ConnectionStateError) as error:
+            change(request.context.state)
+        raised.append(error.value)
+        assert request.context.state == {"room": "lobby"}
 
     assert await handler.handle(event("disconnected")) == HttpResponse(204)
-    assert "is lost" in caplog.text
+    assert len(raised) == 1
 
 
 async def test_a_function_can_ask_for_redelivery_with_an_error(handler: WebPubSubEventHandler) -> None:

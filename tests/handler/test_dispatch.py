@@ -77,11 +77,11 @@ async def test_a_decorator_gives_the_function_back_so_that_it_can_be_called(hand
 @pytest.mark.parametrize(
     ("register", "named"),
     [
-        (lambda handler: handler.on_connect, "connect"),
-        (lambda handler: handler.on_connected, "connected"),
-        (lambda handler: handler.on_disconnected, "disconnected"),
-        (lambda handler: handler.on_user_event("message"), "the user event 'message'"),
-        (lambda handler: handler.on_user_event("MESSAGE"), "the user event 'message'"),
+        (lambda handler: handler.on_connect, "with on_connect;"),
+        (lambda handler: handler.on_connected, "with on_connected;"),
+        (lambda handler: handler.on_disconnected, "with on_disconnected;"),
+        (lambda handler: handler.on_user_event("message"), "for the user event 'message'"),
+        (lambda handler: handler.on_user_event("MESSAGE"), "for the user event 'message'"),
     ],
 )
 def test_a_second_function_for_an_event_is_an_error_at_start(
@@ -96,7 +96,7 @@ def test_a_second_function_for_an_event_is_an_error_at_start(
     handler.on_disconnected(function)
     handler.on_user_event("message")(function)
 
-    with pytest.raises(ConfigurationError, match=f"two functions are registered for {named}"):
+    with pytest.raises(ConfigurationError, match=f"two functions are registered {named}"):
         register(handler)(function)
 
 

@@ -25,8 +25,7 @@ from webpubsub_handler import (
     UserEventResponse,
     WebPubSubEventHandler,
 )
-from webpubsub_handler.entra import EntraAuthenticator
-from webpubsub_handler.signing_keys import SigningKeys
+from webpubsub_handler.entra import EntraAuthenticator, EntraAuthority, Issuers, SigningKeys
 
 TENANT: Final = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 APPLICATION: Final = "6e2d4a5c-1f3b-4c8e-9a7d-0b1c2d3e4f50"
@@ -72,8 +71,14 @@ def proof(issuer: Issuer, clock: Clock) -> EntraAuthenticator:
 
 
 def make_proof(issuer: Issuer, clock: Clock, **changes: Any) -> EntraAuthenticator:
-    arguments = {"tenant_id": TENANT, "audience": APPLICATION, "object_ids": [CALLER]} | changes
-    return EntraAuthenticator(keys=SigningKeys(issuer.url), clock=clock, **arguments)
+    arguments: dict[str, Any] = {
+        "tenant_id": TENANT,
+        "audience": APPLICATION,
+        "object_ids": [CALLER],
+        "keys": SigningKeys(issuer.url),
+        "issuers": Issuers([issuer.metadata_url]),
+    }
+    return EntraAuthenticator(clock=clock, **(arguments | changes))
 
 
 async def status(proof: EntraAuthenticator, authorization: str | list[str] | None) -> int:
@@ -367,3 +372,95 @@ def test_what_is_configured_wrongly_does_not_start(changes: dict[str, Any], prob
 
     with pytest.raises(ConfigurationError, match=problem):
         EntraAuthenticator(**(arguments | changes))
+
+
+@pytest.mark.parametrize(
+    ("authority", "issuers"),
+    [
+        (EntraAuthority.PUBLIC, [V1, V2]),
+        ("https://LOGIN.microsoftonline.com/", [V1, V2]),
+        (EntraAuthority.US_GOVERNMENT, [V1, f"https://login.microsoftonline.us/{TENANT}/v2.0"]),
+        (
+            EntraAuthority.CHINA,
+            [f"https://sts.chinacloudapi.cn/{TENANT}/", f"https://login.partner.microsoftonline.cn/{TENANT}/v2.0"],
+        ),
+        (
+            "https://login.partner.microsoftonline.cn",
+            [f"https://sts.chinacloudapi.cn/{TENANT}/", f"https://login.partner.microsoftonline.cn/{TENANT}/v2.0"],
+        ),
+    ],
+)
+async def test_the_issuers_follow_from_the_cloud(
+    issuer: Issuer, clock: Clock, authority: str, issuers: list[str]
+) -> None:
+    proof = make_proof(issuer, clock, authority=authority)
+
+    assert [await token_status(proof, iss=each) for each in issuers] == [204, 204]
+    assert issuer.asked_for_metadata == 0
+    others = {V1, V2, f"https://login.microsoftonline.us/{TENANT}/v2.0", f"https://sts.chinacloudapi.cn/{TENANT}/"}
+    assert [await token_status(proof, iss=other) for other in others.difference(issuers)] == [401] * (
+        len(others.difference(issuers))
+    )
+
+
+@pytest.mark.parametrize("authority", [EntraAuthority.PUBLIC, "https://login.cloud.example"])
+async def test_an_issuer_that_the_tenant_s_metadata_names_passes(issuer: Issuer, clock: Clock, authority: str) -> None:
+    issuer.name = f"https://login.cloud.example/{TENANT}/v2.0"
+    proof = make_proof(issuer, clock, authority=authority)
+
+    assert await token_status(proof, iss=issuer.name) == 204
+    assert await token_status(proof, iss=f"https://login.cloud.example/{OTHER}/v2.0") == 401
+    assert issuer.asked_for_metadata == 1
+
+
+async def test_the_metadata_is_asked_for_only_about_tokens_of_the_tenant_s_keys(issuer: Issuer, clock: Clock) -> None:
+    proof = make_proof(issuer, clock)
+    forged = jwt.encode(claims(iss="https://evil.example/"), private_key("another"), "RS256", {"kid": "one"})
+
+    assert await status(proof, f"Bearer {forged}") == 401
+    assert issuer.asked_for_metadata == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 500},
+        {"text": "no JSON"},
+        {"text": "[]"},
+        {"text": '{"issuer":7}'},
+        {"text": "{}"},
+    ],
+)
+async def test_without_the_metadata_a_doubt_is_a_503_as_the_service_then_sends_the_event_again(
+    issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture, answer: dict[str, Any]
+) -> None:
+    issuer.metadata_answer = web.Response(**answer)
+
+    assert await token_status(make_proof(issuer, clock), iss="https://login.cloud.example/") == 503
+    assert "The issuers of Entra ID's tokens cannot be fetched" in caplog.text
+    assert await token_status(make_proof(issuer, clock)) == 204
+
+
+@pytest.mark.parametrize("name", [7, ["a"], True])
+async def test_an_issuer_that_is_not_a_string_is_another_one(proof: EntraAuthenticator, name: Any) -> None:
+    unchecked = jwt.PyJWS().encode(
+        json.dumps(claims(iss=name)).encode(), private_key("one"), "RS256", {"kid": "one", "typ": "JWT"}
+    )
+
+    assert await status(proof, f"Bearer {unchecked}") == 401
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        "",
+        "public",
+        "login.microsoftonline.com",
+        "http://login.microsoftonline.com",
+        "https://a.example/tenant",
+        "https://",
+    ],
+)
+def test_an_authority_that_is_not_the_url_of_a_host_is_an_error_at_start(authority: str) -> None:
+    with pytest.raises(ConfigurationError, match="https URL of a host"):
+        EntraAuthenticator(tenant_id=TENANT, audience=APPLICATION, object_ids=[CALLER], authority=authority)

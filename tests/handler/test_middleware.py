@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.wire import event
 from webpubsub_handler import (
+    CallNext,
     ConfigurationError,
     ConnectEventResponse,
+    Event,
     EventErrorResponse,
     EventRefusedError,
+    EventResponse,
+    HttpRequest,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
 )
-from webpubsub_handler.dispatch import CallNext
 
 
 def named(name: str) -> Any:
@@ -123,11 +127,37 @@ async def test_middleware_does_not_see_unauthenticated_events(handler: WebPubSub
     assert (await handler.handle(event("user_text", headers={"ce-signature": None}))).status == 401
 
 
-def test_middleware_that_is_not_async_is_an_error_at_start(handler: WebPubSubEventHandler) -> None:
-    def plain(request: Any, call_next: CallNext) -> Any: ...
+class Counting:
+    """Middleware that is an object."""
 
-    with pytest.raises(ConfigurationError, match="async"):
-        handler.middleware(plain)
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(self, request: Event, call_next: CallNext) -> EventResponse | None:
+        self.count += 1
+        return await call_next(request)
+
+
+async def test_middleware_can_be_anything_that_returns_an_awaitable(handler: WebPubSubEventHandler) -> None:
+    counting, bound = Counting(), Counting()
+    handler.middleware(counting)
+    handler.middleware(bound.__call__)
+    handler.middleware(partial(Counting.__call__, Counting()))
+    handler.middleware(lambda request, call_next: call_next(request))
+
+    assert (await handler.handle(event("connected"))).status == 204
+    assert (counting.count, bound.count) == (1, 1)
+
+
+async def test_middleware_that_returns_no_awaitable_is_a_500_whose_log_names_it(
+    handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    @handler.middleware  # type: ignore[type-var]
+    def plain(request: Event, call_next: CallNext) -> None: ...
+
+    assert (await handler.handle(event("user_text"))).status == 500
+    assert "plain" in caplog.text
+    assert "returned NoneType: make it an async def" in caplog.text
 
 
 @pytest.mark.parametrize("fixture", ["connect", "user_text", "connected"])
@@ -148,10 +178,31 @@ async def test_a_plain_function_can_refuse_too(handler: WebPubSubEventHandler) -
     assert (await handler.handle(event("connect"))).status == 401
 
 
-async def test_a_refusal_with_a_status_that_is_none_is_an_error_of_ours(handler: WebPubSubEventHandler) -> None:
-    @handler.on_user_event("message")
-    async def message(_: UserEventRequest) -> None:
+@pytest.mark.parametrize("status", [0, 200, 204, 302, 399, 600])
+def test_a_refusal_has_the_status_of_an_error(status: int) -> None:
+    with pytest.raises(ValueError, match="400 to 599"):
+        EventRefusedError(status)
+
+
+@pytest.mark.parametrize("name", ["connect", "user_text", "connected"])
+async def test_a_function_that_refuses_with_the_status_of_a_success_fails(
+    handler: WebPubSubEventHandler, name: str
+) -> None:
+    @handler.middleware
+    async def refuse(request: Event, call_next: CallNext) -> EventResponse | None:
         raise EventRefusedError(200, "secret")
+
+    response = await handler.handle(event(name))
+    assert response.status == 500
+    assert b"secret" not in response.body
+
+
+async def test_an_authenticator_that_refuses_with_the_status_of_a_success_fails() -> None:
+    class Confused:
+        async def authenticate(self, _: HttpRequest) -> None:
+            raise EventRefusedError(200, "secret")
+
+    handler = WebPubSubEventHandler("chat", [Confused()], allowed_origins=["*"])
 
     response = await handler.handle(event("user_text"))
     assert response.status == 500

@@ -6,18 +6,24 @@ from typing import Any
 
 import pytest
 
-from tests.wire import event
+from tests.wire import ACCESS_KEY, event
 from webpubsub_handler import (
+    MAX_BODY_BYTES,
+    AccessKeyAuthenticator,
+    CallNext,
+    ConfigurationError,
     ConnectEventResponse,
     DataType,
+    Event,
     EventErrorResponse,
+    EventResponse,
     HttpRequest,
     HttpResponse,
+    InvalidDataError,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
 )
-from webpubsub_handler.handler import MAX_BODY_BYTES
 
 
 def named(name: str) -> HttpRequest:
@@ -265,19 +271,120 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-async def test_a_json_message_that_is_none_is_a_400_with_the_reason(
+async def test_a_json_message_that_is_none_reaches_its_function_as_bytes(
     handler: WebPubSubEventHandler, body: bytes
 ) -> None:
     messages = record_messages(handler)
 
+    assert await handler.handle(event("user_json", body)) == HttpResponse(204)
+    assert [message.body for message in messages] == [body]
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+async def test_reading_a_json_message_that_is_none_tells_its_sender_and_is_not_delivered_again(
+    handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    @handler.on_user_event("message")
+    async def read(request: UserEventRequest) -> UserEventResponse:
+        request.context.state["read"] = True
+        return UserEventResponse(request.data)
+
     response = await handler.handle(event("user_json", body))
 
-    assert response.status == 400
-    assert response.body in {
-        b"Not an event of Web PubSub: the body is not JSON of finite numbers and at most 128 levels.",
-        b"Not an event of Web PubSub: the body is not UTF-8.",
+    assert response.status == 200
+    assert response.headers == {"Content-Type": "application/json"}
+    assert json.loads(response.body) == {
+        "type": "error",
+        "code": "invalid_data",
+        "message": "The data is not UTF-8."
+        if body in (BROKEN["no UTF-8"], BROKEN["UTF-16"])
+        else "The data is not JSON of finite numbers and at most 128 levels.",
     }
-    assert messages == []
+    assert caplog.records == []
+
+
+async def test_a_plain_function_may_say_itself_what_is_wrong_with_the_data(handler: WebPubSubEventHandler) -> None:
+    @handler.on_user_event("message")
+    def move(request: UserEventRequest) -> None:
+        raise InvalidDataError("No such square.", code="no_square")
+
+    response = await handler.handle(event("user_text"))
+
+    assert json.loads(response.body) == {"type": "error", "code": "no_square", "message": "No such square."}
+
+
+async def test_a_function_may_see_that_the_data_is_invalid(handler: WebPubSubEventHandler) -> None:
+    @handler.on_user_event("message")
+    async def read(request: UserEventRequest) -> UserEventResponse:
+        try:
+            return UserEventResponse(request.data)
+        except InvalidDataError:
+            return UserEventResponse("try again")
+
+    assert (await handler.handle(event("user_json", b"{"))).body == b"try again"
+
+
+async def test_invalid_data_of_an_event_that_has_none_is_a_failure(handler: WebPubSubEventHandler) -> None:
+    @handler.on_connect
+    async def connect(_: object) -> None:
+        raise InvalidDataError("secret")
+
+    response = await handler.handle(event("connect"))
+
+    assert response.status == 500
+    assert b"secret" not in response.body
+
+
+@pytest.mark.parametrize(("size", "status"), [(10, 204), (11, 200)])
+async def test_a_function_can_take_less_than_the_handler(
+    handler: WebPubSubEventHandler, size: int, status: int
+) -> None:
+    messages: list[object] = []
+
+    @handler.on_user_event("message", max_body_bytes=10)
+    async def keep(request: UserEventRequest) -> None:
+        messages.append(request.data)
+
+    @handler.middleware
+    async def read(request: Event, call_next: CallNext) -> EventResponse | None:
+        if isinstance(request, UserEventRequest):
+            messages.append(request.data)
+        return await call_next(request)
+
+    response = await handler.handle(event("user_text", b"x" * size))
+
+    assert response.status == status
+    assert len(messages) == (2 if status == 204 else 0)
+    if status == 200:
+        assert json.loads(response.body) == {
+            "type": "error",
+            "code": "too_large",
+            "message": "The data has at most 10 bytes.",
+        }
+
+
+async def test_an_mqtt_client_is_told_by_a_status_that_its_data_is_too_large(handler: WebPubSubEventHandler) -> None:
+    @handler.on_user_event("temperature", max_body_bytes=1)
+    async def keep(_: UserEventRequest) -> None: ...
+
+    response = await handler.handle(event("quirks/mqtt_user_event", b"xx"))
+
+    assert response.status == 400
+    assert json.loads(response.body)["code"] == "too_large"
+
+
+@pytest.mark.parametrize(("size", "status"), [(100, 204), (101, 413)])
+async def test_the_handler_can_take_less_than_the_service_sends(size: int, status: int) -> None:
+    handler = WebPubSubEventHandler(
+        "chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["*"], max_body_bytes=100
+    )
+
+    assert (await handler.handle(event("user_text", b"x" * size))).status == status
+
+
+def test_a_handler_that_takes_nothing_does_not_start() -> None:
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["*"], max_body_bytes=0)
 
 
 async def test_a_reply_repeats_every_json_value_that_a_client_can_send(handler: WebPubSubEventHandler) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.node_tools import NodeToolsError
+from local.exceptions import NodeToolsError
 from tests import browser, chromium_sources
 from tests.browser import BrowserMissingError, running_chromium
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import dev
+import local.signals
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +57,83 @@ def test_help_names_both_commands() -> None:
 )
 def test_every_flag_of_run_is_explained(flag: str) -> None:
     assert f"{flag} " in help_of("run", "--help")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
+def test_help_needs_nothing_installed_and_knows_no_markup(tmp_path: Path, arguments: list[str]) -> None:
+    for name in ("dev.py", "local/__init__.py", "local/arguments.py", "local/signals.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    code = "import runpy, sys; sys.path.insert(0, '.'); runpy.run_path('dev.py', run_name='__main__')"
+    command = [sys.executable, "-I", "-S", "-c", code, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert "usage: " in done.stdout
+    assert "`" not in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_wrong_flag_is_an_error_before_anything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dev, "ensure_environment", lambda _: pytest.fail("installed something"))
+    with pytest.raises(SystemExit) as ended:
+        dev.run(["--functions-port", "0"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("Collecting aiohttp<4,>=3.11 (from -r requirements.txt (line 6))\n", None),
+        ("  Downloading aiohttp-3.13.2-cp311.whl (1.7 MB)\n", "Downloading aiohttp-3.13.2-cp311.whl (1.7 MB)"),
+        ("Downloading aiohttp-3.13.2-cp311.whl.metadata (8.1 kB)\n", None),
+        ("Using cached idna-3.11-py3-none-any.whl (71 kB)\n", "Using cached idna-3.11-py3-none-any.whl (71 kB)"),
+        ("Installing collected packages: idna, yarl, aiohttp\n", "Installing 3 packages"),
+        ("Requirement already satisfied: pip\n", None),
+    ],
+)
+def test_a_line_of_pip_is_shown_when_it_tells_of_progress(line: str, shown: str | None) -> None:
+    assert dev.progress(line) == shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_installs_ends_pip_too(tmp_path: Path, number: signal.Signals) -> None:
+    """Also SIGINT where a shell has started it in the background."""
+    pip = tmp_path / "pip.sh"
+    pip.write_text('#!/bin/sh\necho "Downloading $$ (1 MB)"\nexec sleep 600\n')
+    pip.chmod(0o755)
+    code = f"""
+import sys, dev
+dev.python = lambda: {str(pip)!r}
+dev.ensure_environment = dev.install
+dev.run([])
+"""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline().split()[1])
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors == "Stopped before everything was installed; the next start goes on.\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_a_relative_folder_for_the_data_is_below_where_the_command_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    became: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local.signals, "interrupt_on_signals", lambda: None)
+    monkeypatch.setattr(dev, "ensure_environment", lambda _: None)
+    monkeypatch.setattr(dev, "become", lambda *arguments: became.extend(arguments))
+    dev.run(["--data", "mine"])
+    assert became[-2:] == ["--data", str(tmp_path / "mine")]
 
 
 def test_dev_needs_nothing_but_the_standard_library() -> None:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import azure.functions as func
 import pytest
 
-from local.functions_host import FunctionsHost, PortTakenError
+from local.exceptions import HostPortTakenError
+from local.functions_host import FunctionsHost
 from tests.host.apps import Recorder, failing, returning
 from tests.host.raw_http import ask, exchange
 from tests.patience import PATIENCE_SECONDS
@@ -142,7 +143,7 @@ async def test_a_taken_port_is_an_error_that_names_port_and_flag() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(PortTakenError, match=rf"port {port} is taken.*--port"):
+        with pytest.raises(HostPortTakenError, match=rf"port {port} is taken.*--port"):
             await FunctionsHost(Recorder().app, port=port).__aenter__()
 
 

@@ -135,7 +135,8 @@ async def started(app: Path, *flags: str, port: int | None = None) -> AsyncItera
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "local.functions_host", "--app", str(app), "--port", str(port), *flags],
         cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "FROM_OUTSIDE": "outside"},
+        # Bytecode is written, as it is for most people.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONUNBUFFERED": "1", "FROM_OUTSIDE": "outside"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local.functions_host.settings import HostSettings, SettingsError, apply_values, read_settings
+from local.exceptions import HostSettingsError
+from local.functions_host.settings import HostSettings, apply_values, read_settings
 
 
 def write(folder: Path, name: str, document: object) -> None:
@@ -59,25 +60,25 @@ def test_a_byte_order_mark_is_no_error(app: Path, name: str) -> None:
 @pytest.mark.parametrize(("text", "problem"), [("{,}", "is not JSON"), ("[]", "is not a JSON object")])
 def test_a_broken_file_is_an_error_that_names_it(app: Path, name: str, text: str, problem: str) -> None:
     (app / name).write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match=f"{name} {problem}"):
+    with pytest.raises(HostSettingsError, match=f"{name} {problem}"):
         read_settings(app)
 
 
 def test_a_file_that_is_not_utf_8_is_an_error_that_names_it(app: Path) -> None:
     (app / "local.settings.json").write_bytes(b'{"Values": {"A": "\xe9"}}')
-    with pytest.raises(SettingsError, match=r"local\.settings\.json is not JSON"):
+    with pytest.raises(HostSettingsError, match=r"local\.settings\.json is not JSON"):
         read_settings(app)
 
 
 @pytest.mark.parametrize("document", [{}, {"version": "1.0"}, {"version": 2.0}])
 def test_a_host_json_of_another_version_is_refused(tmp_path: Path, document: object) -> None:
     write(tmp_path, "host.json", document)
-    with pytest.raises(SettingsError, match=r'host\.json is missing, or has no "version": "2\.0"'):
+    with pytest.raises(HostSettingsError, match=r'host\.json is missing, or has no "version": "2\.0"'):
         read_settings(tmp_path)
 
 
 def test_a_folder_without_host_json_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"host\.json is missing"):
+    with pytest.raises(HostSettingsError, match=r"host\.json is missing"):
         read_settings(tmp_path)
 
 
@@ -94,7 +95,7 @@ def test_a_folder_without_host_json_is_refused(tmp_path: Path) -> None:
 )
 def test_a_member_of_the_wrong_kind_is_an_error_that_names_the_file(app: Path, name: str, document: object) -> None:
     write(app, name, document)
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(HostSettingsError, match=name):
         read_settings(app)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import local.part
-from local.part import TOLD, Part, StackError
+from local.exceptions import StackError
+from local.part import TOLD, Part
 
 SECONDS = 60
 

@@ -8,7 +8,8 @@ import socket
 import pytest
 
 import local.ports
-from local.part import Part, StackError
+from local.exceptions import StackError
+from local.part import Part
 from local.ports import refuse_taken_ports
 from webpubsub_emulator.listeners import bind
 

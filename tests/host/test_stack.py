@@ -361,6 +361,7 @@ def test_core_tools_that_are_not_there_are_an_error_that_names_the_way_out(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "argv", ["run", "--host", "func", "--data", str(tmp_path)])
+    monkeypatch.setattr(local.stack, "interrupt_on_signals", lambda: None)
     assert local.stack.main() == 1
     assert capsys.readouterr().err.startswith("Error: func is not on PATH")
 
@@ -371,6 +372,7 @@ def test_settings_that_are_no_json_are_an_error_that_names_the_file(
     (tmp_path / "host.json").write_text("{")
     monkeypatch.setattr(local.stack, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["run"])
+    monkeypatch.setattr(local.stack, "interrupt_on_signals", lambda: None)
     assert local.stack.main() == 1
     assert capsys.readouterr().err.startswith(f"Error: {tmp_path / 'host.json'} is not JSON")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.infra.bicep import BicepError
+from tests.infra.unique_string import unique_string
 
 SUBSCRIPTION: Final = "/subscriptions/00000000-0000-0000-0000-000000000001"
 TENANT: Final = "00000000-0000-0000-0000-00000000007e"
@@ -33,9 +33,13 @@ _TEXTS: Final = {
 }
 
 
+# The namespace of the GUIDs that Azure's templates make.
+_NAMESPACE: Final = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
+
+
 def guid(*parts: str) -> str:
-    """Return the GUID of some texts."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "|".join(parts)))
+    """Return the GUID of some texts, as Azure makes it."""
+    return str(uuid.uuid5(_NAMESPACE, "-".join(parts)))
 
 
 def resource_id(scope: str, kind: str, name: str) -> str:
@@ -65,7 +69,8 @@ class Reference:
         path = (*self.path, name)
         own_name = self.name.rpartition("/")[2]
         if path == ("id",):
-            return self.resource_id
+            # Microsoft Graph gives out GUIDs.
+            return guid(self.resource_id) if "/Microsoft.Graph/" in self.resource_id else self.resource_id
         if path == ("name",):
             return own_name
         found: Any = self.body
@@ -91,16 +96,21 @@ def _union(*values: Any) -> Any:
 
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "concat": lambda *lists: [item for each in lists for item in each],
     "empty": lambda value: not value,
     "environment": lambda: {
         "authentication": {"loginEndpoint": "https://login.microsoftonline.com/"},
+        "resourceManager": "https://management.azure.com/",
         "suffixes": {"storage": "core.windows.net"},
     },
     "guid": guid,
+    "replace": str.replace,
+    "split": str.split,
+    "string": str,
     "subscription": lambda: {"id": SUBSCRIPTION},
     "subscriptionResourceId": lambda kind, name: f"{SUBSCRIPTION}/providers/{kind}/{name}",
     "tenant": lambda: {"tenantId": TENANT},
     "toLower": str.lower,
     "union": _union,
-    "uniqueString": lambda *parts: hashlib.sha256("|".join(parts).encode()).hexdigest()[:13],
+    "uniqueString": unique_string,
 }

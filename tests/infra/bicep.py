@@ -37,12 +37,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A ``resource`` or a ``module``: ``what`` is ``type@version`` or the module's path."""
+    """A ``resource`` or a ``module``: ``what`` is ``type@version`` or the module's path; ``loop`` makes several."""
 
     symbol: str
     what: str
     body: Node
     condition: Node | None = None
+    loop: Node | None = None
     is_existing: bool = False
 
 
@@ -62,7 +63,8 @@ class File:
     @property
     def symbols(self) -> set[str]:
         """Everything that an expression can name."""
-        return {*self.parameters, *self.variables, *self.resources, *self.modules}
+        loops = {text(node.named_children[0]) for node in walk(self.root) if node.type == "for_statement"}
+        return {*self.parameters, *self.variables, *self.resources, *self.modules, *loops}
 
     def used_symbols(self) -> set[str]:
         """What the expressions name."""
@@ -106,11 +108,13 @@ def _declare(file: File, node: Node, decorators: dict[str, Node]) -> None:
         case "output_declaration":
             file.outputs[name] = last
         case "resource_declaration" | "module_declaration":
-            condition, body = (None, last)
-            if last.type == "if_statement":
-                condition, body = last.named_children
+            condition, loop, body = (None, None, last)
+            if body.type == "for_statement":
+                loop, body = body, body.named_children[-1]
+            if body.type == "if_statement":
+                condition, body = body.named_children
             is_existing = any(child.type == "existing" for child in node.children)
-            declaration = Declaration(name, text(node.named_children[1]).strip("'"), body, condition, is_existing)
+            declaration = Declaration(name, text(node.named_children[1]).strip("'"), body, condition, loop, is_existing)
             (file.resources if node.type == "resource_declaration" else file.modules)[name] = declaration
         case other:
             raise BicepError(f"{place(file.path, node)}: these checks know no {other}")
@@ -148,11 +152,21 @@ def properties(node: Node) -> Iterator[tuple[Node, Node]]:
 
 def string_parts(node: Node) -> Iterator[str | Node]:
     """Return the texts of a string and the expressions between them."""
+    # Between the quotes. The grammar passes over white space, or takes it for a part of "${": it belongs to the text.
+    at, end, source = 1, node.end_byte - node.start_byte - 1, node.text or b""
     for child in node.named_children:
+        start = child.start_byte - node.start_byte
+        if child.type == "interpolation":
+            start = child.children[0].end_byte - len("${") - node.start_byte
+        if start > at:
+            yield source[at:start].decode()
+        at = child.end_byte - node.start_byte
         if child.type == "interpolation":
             yield child.named_children[0]
         else:
             yield _ESCAPES[text(child)] if child.type == "escape_sequence" else text(child)
+    if end > at:
+        yield source[at:end].decode()
 
 
 def literal(node: Node) -> Any:
@@ -178,6 +192,6 @@ def _is_reference(node: Node) -> bool:
     assert parent is not None
     if parent.type.endswith("_declaration"):
         return parent.named_children[0] != node
-    if parent.type == "object_property":
+    if parent.type in {"object_property", "for_statement"}:
         return parent.named_children[0] != node
     return not (parent.type == "call_expression" and parent.child_by_field_name("function") == node)

@@ -16,7 +16,9 @@ from typing import Any, Final
 from tests.infra.azure import FUNCTIONS, SUBSCRIPTION, Reference, resource_id
 from tests.infra.bicep import BicepError, Declaration, File, Node, literal, parse, place, properties, string_parts, text
 
-_KINDS: Final[Mapping[str, type]] = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
+_KINDS: Final[Mapping[str, type]] = {"string": str, "int": int, "bool": bool}
+# Collections of texts, as the compiler writes their types.
+_COLLECTIONS: Final[Mapping[str, type]] = {"{ *: string }": dict, "string[]": list}
 
 
 @dataclass
@@ -106,6 +108,13 @@ def deploy(sources: Mapping[str, str], path: str, **values: Any) -> Deployment:
     return deployment
 
 
+def _is_of(kind: str, value: Any) -> bool:
+    if kind in _COLLECTIONS:
+        items = value.values() if isinstance(value, dict) else value
+        return type(value) is _COLLECTIONS[kind] and all(type(item) is str for item in items)
+    return type(value) is _KINDS[kind]
+
+
 class _Evaluation:
     """One file with the values of its parameters; makes what it declares, each symbol when it is first named."""
 
@@ -124,6 +133,7 @@ class _Evaluation:
         self._after = after
         self._deployment = deployment
         self._symbols: dict[str, Any] = {}
+        self._loop_values: dict[str, Any] = {}
         self._uses: dict[str, frozenset[str]] = {}
         self._running: list[set[str]] = [set()]
         self.outputs: dict[str, Any] = {}
@@ -147,7 +157,7 @@ class _Evaluation:
     def _check(self, name: str, value: Any) -> None:
         parameter = self._file.parameters[name]
         problem = f"{self._file.path}: {name} is {value!r}"
-        if type(value) is not _KINDS[parameter.type]:
+        if not _is_of(parameter.type, value):
             raise BicepError(f"{problem}, and must be {parameter.type}")
         limits = {key: literal(node)[0] for key, node in parameter.decorators.items() if key != "secure"}
         if "allowed" in limits and value not in limits["allowed"]:
@@ -158,6 +168,8 @@ class _Evaluation:
                 raise BicepError(f"{problem}: out of range")
 
     def _symbol(self, name: str) -> Any:
+        if name in self._loop_values:
+            return self._loop_values[name]
         if name not in self._symbols:
             with_uses: set[str] = set()
             self._running.append(with_uses)
@@ -165,7 +177,7 @@ class _Evaluation:
                 self._symbols[name] = self._value(self._file.variables[name])
                 self._uses[name] = frozenset(with_uses)
             elif name in self._file.resources:
-                self._symbols[name] = self._resource(self._file.resources[name], with_uses)
+                self._symbols[name] = self._resources(self._file.resources[name], with_uses)
             elif name in self._file.modules:
                 self._symbols[name] = self._module(self._file.modules[name], with_uses)
             else:
@@ -173,6 +185,20 @@ class _Evaluation:
             self._running.pop()
         self._running[-1] |= self._uses.get(name, frozenset())
         return self._symbols[name]
+
+    def _resources(self, declared: Declaration, uses: set[str]) -> Reference | list[Reference]:
+        if declared.loop is None:
+            return self._resource(declared, uses)
+        return self._for_each(declared.loop, lambda _: self._resource(declared, uses))
+
+    def _for_each(self, loop: Node, make: Callable[[Node], Any]) -> list[Any]:
+        variable, items, body = loop.named_children
+        made = []
+        for item in self._value(items):
+            self._loop_values[text(variable)] = item
+            made.append(make(body))
+        self._loop_values.pop(text(variable), None)
+        return made
 
     def _resource(self, declared: Declaration, uses: set[str]) -> Reference:
         kind, _, version = declared.what.partition("@")
@@ -185,6 +211,8 @@ class _Evaluation:
         made_id = resource_id(scope.resource_id if scope else self._scope, kind, name)
         reference = Reference(made_id, name, {} if declared.is_existing else body)
         is_wanted = declared.condition is None or self._value(declared.condition)
+        if declared.is_existing and "name" not in body:
+            raise BicepError(f"{self._file.path}: {declared.symbol} is existing, and has no name")
         if declared.is_existing:
             self._deployment.existing.append((made_id, uses | self._after))
         elif is_wanted:
@@ -201,7 +229,7 @@ class _Evaluation:
                 after=uses | self._after,
             )
             self.made.add(made_id)
-            self._uses[declared.symbol] = frozenset({made_id})
+            self._uses[declared.symbol] = self._uses.get(declared.symbol, frozenset()) | {made_id}
         return reference
 
     def _module(self, declared: Declaration, uses: set[str]) -> _Module:
@@ -211,6 +239,8 @@ class _Evaluation:
         if declared.condition is not None and not self._value(declared.condition):
             return _Module(declared.symbol, None)
         body = self._value(declared.body)
+        if unknown := body.keys() - {"name", "scope", "params", "dependsOn"}:
+            raise BicepError(f"{self._file.path}: module {declared.symbol} has {', '.join(sorted(unknown))}")
         scope = body["scope"].resource_id if "scope" in body else self._scope
         inner = _Evaluation(
             self._sources,
@@ -234,6 +264,7 @@ class _Evaluation:
             "string": lambda node: "".join(self._text(part) for part in string_parts(node)),
             "object": lambda node: {self._key(key): self._value(value) for key, value in properties(node)},
             "array": lambda node: [self._value(child) for child in node.named_children if child.type != "comment"],
+            "for_statement": lambda node: self._for_each(node, self._value),
             "parenthesized_expression": lambda node: self._value(node.named_children[0]),
             "ternary_expression": self._ternary,
             "unary_expression": self._not,
@@ -304,6 +335,8 @@ class _Evaluation:
         if name == "loadJsonContent":
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self._file.path), given[0]))
             return json.loads(self._sources[path])
+        if name == "resourceId":
+            return resource_id(self._scope, given[0], "/".join(given[1:]))
         if name not in FUNCTIONS:
             raise BicepError(f"{place(self._file.path, node)}: these checks know no function {name}")
         return FUNCTIONS[name](*given)

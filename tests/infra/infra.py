@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,17 @@ MAIN: Final = "infra/main.bicep"
 EVENT_PROOFS: Final = ("managedIdentity", "accessKey")
 CLIENT_AUTHS: Final = ("app_service", "function_key", "anonymous")
 EXISTING_APPLICATION: Final = "11111111-2222-3333-4444-555555555555"
+# Whatever is off by default.
+EVERYTHING: Final[Mapping[str, Any]] = {
+    "alertEmail": "operators@contoso.com",
+    "alwaysReadyInstances": 1,
+    "appSettings": {"MY_SETTING": "1"},
+    "clientAppIds": EXISTING_APPLICATION[::-1],
+    "corsOrigins": "https://www.contoso.com, https://contoso.com",
+    "messageRetentionDays": 90,
+    "usersAssignedOnly": True,
+    "webPubSubSku": "Standard_S1",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,9 @@ class Infra:
 
     def mutant(self, path: str, old: str, new: str) -> Infra:
         """Return a copy with one change."""
-        assert self.sources[path].count(old) == 1, f"{path}: {old}"
+        if self.sources[path].count(old) != 1:
+            # Not an AssertionError: that is what a mistake that is found looks like.
+            raise LookupError(f"{path} does not have this once: {old}")
         return Infra(self.sources | {path: self.sources[path].replace(old, new)})
 
     @cached_property
@@ -73,5 +87,20 @@ class Infra:
                 vnetEnabled=is_private,
                 principalId="6a0d3c11-0000-0000-0000-000000000001" if is_private else "",
                 principalType="ServicePrincipal",
+                **(EVERYTHING if is_private else {}),
             )
         return found
+
+
+class Sample(Infra):
+    """The same files, looked at in the two most different deployments: quick enough for each of many mistakes."""
+
+    @cached_property
+    def deployments(self) -> dict[str, Deployment]:
+        developer = {"principalId": "6a0d3c11-0000-0000-0000-000000000001", "principalType": "ServicePrincipal"}
+        return {
+            "managedIdentity app_service new private": self.deploy(**EVERYTHING, **developer, vnetEnabled=True),
+            "accessKey app_service new private": self.deploy(
+                **EVERYTHING, vnetEnabled=True, eventAuthentication="accessKey"
+            ),
+        }

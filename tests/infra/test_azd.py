@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, Final
 
+import yaml
+
 from tests.infra.bicep import literal
 from tests.infra.infra import ROOT, Infra
 
@@ -14,6 +16,7 @@ FROM_AZD: Final = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID", "AZ
 # What GitHub's image or a Python image sets for other purposes.
 TAKEN: Final = {"PYTHON_VERSION", "HOSTNAME", "LOCATION", "CI", "ENVIRONMENT"}
 PARAMETERS: Final = "infra/main.parameters.json"
+WORKFLOWS: Final = (".github/workflows/azure-dev.yml", ".github/workflows/ci.yml")
 VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(=(?P<default>[^}]*))?\}")
 
 
@@ -52,7 +55,7 @@ def test_defaults_of_template_and_parameters_file_agree(infra: Infra) -> None:
     for name, match in variables(infra).items():
         default = infra.main.parameters[name].default
         if default is None or match["default"] is None:
-            assert default is None or literal(default) == "", name
+            assert default is None or literal(default) in ("", {}), name
         else:
             assert match["default"] == json.dumps(literal(default)).strip('"'), name
 
@@ -76,18 +79,55 @@ def test_a_pipeline_passes_every_choice_on(infra: Infra) -> None:
 
 def test_the_pipeline_signs_in_without_a_secret(infra: Infra) -> None:
     source = infra.sources[".github/workflows/azure-dev.yml"]
-    workflow = infra.yaml(".github/workflows/azure-dev.yml")
-    assert workflow["permissions"] == {"id-token": "write", "contents": "read"}
+    deploy = infra.yaml(".github/workflows/azure-dev.yml")["jobs"]["deploy"]
+    assert deploy["permissions"] == {"id-token": "write", "contents": "read"}
     assert "secrets." not in source
-    commands = [step["run"] for step in workflow["jobs"]["deploy"]["steps"] if "run" in step]
+    commands = [step["run"] for step in deploy["steps"] if "run" in step]
     assert "--federated-credential-provider github" in commands[0]
-    assert commands[1:] == ["azd provision --no-prompt", "azd deploy --no-prompt"]
+    assert commands[1:] == ["azd provision --no-state --no-prompt", "azd deploy --no-prompt"]
 
 
-def test_users_compile_the_templates_and_run_our_tests(infra: Infra) -> None:
+def test_a_push_to_main_deploys_only_what_passed_ci(infra: Infra) -> None:
+    workflow = infra.yaml(".github/workflows/azure-dev.yml")
+    assert workflow["jobs"]["ci"] == {"uses": "./.github/workflows/ci.yml"}
+    assert workflow["jobs"]["deploy"]["needs"] == "ci"
+    # YAML 1.1 reads the key "on" as true.
+    assert workflow[True]["push"] == {"branches": ["main"]}
+    assert set(infra.yaml(".github/workflows/ci.yml")[True]) == {"pull_request", "workflow_call"}
+
+
+def test_workflows_may_read_and_nothing_else_unless_a_job_says_so(infra: Infra) -> None:
+    for path in WORKFLOWS:
+        assert infra.yaml(path)["permissions"] == {"contents": "read"}, path
+        granted = {name: job["permissions"] for name, job in infra.yaml(path)["jobs"].items() if "permissions" in job}
+        assert set(granted) <= {"deploy"}, path
+
+
+def test_actions_are_pinned_by_commit_with_their_version_beside_and_keep_no_credentials(infra: Infra) -> None:
+    for path in WORKFLOWS:
+        used = re.findall(r"uses: (?!\./)(\S+)(.*)", infra.sources[path])
+        assert used, path
+        for action, comment in used:
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action), (path, action)
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), (path, action)
+        for job in infra.yaml(path)["jobs"].values():
+            for step in job.get("steps", ()):
+                if step.get("uses", "").startswith("actions/checkout@"):
+                    assert step["with"] == {"persist-credentials": False}, path
+            assert job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04", path
+
+
+def test_dependabot_looks_after_actions_and_both_kinds_of_packages() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    found = {(update["package-ecosystem"], update["directory"]) for update in updates}
+    assert found == {("github-actions", "/"), ("pip", "/"), ("npm", "/local/node")}
+    assert (ROOT / "local" / "node" / "package.json").is_file()
+
+
+def test_ci_compiles_formats_and_lints_the_templates_and_runs_our_tests(infra: Infra) -> None:
     jobs = infra.yaml(".github/workflows/ci.yml")["jobs"]
     commands = " ; ".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
-    for command in ("bicep build infra/main.bicep", "bicep lint infra/main.bicep", "python dev.py test"):
+    for command in ("bicep build infra/main.bicep", "bicep format", "bicep lint infra/main.bicep", "dev.py test"):
         assert command in commands
 
 
@@ -106,9 +146,11 @@ def test_everything_that_can_have_tags_has_them(infra: Infra) -> None:
         untagged = {resource.type for resource in deployment.resources.values() if "tags" not in resource.body}
         assert untagged <= {
             "Microsoft.Authorization/roleAssignments",
+            "Microsoft.Graph/appRoleAssignedTo",
             "Microsoft.Graph/applications",
             "Microsoft.Graph/applications/federatedIdentityCredentials",
             "Microsoft.Graph/servicePrincipals",
+            "Microsoft.Insights/diagnosticSettings",
             "Microsoft.KeyVault/vaults/secrets",
             "Microsoft.Network/privateEndpoints/privateDnsZoneGroups",
             "Microsoft.SignalRService/webPubSub/hubs",
@@ -131,7 +173,13 @@ def test_names_begin_with_the_abbreviations_and_all_of_those_are_used(infra: Inf
     }
     for abbreviation in abbreviations.values():
         assert any(name.startswith(abbreviation) for name in names), abbreviation
-    for name in names:
+    alerts = {
+        resource.name
+        for deployment in infra.deployments.values()
+        for resource in deployment.resources.values()
+        if resource.type.endswith(("/scheduledQueryRules", "/metricAlerts"))
+    }
+    for name in names - alerts:
         assert len(name) <= 60
         if name.startswith("st"):
             assert re.fullmatch(r"[a-z0-9]{3,24}", name)
@@ -152,23 +200,58 @@ def test_an_old_azd_is_refused_as_its_bicep_knows_no_extension(infra: Infra) -> 
     assert azure["infra"] == {"provider": "bicep", "path": "infra"}
 
 
-def test_the_hook_is_run_in_the_shell_of_each_system(infra: Infra) -> None:
-    (hooks,) = infra.yaml("azure.yaml")["hooks"].values()
-    assert hooks == {
-        "posix": {"shell": "sh", "run": "python3 infra/hooks/postdeploy.py"},
-        "windows": {"shell": "pwsh", "run": "python infra/hooks/postdeploy.py"},
-    }
-    assert (ROOT / "infra" / "hooks" / "postdeploy.py").is_file()
+def test_each_hook_is_run_in_the_shell_of_each_system(infra: Infra) -> None:
+    hooks = infra.yaml("azure.yaml")["hooks"]
+    files = {path.stem for path in (ROOT / "infra" / "hooks").glob("p*.py")}
+    assert set(hooks) == files == {"preprovision", "predeploy", "postdeploy"}
+    for name, hook in hooks.items():
+        assert hook == {
+            "posix": {"shell": "sh", "run": f"python3 -m infra.hooks.{name}"},
+            "windows": {"shell": "pwsh", "run": f"python -m infra.hooks.{name}"},
+        }
 
 
 def test_the_environments_of_azd_stay_out_of_the_repository() -> None:
     assert ".azure/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_the_hook_finds_what_it_needs_among_the_outputs(infra: Infra) -> None:
-    asked = re.findall(r'env\("(\w+)"\)', (ROOT / "infra" / "hooks" / "postdeploy.py").read_text())
-    assert len(asked) == 4
-    assert set(asked) <= set(infra.main.outputs)
+def test_the_hooks_after_provisioning_find_what_they_need_among_the_outputs(infra: Infra) -> None:
+    for hook in ("predeploy", "postdeploy"):
+        asked = re.findall(r'env\("(\w+)"\)', (ROOT / "infra" / "hooks" / f"{hook}.py").read_text())
+        assert len(asked) > 3
+        assert set(asked) - {"POSTDEPLOY_ROOM", "AZURE_TENANT_ID"} <= set(infra.main.outputs), hook
+
+
+def test_the_hook_before_provisioning_looks_at_variables_that_exist(infra: Infra) -> None:
+    source = (ROOT / "infra" / "hooks" / "preprovision.py").read_text()
+    asked = set(re.findall(r'env(?:\.get)?[(\[]"(\w+)"', source))
+    known = {match["name"] for match in variables(infra).values()} | set(infra.main.outputs)
+    assert len(asked) > 8
+    assert asked - known == {"AZURE_SUBSCRIPTION_ID"}
+
+
+def paragraphs(text: str) -> list[str]:
+    """Return paragraphs, rows of tables, and code blocks with what is said before them."""
+    whole = re.sub(r"\n\n(```)", r"\n\1", text)
+    return [part for each in whole.split("\n\n") for part in (each.split("\n|") if each.startswith("|") else [each])]
+
+
+def test_every_advice_to_repair_by_provisioning_forces_it() -> None:
+    """azd skips a provisioning whose template and parameters did not change, whatever happened to the resources."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for paragraph in paragraphs(page.read_text("utf-8")):
+            bare = re.findall(r"azd provision(?! --(?:no-state|preview))", paragraph)
+            # A changed choice is a changed parameter, and these say what provisioning does.
+            explains = ("does nothing by itself", "vanishes at the next", "takes away", "writes the app settings")
+            told = " ".join(paragraph.split())
+            assert not bare or "azd env set" in told or any(text in told for text in explains), paragraph
+
+
+def test_every_advice_of_a_hook_to_provision_forces_it() -> None:
+    for file in (ROOT / "infra").rglob("*.py"):
+        assert not re.findall(r"(?<!`)`azd provision(?! --no-state)", file.read_text("utf-8")), file.name
+    advice = (ROOT / "infra" / "hooks" / "postdeploy.py").read_text("utf-8")
+    assert advice.count("`azd provision --no-state`") >= 5
 
 
 def test_every_choice_is_documented_with_its_default(infra: Infra) -> None:
@@ -197,6 +280,8 @@ def test_the_pipeline_tests_on_a_machine_with_python_alone(infra: Infra) -> None
 def test_the_dev_container_has_the_tools() -> None:
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     features = " ".join(container["features"])
+    # Core Tools has packages for this Debian, and for none that is newer.
+    assert container["image"].endswith("-bookworm")
     for tool in ("azd", "azure-cli", "azure-functions-core-tools", "node"):
         assert tool in features
     assert (ROOT / "requirements-dev.txt").name in container["postCreateCommand"]

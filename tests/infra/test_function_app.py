@@ -42,9 +42,12 @@ def test_the_package_is_fetched_with_the_app_s_identity(infra: Infra) -> None:
     container = deployment.one("Microsoft.Storage/storageAccounts/blobServices/containers").name.split("/")
     storage = site["functionAppConfig"]["deployment"]["storage"]
     assert storage["value"] == f"https://{container[0]}.blob.core.windows.net/{container[-1]}"
+    assert storage["type"] == "blobContainer"
     assert storage["authentication"] == {
         "type": "UserAssignedIdentity",
-        "userAssignedIdentityResourceId": deployment.one("Microsoft.ManagedIdentity/userAssignedIdentities").id,
+        "userAssignedIdentityResourceId": next(
+            iter(deployment.one("Microsoft.Web/sites").body["identity"]["userAssignedIdentities"])
+        ),
     }
 
 
@@ -53,7 +56,8 @@ def test_the_python_versions_are_texts_from_a_list(infra: Infra) -> None:
     assert parameter.type == "string"
     assert parameter.default is not None
     allowed = literal(parameter.decorators["allowed"])[0]
-    assert allowed == ["3.11", "3.12", "3.13"]
+    assert literal(parameter.default) == "3.13"
+    assert allowed == ["3.11", "3.12", "3.13", "3.14"]
     for version in allowed:
         site = infra.deploy(pythonVersion=version).one("Microsoft.Web/sites").body["properties"]
         assert site["functionAppConfig"]["runtime"] == {"name": "python", "version": version}
@@ -88,7 +92,13 @@ def test_by_default_no_instance_waits_and_each_works_on_several_requests(infra: 
     "wrong",
     [
         {"instanceMemoryMB": 1024},
-        {"maximumInstanceCount": 39},
+        {"maximumInstanceCount": 0},
+        {"appSettings": {"A": 1}},
+        {"maxMessageBytes": 716801},
+        {"maxEventAgeSeconds": -1},
+        {"logDailyCapGB": -2},
+        {"defaultRoom": ""},
+        {"pythonVersion": "3.10"},
         {"httpConcurrency": 0},
         {"logRetentionDays": 7},
         {"webPubSubSku": "Standard"},

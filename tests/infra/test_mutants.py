@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Final
 
 import pytest
 
 from chat.settings import SettingsError
-from tests.infra import test_azd, test_function_app, test_order, test_security, test_settings, test_syntax
+from tests.infra import (
+    test_alerts,
+    test_azd,
+    test_function_app,
+    test_network,
+    test_order,
+    test_security,
+    test_settings,
+    test_sign_in,
+    test_syntax,
+)
 from tests.infra.infra import MAIN, Infra
 
 SUBJECTS: Final[tuple[ModuleType, ...]] = (
@@ -19,10 +31,14 @@ SUBJECTS: Final[tuple[ModuleType, ...]] = (
     test_security,
     test_order,
     test_function_app,
+    test_sign_in,
+    test_network,
+    test_alerts,
     test_azd,
 )
 APP: Final = "infra/app/function-app.bicep"
 HUB: Final = "infra/app/hub.bicep"
+SERVICE: Final = "infra/app/web-pubsub.bicep"
 SETTINGS: Final = "infra/app/app-settings.bicep"
 PARAMETERS: Final = "infra/main.parameters.json"
 
@@ -73,8 +89,8 @@ MUTANTS: Final = {
     ),
     "a conditional module without !": (
         MAIN,
-        "keyVault!.outputs.id",
-        "keyVault.outputs.id",
+        "keyVault!.outputs.reference",
+        "keyVault.outputs.reference",
         "test_outputs_of_a_conditional_module_are_taken_with_an_exclamation_mark",
     ),
     "a host of one cloud": (
@@ -128,15 +144,45 @@ MUTANTS: Final = {
     ),
     "an app that pins no caller": (
         SETTINGS,
-        "  WEBHOOK_CALLER_OBJECT_IDS: webPubSub.identity.principalId\n",
+        "      WEBHOOK_CALLER_OBJECT_IDS: callerPrincipalId\n",
         "",
         "test_the_app_starts_with_the_settings_of_every_choice",
     ),
     "an app that pins itself": (
         SETTINGS,
-        "OBJECT_IDS: webPubSub.identity.principalId",
+        "OBJECT_IDS: callerPrincipalId",
         "OBJECT_IDS: identityClientId",
         "test_the_token_that_the_service_asks_for_is_the_one_that_the_app_wants",
+    ),
+    "a service whose token App Service refuses": (
+        SETTINGS,
+        "concat([applicationClientId, callerClientId], clientApplications)",
+        "concat([applicationClientId], clientApplications)",
+        "test_app_service_lets_the_service_s_token_pass_by_the_client_id_of_its_identity",
+    ),
+    "a proof that follows from a value of Azure": (
+        HUB,
+        "auth: eventAuthentication == 'accessKey'",
+        "auth: empty(applicationClientId)",
+        "test_no_proof_never_comes_out_of_a_value_that_only_azure_knows",
+    ),
+    "roles that wait for the service": (
+        MAIN,
+        "    storage\n    monitoring\n  ]\n}\n\n// 2.",
+        "    storage\n    monitoring\n    webPubSub\n  ]\n}\n\n// 2.",
+        "test_the_roles_on_data_and_logs_wait_for_nothing_slow",
+    ),
+    "a name that a preview cannot know": (
+        MAIN,
+        "    webPubSubName: webPubSubName\n    eventHandlerUrl",
+        "    webPubSubName: functionApp.outputs.hostName\n    eventHandlerUrl",
+        "test_a_preview_can_predict_what_modules_do",
+    ),
+    "a deployment that waits for no tests": (
+        ".github/workflows/azure-dev.yml",
+        "    needs: ci\n",
+        "",
+        "test_a_push_to_main_deploys_only_what_passed_ci",
     ),
     "an app without a proof": (
         SETTINGS,
@@ -163,15 +209,15 @@ MUTANTS: Final = {
         "test_app_service_lets_everyone_pass_and_leaves_the_webhook_alone",
     ),
     "access keys that nobody needs": (
-        MAIN,
-        "allowsAccessKeys: usesAccessKey",
-        "allowsAccessKeys: true",
+        SERVICE,
+        "disableLocalAuth: eventAuthentication != 'accessKey'",
+        "disableLocalAuth: false",
         "test_access_keys_exist_only_where_they_sign",
     ),
     "a key in an output": (
-        "infra/app/web-pubsub.bicep",
-        "output name string = service.name",
-        "output name string = service.name\noutput key string = service.listKeys().primaryConnectionString",
+        SERVICE,
+        "output endpoint string",
+        "output key string = service.listKeys().primaryConnectionString\noutput endpoint string",
         "test_keys_are_read_into_the_key_vault_alone",
     ),
     "a key in a setting": (
@@ -218,15 +264,15 @@ MUTANTS: Final = {
     ),
     "an app before its roles": (
         MAIN,
-        "  dependsOn: [\n    appRoles\n  ]\n",
-        "",
+        "    appRoles\n    network\n",
+        "    network\n",
         "test_the_app_s_roles_come_before_the_app",
     ),
-    "a hub before the settings": (MAIN, "  dependsOn: [\n    appSettings\n  ]\n", "", "test_the_hub_comes_last"),
+    "a hub before the settings": (MAIN, "  dependsOn: [\n    settings\n  ]\n", "", "test_the_hub_comes_last"),
     "a name that orders nothing": (
         MAIN,
-        "    functionAppName: functionApp.outputs.name\n",
-        "    functionAppName: '${abbreviations.webSitesFunctions}${token}'\n",
+        "  dependsOn: [\n    functionApp\n  ]\n",
+        "",
         "test_what_is_referred_to_as_existing_was_made_before",
     ),
     "a setting that Flex refuses": (
@@ -304,19 +350,19 @@ MUTANTS: Final = {
 }
 
 
-def checks() -> Iterator[tuple[str, Callable[[Infra], None]]]:
-    """Return the tests that look at nothing but the infrastructure, with their names."""
-    for subject in SUBJECTS:
-        for name, check in inspect.getmembers(subject, inspect.isfunction):
-            if (
-                name.startswith("test_")
-                and not inspect.iscoroutinefunction(check)
-                and list(inspect.signature(check).parameters) == ["infra"]
-            ):
-                yield name, check
+@cache
+def checks_of(subject: ModuleType) -> list[tuple[str, Callable[[Infra], None]]]:
+    """Return a module's tests that look at nothing but the infrastructure, with their names."""
+    return [
+        (name, check)
+        for name, check in inspect.getmembers(subject, inspect.isfunction)
+        if name.startswith("test_")
+        and not inspect.iscoroutinefunction(check)
+        and list(inspect.signature(check).parameters) == ["infra"]
+    ]
 
 
-CHECKS: Final = dict(checks())
+CHECKS: Final = dict(itertools.chain.from_iterable(checks_of(subject) for subject in SUBJECTS))
 
 
 def test_the_files_as_they_are_pass(infra: Infra) -> None:
@@ -327,5 +373,6 @@ def test_the_files_as_they_are_pass(infra: Infra) -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mistake_is_found(infra: Infra, name: str) -> None:
     path, old, new, finder = MUTANTS[name]
-    with pytest.raises((AssertionError, SettingsError, pytest.fail.Exception)):
-        CHECKS[finder](infra.mutant(path, old, new))
+    mutant = infra.mutant(path, old, new)
+    with pytest.raises((AssertionError, SettingsError, KeyError, pytest.fail.Exception)):
+        CHECKS[finder](mutant)

@@ -26,10 +26,20 @@ def app_roles(deployment: Deployment) -> set[str]:
 def test_the_app_s_roles_come_before_the_app(infra: Infra) -> None:
     for name, deployment in infra.deployments.items():
         site = deployment.one("Microsoft.Web/sites")
-        own = {r.id for r in deployment.of_type("Microsoft.Authorization/roleAssignments") if "app-roles" in r.module}
+        roles = deployment.of_type("Microsoft.Authorization/roleAssignments")
+        own = {r.id for r in roles if r.module in {"infra/app/app-roles.bicep", "infra/app/service-role.bicep"}}
         assert len(own) == 4
         assert own <= deployment.before(site), name
         assert app_roles(deployment) <= deployment.before(settings(deployment)), name
+
+
+def test_the_roles_on_data_and_logs_wait_for_nothing_slow(infra: Infra) -> None:
+    for name, deployment in infra.deployments.items():
+        slow = {"Microsoft.SignalRService/webPubSub", "Microsoft.KeyVault/vaults", "Microsoft.Network/virtualNetworks"}
+        for role in deployment.of_type("Microsoft.Authorization/roleAssignments"):
+            if role.module == "infra/app/app-roles.bicep":
+                before = {deployment.resources[each].type for each in deployment.before(role)}
+                assert not before & slow, name
 
 
 def test_the_package_s_container_comes_before_the_app(infra: Infra) -> None:
@@ -57,7 +67,7 @@ def test_what_is_referred_to_as_existing_was_made_before(infra: Infra) -> None:
     """A name that was put together anew, and not taken from an output, would not be waited for."""
     for name, deployment in infra.deployments.items():
         for resource_id, after in deployment.existing:
-            if resource_id.rpartition("/subnets/")[1]:
+            if resource_id.endswith("/subnets/endpoints"):
                 continue  # part of its network
             reached = after | {before for each in after for before in deployment.before(deployment.resources[each])}
             assert resource_id in reached, (name, resource_id)

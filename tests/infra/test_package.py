@@ -21,20 +21,30 @@ SETTINGS = {
 }
 
 
-def package(folder: Path = ROOT) -> Iterator[Path]:
+def package(root: Path = ROOT, folder: Path | None = None) -> Iterator[Path]:
     """Return the files that are packed, as azd finds them: an ignored folder is not looked into."""
-    for path in sorted(folder.iterdir()):
-        name = path.relative_to(ROOT).as_posix()
+    for path in sorted((folder or root).iterdir()):
+        name = path.relative_to(root).as_posix()
         if path.is_dir():
             if not IGNORED.match_file(f"{name}/"):
-                yield from package(path)
+                yield from package(root, path)
         elif not IGNORED.match_file(name):
-            yield path.relative_to(ROOT)
+            yield path.relative_to(root)
 
 
 def test_the_package_is_the_app(tmp_path: Path) -> None:
     top = {path.parts[0] for path in package()}
     assert top == {"chat", "demo", "function_app.py", "host.json", "requirements.txt", "webpubsub_handler"}
+
+
+def test_what_tools_leave_behind_is_not_packed(tmp_path: Path) -> None:
+    kept = ["function_app.py", "chat/api.py", "webpubsub_handler/__init__.py"]
+    left = ["venv/pyvenv.cfg", "env/lib/a.py", "prod_env/.env", "build/lib/chat/api.py", "a.egg-info/PKG-INFO"]
+    left += ["webpubsub_emulator/__main__.py", "chat/__pycache__/api.pyc", "infra/main.bicep", "local.settings.json"]
+    for path in kept + left:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    assert {path.as_posix() for path in package(tmp_path)} == set(kept)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +53,16 @@ def test_the_package_is_the_app(tmp_path: Path) -> None:
         ".azure/dev/.env",
         ".env",
         ".venv/bin/python",
+        "LICENSE",
         "LICENSE.md",
+        "build/lib/chat/api.py",
+        "dist/webpubsub_handler-0.1.0-py3-none-any.whl",
+        "env/bin/python",
+        "my_env/bin/python",
+        "prod_env/.env",
+        "venv/bin/python",
+        "webpubsub_emulator/core/hub.py",
+        "webpubsub_handler.egg-info/PKG-INFO",
         "chat/__pycache__/api.cpython-312.pyc",
         "local.settings.json",
         "local/node/node_modules/azurite/package.json",

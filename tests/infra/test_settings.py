@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
+from infra.hooks.preprovision import TAKEN
 from tests.infra.azure import TENANT
 from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EXISTING_APPLICATION, Infra
@@ -17,6 +19,7 @@ PLATFORM_SETTINGS: Final = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AZURE_CLIENT_ID",
+    "AZURE_TOKEN_CREDENTIALS",
     "AzureWebJobsStorage__blobServiceUri",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",
@@ -26,13 +29,12 @@ PLATFORM_SETTINGS: Final = {
 LEFT_ALONE: Final = {
     "ALLOW_UNAUTHENTICATED_EVENTS": "opens the webhook",
     "AzureWebJobsStorage": "is a key",
-    "AzureWebJobsStorage__accountName": "the URI says more",
-    "DEMO_PAGE": "has a default",
-    "MAX_EVENT_AGE_SECONDS": "has a default",
-    "MAX_MESSAGE_BYTES": "has a default",
     "WEBHOOK_CALLER_APP_IDS": "the object id pins the caller",
     "WEBSITE_AUTH_ENABLED": "is the platform's",
 }
+# Of EVERYTHING: what only the deployer's own code reads.
+DEPLOYER_S: Final = {"MY_SETTING"}
+OUTBOX: Final = "outbox"
 
 
 class Asked(dict[str, str]):
@@ -68,15 +70,64 @@ def test_every_setting_is_one_that_somebody_reads(infra: Infra) -> None:
     for deployment in infra.deployments.values():
         settings = Asked(app_settings(deployment))
         Settings.from_env(settings)
-        assert set(settings) <= settings.names | PLATFORM_SETTINGS, set(settings) - settings.names - PLATFORM_SETTINGS
+        assert not set(settings) - settings.names - PLATFORM_SETTINGS - DEPLOYER_S
 
 
 def test_every_setting_that_the_code_reads_is_set_or_left_alone_on_purpose(infra: Infra) -> None:
     asked = Asked(app_settings(infra.deploy()))
     Settings.from_env(asked)
     given = {name for deployment in infra.deployments.values() for name in app_settings(deployment)}
-    assert asked.names == (given - PLATFORM_SETTINGS) | set(LEFT_ALONE)
+    assert asked.names == (given - PLATFORM_SETTINGS - DEPLOYER_S) | set(LEFT_ALONE)
     assert not given & set(LEFT_ALONE)
+
+
+def test_the_deployer_s_choices_reach_the_app(infra: Infra) -> None:
+    deployment = infra.deploy(
+        demoPage=False, maxEventAgeSeconds=900, maxMessageBytes=1000, presence=False, messageRetentionDays=30,
+        maxMessagesPerSecond=5, defaultRoom="hall", appSettings={"MY_SETTING": "1"},
+    )  # fmt: skip
+    settings = app_settings(deployment)
+    read = Settings.from_env(settings)
+    assert (read.serve_demo, read.max_event_age_seconds, read.max_message_bytes) == (False, 900, 1000)
+    wanted = {
+        "MY_SETTING": "1",
+        "DEFAULT_ROOM": "hall",
+        "MAX_MESSAGES_PER_SECOND": "5",
+        "MESSAGE_RETENTION_DAYS": "30",
+        "PRESENCE": "false",
+    }
+    assert wanted.items() <= settings.items()
+
+
+def test_the_defaults_of_choices_are_the_code_s(infra: Infra) -> None:
+    settings = app_settings(infra.deploy())
+    without = {name: value for name, value in settings.items() if not name.startswith(("DEMO_", "MAX_"))}
+    assert Settings.from_env(settings) == Settings.from_env(without)
+
+
+def test_messages_are_kept_for_ever_unless_a_number_of_days_is_chosen(infra: Infra) -> None:
+    assert "MESSAGE_RETENTION_DAYS" not in app_settings(infra.deploy())
+
+
+def test_a_setting_of_the_template_cannot_be_replaced(infra: Infra) -> None:
+    theirs = {"WEBHOOK_CALLER_OBJECT_IDS": "theirs", "CLIENT_AUTH": "anonymous", "MY_SETTING": "1"}
+    settings = app_settings(infra.deploy(appSettings=theirs))
+    assert settings | {"MY_SETTING": "1"} == app_settings(infra.deploy()) | {"MY_SETTING": "1"}
+
+
+def test_the_hook_refuses_every_name_that_the_template_sets(infra: Infra) -> None:
+    for deployment in infra.deployments.values():
+        for name in deployment.config("appsettings").keys() - DEPLOYER_S:
+            assert TAKEN.fullmatch(name), name
+
+
+def test_pages_of_other_origins_are_those_that_were_named(infra: Infra) -> None:
+    def origins(**choices: str) -> Any:
+        site = infra.deploy(**choices).one("Microsoft.Web/sites").body["properties"]
+        return site["siteConfig"]["cors"]["allowedOrigins"]
+
+    assert origins() == []
+    assert origins(corsOrigins="https://a.example, https://b.example") == ["https://a.example", "https://b.example"]
 
 
 def test_the_settings_are_texts(infra: Infra) -> None:
@@ -87,15 +138,15 @@ def test_the_settings_are_texts(infra: Infra) -> None:
 def test_the_app_uses_its_own_identity_everywhere(infra: Infra) -> None:
     deployment = infra.deploy()
     settings = deployment.config("appsettings")
-    identity = deployment.one("Microsoft.ManagedIdentity/userAssignedIdentities")
     site = deployment.one("Microsoft.Web/sites")
-
-    assert list(site.body["identity"]["userAssignedIdentities"]) == [identity.id]
+    (identity,) = site.body["identity"]["userAssignedIdentities"]
+    assert identity in deployment.resources
     names = ("AZURE_CLIENT_ID", "AzureWebJobsStorage__clientId", "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID")
     (client_id,) = {settings[name] for name in names}
     assert settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == f"ClientId={client_id};Authorization=AAD"
     assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
-    assert site.body["properties"]["keyVaultReferenceIdentity"] == identity.id
+    assert site.body["properties"]["keyVaultReferenceIdentity"] == identity
+    assert settings["AZURE_TOKEN_CREDENTIALS"] == "ManagedIdentityCredential"
 
 
 def test_the_hub_s_default_is_the_code_s(infra: Infra) -> None:
@@ -117,7 +168,8 @@ def test_another_hub_is_the_same_in_service_and_app(infra: Infra) -> None:
 def test_the_event_handler_s_url_is_the_route_of_the_function(infra: Infra) -> None:
     deployment = infra.deploy()
     settings = Settings.from_env(app_settings(deployment))
-    app = function_app.build(settings, TableStore("chat", settings.storage), Service("chat", settings.endpoints[0]))
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    app = function_app.build(settings, store, service, Outbox(store, service))
     (route,) = {
         function.get_dict_repr()["bindings"][0]["route"]
         for function in app.get_functions()
@@ -138,10 +190,12 @@ def test_the_hub_sends_every_event_that_the_app_handles(infra: Infra) -> None:
 
 def test_the_table_is_the_code_s(infra: Infra) -> None:
     deployment = infra.deploy()
-    table = deployment.one("Microsoft.Storage/storageAccounts/tableServices/tables")
-    assert table.name.split("/")[-1] == TABLE_NAME
+    tables = deployment.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")
+    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX}
+    account = tables[0].name.split("/")[0]
     settings = Settings.from_env(app_settings(deployment))
-    assert settings.storage.table_url == f"https://{table.name.split('/')[0]}.table.core.windows.net"
+    assert settings.storage.table_url == f"https://{account}.table.core.windows.net"
+    assert app_settings(deployment)["AzureWebJobsStorage__accountName"] == account
 
 
 def test_the_app_sends_with_its_identity_to_the_deployed_service(infra: Infra) -> None:

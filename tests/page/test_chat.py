@@ -8,8 +8,7 @@ import json
 import pytest
 from playwright.async_api import FilePayload, Route, expect
 
-import chat.api
-import chat.events
+import chat.policy
 from local.azurite import Azurite
 from tests.e2e.conftest import System, running_system
 from tests.page.conftest import NARROW, OpenTab, announce
@@ -156,11 +155,57 @@ async def test_a_person_with_two_tabs_is_here_once_and_gone_with_the_last(join: 
 
 async def test_a_ghost_goes_with_the_next_list_of_the_service(join: OpenTab, system: System) -> None:
     ana = await join("c11", "ana", has_own_clock=True)
-    told = {"type": "presence", "event": "connected", "userId": "ghost", "connectionId": "gone", "room": "c11"}
-    await announce(system, "c11", {**told, "time": "2026-11-24T09:30:00.000Z"})
+    ghost = {"event": "connected", "userId": "ghost", "connectionId": "gone", "time": "2026-11-24T09:30:00.000Z"}
+    await announce(system, "c11", {"type": "presence", "room": "c11", "events": [ghost]})
     await expect(ana.page.locator("#people .name")).to_have_text(["ana", "ghost"])
     await ana.page.clock.fast_forward(25_000)
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
+
+
+async def test_what_is_of_another_room_is_dropped(join: OpenTab, system: System) -> None:
+    ana = await join("c24", "ana")
+    envelope = {"type": "message", "time": "2026-11-24T09:30:00.000Z", "from": "ben", "dataType": "text"}
+    stranger = {"event": "connected", "userId": "stranger", "connectionId": "s", "time": "9999-12-31T00:00:00.000Z"}
+    for room in ("c24-other", None):
+        await announce(system, "c24", {**envelope, "id": f"of {room}", "room": room, "data": "not for here"})
+        await announce(system, "c24", {"type": "presence", "room": room, "events": [stranger]})
+        await announce(system, "c24", {"type": "typing", "room": room, "userId": "stranger"})
+    await announce(system, "c24", {**envelope, "id": "of c24", "room": "c24", "data": "for here"})
+    await ana.see("for here")
+    assert await ana.texts() == ["for here"]
+    assert await ana.people() == ["ana"]
+    await expect(ana.page.locator("#typing")).to_have_text("")
+
+
+SUBMIT_ALL = """(texts) => {
+  for (const text of texts) {
+    document.getElementById("text").value = text;
+    document.getElementById("composer").requestSubmit();
+  }
+}"""
+
+
+async def test_what_was_written_too_fast_is_sent_again_in_its_order(
+    join: OpenTab, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 2)
+    ana, ben = await join("c25", "c25-ana"), await join("c25", "c25-ben")
+    expected = [f"number {number}" for number in range(9)]
+    await ana.page.evaluate(SUBMIT_ALL, expected)
+    await ben.see(expected[-1])
+    await expect(ana.page.locator(".badge.stored")).to_have_count(len(expected))
+    assert await ana.texts() == await ben.texts() == expected
+    assert [message["data"] for message in reversed(await system.history("c25"))] == expected
+
+
+async def test_without_a_room_the_page_is_in_the_default_one(azurite: Azurite, open_tab: OpenTab) -> None:
+    async with running_system(azurite, DEFAULT_ROOM="c26 Foyer") as system:
+        tab = await open_tab(system.url, "", "ana")
+        await tab.until_connected()
+        await expect(tab.page.locator("#room")).to_have_text("c26 Foyer")
+        await tab.say("hello")
+        assert [message["data"] for message in await system.history("c26 Foyer")] == ["hello"]
+        await tab.page.goto("about:blank")  # before its service goes
 
 
 async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: OpenTab, system: System) -> None:
@@ -174,7 +219,7 @@ async def test_a_message_that_is_too_large_says_so_and_the_others_go_on(join: Op
 
 
 async def test_a_message_that_may_not_pass_says_so(join: OpenTab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat.events, "may_send", lambda message: b"spam" not in message.body)
+    monkeypatch.setattr(chat.policy, "may_send", lambda message: b"spam" not in message.body)
     ana = await join("c13", "ana")
     await ana.write("spam")
     await expect(ana.page.locator(".badge.failed")).to_contain_text("This message may not be sent here.")
@@ -183,7 +228,7 @@ async def test_a_message_that_may_not_pass_says_so(join: OpenTab, monkeypatch: p
 async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
     system: System, open_tab: OpenTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.api, "may_join", lambda user_id, _: user_id != "mallory")
+    monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
     tab = await open_tab(system.url, "c14", "mallory", may_log=("403",))
     await tab.until_state("Not connected")
     await expect(tab.page.locator("#reason")).to_have_text("You may not join this room.")
@@ -242,7 +287,7 @@ async def test_a_room_is_not_called_empty_before_it_was_read(
     ana = await open_tab(system.url, "c22", "ana")
     await ana.until_connected()
     assert "Nothing here yet" in await ana.page.evaluate(shown)
-    monkeypatch.setattr(chat.api, "may_join", lambda user_id, _: user_id != "mallory")
+    monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
     mallory = await open_tab(system.url, "c22", "mallory", may_log=("403",))
     await mallory.until_state("Not connected")
     assert await mallory.page.evaluate(shown) == "none"

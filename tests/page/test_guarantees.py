@@ -59,7 +59,7 @@ async def test_a_message_whose_ack_is_lost_with_the_line_is_sent_again_and_store
     join: OpenTab, system: System
 ) -> None:
     ana, ben = await join("g3", "ana"), await join("g3", "ben")
-    await inject(system.emulator, fault="delay", of="answer", event="send", seconds=30, count=1)
+    await inject(system.emulator, fault="delay", part="answer", event="send", seconds=30, count=1)
     await ben.write("stored, but nobody said so")
     await ana.see("stored, but nobody said so")
     await ben.page.click("#cut")
@@ -74,9 +74,9 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
     join: OpenTab, system: System
 ) -> None:
     ana, ben = await join("g10", "ana"), await join("g10", "ben")
-    await inject(system.emulator, fault="delay", of="event", event="send", seconds=2, count=1)
+    await inject(system.emulator, fault="delay", part="event", event="send", seconds=2, count=1)
     await ben.write("on its way twice")
-    await until_struck(system.emulator)
+    await until_used(system.emulator)
     await ben.page.click("#cut")
     await ben.until_connected()
     await ana.see("on its way twice")
@@ -86,7 +86,7 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
     assert len(await system.history("g10")) == 1
 
 
-async def until_struck(emulator: Emulator) -> None:
+async def until_used(emulator: Emulator) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as http:
         while True:
             async with http.get(f"{emulator.url}/emulator/faults") as answer:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from chat.keys import message_id, partition_key
+from chat.keys import body_digest, message_id, partition_key
 from chat.messages import Message
 from chat.settings import StorageAccount
 from chat.table_store import TableStore
@@ -106,9 +106,9 @@ async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(
 
 async def test_axe_finds_nothing_in_a_crowd_on_a_small_screen(join: OpenTab, axe: str, system: System) -> None:
     ana = await join("l6", "Ana", viewport=NARROW)
-    told = {"type": "presence", "event": "connected", "room": "l6", "time": "9999-12-31T00:00:00.000Z"}
-    for number in range(12):
-        await announce(system, "l6", {**told, "userId": f"person {number}", "connectionId": str(number)})
+    told = {"event": "connected", "time": "9999-12-31T00:00:00.000Z"}
+    events = [{**told, "userId": f"person {number}", "connectionId": str(number)} for number in range(12)]
+    await announce(system, "l6", {"type": "presence", "room": "l6", "events": events})
     await expect(ana.page.locator("#people li")).to_have_count(13)
     assert await findings(ana.page, axe) == []
     assert await ana.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -132,12 +132,12 @@ async def fill(azurite: Azurite, room: str, count: int, image: bytes | None = No
             time = start + timedelta(seconds=number)
             text = f"number {number} {'words ' * (number % 40)}"
             name = "Ana" if number // 3 % 2 else "Ben"
-            key = message_id(partition, time, name, str(number))
             kind, body = (DataType.BINARY, image) if image else (DataType.TEXT, text.encode())
+            key = message_id(partition, time, name, str(number), body_digest(kind, body))
             await store.append(Message(key, time, room, name, name, str(number), "message", kind, "", body))
 
     await asyncio.gather(*(worker() for _ in range(16)))
-    await store.close()
+    await store.aclose()
 
 
 SCROLL_TO_THE_BEGINNING = """async (count) => {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.emulator.fakes import FakeOutbox, FakeUpstream
+from tests.emulator.fakes import FakeOutbox, FakeUpstream, limits
 from tests.emulator.wire_format import field
 from webpubsub_emulator.clients.session import ClientSession
 from webpubsub_emulator.core.client_protocol import ClientProtocol
@@ -71,7 +71,7 @@ async def serve(protocol: ClientProtocol, roles: list[str], frames: list[str | b
     upstream.answer = Payload(DataType.TEXT, b"reply")
     recovery = Recovery("token") if is_reliable else None
     connection = Connection(ConnectionContext("chat", "1"), protocol, outbox, roles, recovery)
-    session = ClientSession(connection, hubs, cast(Upstream, upstream), ack_delay=0, recovery_timeout=30)
+    session = ClientSession(connection, hubs, cast(Upstream, upstream), limits(), lambda _: None)
     session.start(("g",))
     for frame in frames:
         await session.receive(frame)

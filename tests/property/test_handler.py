@@ -28,7 +28,7 @@ from webpubsub_handler import (
 )
 from webpubsub_handler.asgi import AsgiEventHandler
 
-ANSWERS: Final = {200, 204, 400, 401, 404, 405, 413}
+ANSWERS: Final = {200, 204, 400, 401, 404, 405, 411, 413}
 SYSTEM_EVENTS: Final = [name for name in EVENT_NAMES if re.search("connect|group", name)]
 AUTHENTICATORS: Final = [AccessKeyAuthenticator([ACCESS_KEY]), UnauthenticatedEventsAllowed()]
 NAMES: Final = sorted({name for known in EVENT_NAMES for name, _ in fixture(known)["request"]["headers"]})

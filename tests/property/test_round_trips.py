@@ -28,14 +28,14 @@ from webpubsub_handler import (
 )
 from webpubsub_handler.protocol.attributes import decode_text, parse_time
 from webpubsub_handler.protocol.decode import decode
-from webpubsub_handler.protocol.encode import encode_connect, encode_user_event
+from webpubsub_handler.protocol.encode import encode
 from webpubsub_handler.protocol.strict_json import MAX_DEPTH, is_deep, parse
 
 
 def echo(name: str, body: bytes) -> HttpResponse:
     request = decode(event(name, body))
     assert isinstance(request, UserEventRequest)
-    return encode_user_event(ConnectionState(), UserEventResponse(request.data, request.data_type))
+    return encode(request, UserEventResponse(request.data, request.data_type))
 
 
 @given(JSON)
@@ -60,7 +60,7 @@ def test_an_answer_to_connect_says_what_the_function_said(
     request = decode(event("connect"))
     assert isinstance(request, ConnectEventRequest)
 
-    response = encode_connect(request, ConnectEventResponse(user_id=user_id, groups=groups, roles=roles))
+    response = encode(request, ConnectEventResponse(user_id=user_id, groups=groups, roles=roles))
 
     said = {"userId": user_id, "groups": groups, "roles": roles}
     expected = {name: value for name, value in said.items() if value is not None}
@@ -121,8 +121,8 @@ def test_metadata_and_user_properties_are_read_as_they_were_written(
     metadata: dict[str, str], properties: dict[str, str]
 ) -> None:
     pairs = [MqttUserProperty(*pair) for pair in properties.items()]
-    response = encode_user_event(
-        ConnectionState(), UserEventResponse("hi", metadata=metadata, mqtt_user_properties=pairs)
+    response = encode(
+        decode(event("user_text")), UserEventResponse("hi", metadata=metadata, mqtt_user_properties=pairs)
     )
 
     request = decode(event("user_text", headers=response.headers))
@@ -136,7 +136,7 @@ def test_metadata_and_user_properties_are_read_as_they_were_written(
 def test_any_property_is_a_header_that_can_be_sent_or_a_value_error(name: str, value: str) -> None:
     response = UserEventResponse("hi", mqtt_user_properties=[MqttUserProperty(name, value)])
     try:
-        headers = encode_user_event(ConnectionState(), response).headers
+        headers = encode(decode(event("user_text")), response).headers
     except ValueError:
         return
     assert all(f"{name}{value}".isascii() and f"{name}{value}".isprintable() for name, value in headers.items())

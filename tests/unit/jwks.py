@@ -21,19 +21,27 @@ def private_key(key_id: str) -> RSAPrivateKey:
 
 
 class Issuer:
-    """Publishes the public half of its keys, and counts who asks."""
+    """Publishes the public half of its keys and its name, and counts who asks."""
 
     def __init__(self, key_ids: Iterable[str] = ("one",)) -> None:
         self.key_ids: Final = list(key_ids)
         self.asked = 0
         self.url = ""
         self.answer: web.Response | None = None
+        self.name = "https://issuer.example/"
+        self.asked_for_metadata = 0
+        self.metadata_url = ""
+        self.metadata_answer: web.Response | None = None
 
     async def keys(self, _: web.Request) -> web.Response:
         self.asked += 1
         if self.answer is not None:
             return self.answer
         return web.json_response({"keys": [self.public_key(key_id) for key_id in self.key_ids]})
+
+    async def metadata(self, _: web.Request) -> web.Response:
+        self.asked_for_metadata += 1
+        return self.metadata_answer or web.json_response({"issuer": self.name})
 
     @staticmethod
     def public_key(key_id: str) -> dict[str, Any]:
@@ -49,15 +57,17 @@ class Issuer:
 
 @asynccontextmanager
 async def serving(issuer: Issuer) -> AsyncIterator[Issuer]:
-    """Serve the key set of an issuer on a free port."""
+    """Serve the key set and the metadata of an issuer on a free port."""
     app = web.Application()
     app.router.add_get("/keys", issuer.keys)
+    app.router.add_get("/metadata", issuer.metadata)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         issuer.url = f"http://127.0.0.1:{runner.addresses[0][1]}/keys"
+        issuer.metadata_url = issuer.url.replace("/keys", "/metadata")
         yield issuer
     finally:
         await runner.cleanup()

@@ -1,11 +1,13 @@
-"""The same event handler mounted in Starlette."""
+"""The same event handler mounted in Starlette and FastAPI."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
@@ -13,17 +15,16 @@ from starlette.testclient import TestClient
 from tests.patience import PATIENCE_SECONDS
 from tests.wire import ACCESS_KEY, event
 from webpubsub_handler import (
+    MAX_BODY_BYTES,
     AccessKeyAuthenticator,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
 )
-from webpubsub_handler.asgi import AsgiEventHandler
-from webpubsub_handler.handler import MAX_BODY_BYTES
+from webpubsub_handler.asgi import AsgiEventHandler, mount
 
 
-@pytest.fixture
-def client() -> TestClient:
+def make_handler() -> WebPubSubEventHandler:
     handler = WebPubSubEventHandler("chat", [AccessKeyAuthenticator([ACCESS_KEY])], allowed_origins=["localhost"])
 
     @handler.on_user_event("message")
@@ -31,7 +32,72 @@ def client() -> TestClient:
         request.context.state["seen"] = True
         return UserEventResponse(f"{request.context.user_id}: {request.data}")
 
-    return TestClient(Starlette(routes=[Mount("/eventhandler", AsgiEventHandler(handler))]))
+    return handler
+
+
+@pytest.fixture
+def client() -> TestClient:
+    return TestClient(Starlette(routes=[Mount("/eventhandler", AsgiEventHandler(make_handler()))]))
+
+
+def mounted(app: Starlette) -> Starlette:
+    mount(app, "/eventhandler", make_handler())
+    return app
+
+
+def mounted_with_a_slash(app: Starlette) -> Starlette:
+    mount(app, "/eventhandler/", make_handler())
+    return app
+
+
+def with_one_route(app: Starlette) -> Starlette:
+    # Starlette's types know no ASGI application here, though it takes one.
+    app.add_route("/eventhandler{event:path}", AsgiEventHandler(make_handler()))  # type: ignore[arg-type]
+    return app
+
+
+def with_a_route_and_a_mount(app: Starlette) -> Starlette:
+    app.add_route("/eventhandler", AsgiEventHandler(make_handler()))  # type: ignore[arg-type]
+    app.mount("/eventhandler", AsgiEventHandler(make_handler()))
+    return app
+
+
+@pytest.mark.parametrize("path", ["/eventhandler", "/eventhandler/", "/eventhandler/message", "/eventhandler/a/b"])
+@pytest.mark.parametrize("make_app", [Starlette, FastAPI])
+@pytest.mark.parametrize("add", [mounted, mounted_with_a_slash, with_one_route, with_a_route_and_a_mount])
+def test_every_path_is_answered_alike_and_none_by_a_redirect(
+    add: Callable[[Starlette], Starlette], make_app: type[Starlette], path: str
+) -> None:
+    client = TestClient(add(make_app()), follow_redirects=False)
+    request = event("user_text")
+
+    response = client.post(path, headers=list(request.headers), content=request.body)
+    consent = client.options(path, headers={"WebHook-Request-Origin": "localhost"})
+
+    assert (response.status_code, response.text) == (200, "ana: Grüße, 世界 👋")
+    assert consent.headers["webhook-allowed-origin"] == "localhost"
+    assert client.get(path).status_code == 405
+
+
+def test_a_handler_can_be_mounted_at_the_root() -> None:
+    app = Starlette()
+    mount(app, "/", make_handler())
+
+    for path in ("/", "/validate"):
+        assert TestClient(app).options(path, headers={"WebHook-Request-Origin": "localhost"}).status_code == 200
+
+
+def test_another_path_that_begins_alike_is_not_the_event_handler_s() -> None:
+    client = TestClient(mounted(Starlette()))
+
+    assert client.options("/eventhandlers", headers={"WebHook-Request-Origin": "localhost"}).status_code == 404
+
+
+def test_what_is_empty_in_chunks_is_refused_as_what_was_lost(client: TestClient) -> None:
+    request = event("user_text")
+    response = client.post("/eventhandler/x", headers=list(request.headers), content=iter([]))
+
+    assert response.status_code == 411
 
 
 def test_an_event_is_answered_with_body_and_state(client: TestClient) -> None:

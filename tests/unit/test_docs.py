@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import function_app
+from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import Settings
 from chat.table_store import TableStore
@@ -20,12 +21,14 @@ from webpubsub_handler import WebPubSubEventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "webpubsub_emulator" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 # The last kind is run by test_local_docs.py.
 EXECUTED_ELSEWHERE = {
     "python e2e",
+    "python event",
+    "python recipe",
     "js",
     "js page",
     "python quickstart",
@@ -94,7 +97,7 @@ def test_the_routes_table_has_every_route_with_its_methods() -> None:
     served = {}
     settings = Settings.from_env(GOOD)
     store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
-    for function in function_app.build(settings, store, service).get_functions():
+    for function in function_app.build(settings, store, service, Outbox(store, service)).get_functions():
         trigger = function.get_dict_repr()["bindings"][0]
         served[trigger["route"]] = {getattr(method, "value", method) for method in trigger["methods"]}
     assert documented == served

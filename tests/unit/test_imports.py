@@ -1,16 +1,19 @@
-"""The rules between the rooms of the house: who may import what."""
+"""The rules between the packages: who may import what."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+# The modules that a user of the library may import from; everything else is there for these.
+LIBRARY_MODULES: Final = ("asgi", "azure_functions", "entra", "testing")
 
 ROOT: Final = Path(__file__).parent.parent.parent
 
@@ -46,14 +49,14 @@ def imports_of(source: str, file: str) -> Iterator[Import]:
 
 
 def all_imports() -> list[Import]:
-    rooms = [
+    paths = [
         path
-        for room in ("webpubsub_handler", "chat", "local", "webpubsub_emulator")
-        for path in (ROOT / room).rglob("*.py")
+        for package in ("webpubsub_handler", "chat", "local", "webpubsub_emulator")
+        for path in (ROOT / package).rglob("*.py")
     ]
     return [
         found
-        for path in [*rooms, ROOT / "function_app.py"]
+        for path in [*paths, ROOT / "function_app.py"]
         for found in imports_of(path.read_text("utf-8"), path.relative_to(ROOT).as_posix())
     ]
 
@@ -110,6 +113,14 @@ def test_the_library_knows_nothing_of_the_application() -> None:
     assert [f for f in found if f.is_of("chat", "local", "webpubsub_emulator", "function_app")] == []
 
 
+def test_nobody_else_reaches_into_a_private_module_of_the_library() -> None:
+    public = ("webpubsub_handler", *(f"webpubsub_handler.{name}" for name in LIBRARY_MODULES))
+    found = [f for f in IMPORTS if not f.is_by("webpubsub_handler/") and f.is_of("webpubsub_handler")]
+
+    assert found
+    assert [f for f in found if f.name.rpartition(".")[0] not in public] == []
+
+
 def test_what_is_deployed_knows_nothing_of_what_stands_in_for_azure() -> None:
     found = [f for f in IMPORTS if f.is_by("webpubsub_handler/", "chat/", "function_app.py")]
 
@@ -121,6 +132,70 @@ def test_the_emulator_shares_no_code_with_what_it_tests() -> None:
 
     assert found
     assert [f for f in found if f.is_of("webpubsub_handler", "chat", "local", "function_app")] == []
+
+
+# Each folder of the emulator, and those that it may import from; modules of the emulator itself may import from all.
+EMULATOR_FOLDERS: Final = {
+    "core": frozenset[str](),
+    "subprotocols": frozenset({"core"}),
+    "upstream": frozenset({"core"}),
+    "clients": frozenset({"core", "subprotocols", "upstream"}),
+    "rest": frozenset({"core", "upstream"}),
+    "console": frozenset({"core", "upstream"}),
+}
+
+
+def test_the_folders_of_the_emulator_are_those_with_a_place_in_its_order() -> None:
+    folders = {path.parent.name for path in (ROOT / "webpubsub_emulator").glob("*/__init__.py")}
+
+    assert folders == set(EMULATOR_FOLDERS)
+
+
+@pytest.mark.parametrize("folder", EMULATOR_FOLDERS)
+def test_a_folder_of_the_emulator_imports_from_those_below_it_only(folder: str) -> None:
+    allowed = [f"webpubsub_emulator.{name}" for name in (folder, *EMULATOR_FOLDERS[folder])]
+    found = [f for f in IMPORTS if f.is_by(f"webpubsub_emulator/{folder}/") and f.is_of("webpubsub_emulator")]
+
+    assert [f for f in found if not f.is_of(*allowed)] == []
+
+
+def cycle_of(arrows: Mapping[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a ring; empty when there is no ring."""
+    rest = dict(arrows)
+    while free := [module for module, imported in rest.items() if imported.isdisjoint(rest)]:
+        for module in free:
+            del rest[module]
+    return sorted(rest)
+
+
+@pytest.mark.parametrize(
+    ("arrows", "ring"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}, ["a", "b", "c"]),
+    ],
+)
+def test_a_ring_of_imports_is_found(arrows: dict[str, set[str]], ring: list[str]) -> None:
+    assert cycle_of(arrows) == ring
+
+
+def test_no_modules_of_the_emulator_import_each_other_in_a_ring() -> None:
+    files = {f.file for f in IMPORTS if f.is_by("webpubsub_emulator/")}
+    modules = {file.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): file for file in files}
+    arrows = {
+        module: {
+            other
+            for other in modules
+            for found in IMPORTS
+            if found.file == file
+            and other != module
+            and (found.name == other or found.name.rpartition(".")[0] == other)
+        }
+        for module, file in modules.items()
+    }
+
+    assert len(arrows) > 40
+    assert cycle_of(arrows) == []
 
 
 def test_azure_functions_is_imported_at_the_border_alone() -> None:

@@ -12,23 +12,24 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.clients.session import NOT_RECOVERED, ClientSession
 from webpubsub_emulator.clients.socket import CLOSE_TIMEOUT_SECONDS, GOING_AWAY, MAX_READ_BYTES, ClientSocket, SocketEnd
 from webpubsub_emulator.core import names
 from webpubsub_emulator.core.client_protocol import ClientProtocol
 from webpubsub_emulator.core.connection import Connection, ConnectionContext
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.hub import Delivery, Hubs
+from webpubsub_emulator.core.query import Query, last_value, parse_query
 from webpubsub_emulator.core.recovery import Recovery
-from webpubsub_emulator.core.tokens import TokenError, bearer_token, origins, verify_token
-from webpubsub_emulator.settings import EmulatorSettings
+from webpubsub_emulator.core.tokens import ServiceIdentity, TokenError, bearer_token, verify_token
 from webpubsub_emulator.subprotocols import registry
-from webpubsub_emulator.subprotocols.registry import SUBPROTOCOLS, SubprotocolError
+from webpubsub_emulator.subprotocols.registry import SubprotocolError, known_subprotocol
 from webpubsub_emulator.subprotocols.simple import SimpleModeError, simple_protocol
 from webpubsub_emulator.upstream import cloud_events
+from webpubsub_emulator.upstream.cloud_events import CONNECT_ANSWER_KEYS
 from webpubsub_emulator.upstream.dispatcher import EventFailedError, Upstream
 
 __all__ = ["ClientEndpoint", "new_connection_id"]
@@ -40,7 +41,6 @@ _SUBPROTOCOL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONNECTION_ID: Final = "awps_connection_id"
 _RECONNECTION_TOKEN: Final = "awps_reconnection_token"  # noqa: S105 - the parameter's name
 _SHUTDOWN: Final = (GOING_AWAY, "The service is shutting down.")
-_Query = Mapping[str, Sequence[str]]
 logger = logging.getLogger("webpubsub_emulator")
 
 
@@ -71,25 +71,27 @@ class ClientEndpoint:
 
     def __init__(
         self,
-        settings: EmulatorSettings,
-        endpoint: str,
+        identity: ServiceIdentity,
+        limits: ClientLimits,
         hubs: Hubs,
         upstream: Upstream,
+        delivered: Callable[[Delivery], None],
         connection_ids: Callable[[], str],
     ) -> None:
-        """``endpoint`` is the service's public URL; ``connection_ids`` gives an id that is not in use."""
-        self._settings = settings
-        self._endpoint = endpoint
+        """``delivered`` is told what clients send to clients; ``connection_ids`` gives an id that is not in use."""
+        self._identity = identity
+        self._limits = limits
         self._hubs = hubs
         self._upstream = upstream
+        self._delivered = delivered
         self._connection_ids = connection_ids
         self._sessions: dict[str, ClientSession] = {}
         self._is_closing = False
 
     async def handle(self, request: web.BaseRequest, hub: str | None) -> web.StreamResponse:
         """Answer an upgrade request to ``hub``; absent, the hub is in the query."""
-        query = parse_qs(request.rel_url.raw_query_string, keep_blank_values=True)
-        hub_name = hub if hub is not None else (query.get("hub") or [""])[-1]
+        query = parse_query(request.rel_url.raw_query_string)
+        hub_name = hub if hub is not None else last_value(query, "hub") or ""
         try:
             return await self._connect(request, hub_name, query)
         except _RefusedError as refusal:
@@ -108,7 +110,7 @@ class ClientEndpoint:
                 worker.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _connect(self, request: web.BaseRequest, hub: str, query: _Query) -> web.StreamResponse:
+    async def _connect(self, request: web.BaseRequest, hub: str, query: Query) -> web.StreamResponse:
         offered = _offered_subprotocols(request)
         if not web.WebSocketResponse(protocols=offered).can_prepare(request):
             raise _RefusedError(400, "This address takes WebSocket upgrades only.")
@@ -116,8 +118,9 @@ class ClientEndpoint:
             raise _RefusedError(
                 400, "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
             )
-        if _CONNECTION_ID in query:
-            return await self._recover(request, hub, query, offered)
+        connection_id = last_value(query, _CONNECTION_ID)
+        if connection_id:
+            return await self._recover(request, hub, connection_id, last_value(query, _RECONNECTION_TOKEN), offered)
         claims = self._verify_token(request, hub, query)
         admission = _admission(claims)
         context = ConnectionContext(hub.lower(), self._connection_ids(), admission.user_id)
@@ -129,8 +132,12 @@ class ClientEndpoint:
         try:
             answer = await self._upstream.connect(context, event)
         except EventFailedError as error:
-            logger.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
             raise _RefusedError(error.status, "The event handler refused the connection, or failed.") from None
+        if answer.unknown_keys:
+            logger.warning(
+                "IGNORED in the answer to %s of connection %s: %s. The service reads %s.",
+                event.type, context.connection_id, ", ".join(answer.unknown_keys), ", ".join(CONNECT_ANSWER_KEYS),
+            )  # fmt: skip
         if answer.user_id is not None:
             context.user_id = answer.user_id or None
         admission = replace(
@@ -153,20 +160,14 @@ class ClientEndpoint:
             # The handler has let it in, so it must hear that it has gone.
             self._upstream.notify(context, cloud_events.disconnected_event("The connection was lost."))
             raise
-        known = SUBPROTOCOLS.get(context.subprotocol or "")
+        known = known_subprotocol(context.subprotocol)
         recovery = Recovery(secrets.token_urlsafe(32)) if known and known.is_reliable else None
         connection = Connection(context, known.protocol if known else simple, socket, admission.roles, recovery)
         logger.info(
             "CONNECTED connection %s to hub %s as user %r with subprotocol %s",
             connection.id, context.hub, connection.user_id, context.subprotocol or "(none)",
         )  # fmt: skip
-        session = ClientSession(
-            connection,
-            self._hubs,
-            self._upstream,
-            ack_delay=self._settings.ack_delay,
-            recovery_timeout=self._settings.recovery_timeout,
-        )
+        session = ClientSession(connection, self._hubs, self._upstream, self._limits, self._delivered)
         self._sessions[connection.id] = session
         session.worker.add_done_callback(lambda _: self._sessions.pop(connection.id))
         session.start(admission.groups)
@@ -174,22 +175,20 @@ class ClientEndpoint:
         return response
 
     async def _recover(
-        self, request: web.BaseRequest, hub: str, query: _Query, offered: Sequence[str]
+        self, request: web.BaseRequest, hub: str, connection_id: str, token: str | None, offered: Sequence[str]
     ) -> web.StreamResponse:
         """Return a client its connection back, or close with 1008: after a refused upgrade SDKs would go on trying."""
-        connection_id = query[_CONNECTION_ID][-1]
         session = self._sessions.get(connection_id)
+        subprotocol = None
         if session is not None:
             context = session.connection.context
-            if context.hub != hub.lower() or context.subprotocol not in offered:
+            subprotocol = registry.offered_as(context.subprotocol or "", offered)
+            if context.hub != hub.lower() or subprotocol is None:
                 session = None
-        subprotocol = (
-            next((name for name in offered if name in SUBPROTOCOLS), None)
-            if session is None
-            else session.connection.context.subprotocol
-        )
+        if session is None:
+            subprotocol = next((name for name in offered if known_subprotocol(name)), None)
         response, socket = await self._accept(request, subprotocol, connection_id if session else "(unknown)")
-        if session is not None and session.recover(query.get(_RECONNECTION_TOKEN, [""])[-1], socket):
+        if session is not None and token is not None and session.recover(token, socket):
             logger.info("RECOVERED connection %s of hub %s", connection_id, hub.lower())
             await self._read(socket, session)
         else:
@@ -216,32 +215,32 @@ class ClientEndpoint:
         """
         response = web.WebSocketResponse(
             protocols=[subprotocol] if subprotocol else (),
-            heartbeat=self._settings.ping_interval,
+            heartbeat=self._limits.ping_interval,
             max_msg_size=MAX_READ_BYTES,
             timeout=CLOSE_TIMEOUT_SECONDS,
             autoclose=False,
             compress=False,
         )
+        if subprotocol:
+            # A client may offer its subprotocols in several lines (RFC 6455 §11.3.4), and aiohttp reads the first.
+            response.headers["Sec-WebSocket-Protocol"] = subprotocol
         # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
-        await asyncio.sleep(self._settings.ack_delay)
+        await asyncio.sleep(self._limits.ack_delay)
         writer = await response.prepare(request)
-        limit = self._settings.outgoing_buffer_bytes
+        limit = self._limits.outgoing_buffer_bytes
         return response, ClientSocket(request, response, writer, limit, f"connection {connection_id}")
 
-    def _verify_token(self, request: web.BaseRequest, hub: str, query: _Query) -> dict[str, Any]:
-        token = bearer_token(request.headers) or next(
-            (values[-1] for name, values in query.items() if name.lower() == "access_token"), None
-        )
-        if token is None and self._upstream.allows_anonymous(hub):
+    def _verify_token(self, request: web.BaseRequest, hub: str, query: Query) -> dict[str, Any]:
+        token = bearer_token(request.headers) or last_value(query, "access_token")
+        if not token and self._upstream.allows_anonymous(hub):
             return {}
-        if token is None:
+        if not token:
             raise _RefusedError(
                 401, "There is no token: put it in ?access_token= or in an Authorization: Bearer header."
             )
-        endpoints = (self._endpoint, *self._settings.known_endpoints)
-        audiences = [f"{origin}/client/hubs/{hub}" for origin in origins(endpoints, request.headers)]
+        audiences = [f"{origin}/client/hubs/{hub}" for origin in self._identity.origins(request.headers)]
         try:
-            return verify_token(token, self._settings.access_keys, audiences)
+            return verify_token(token, self._identity.access_keys, audiences)
         except TokenError as error:
             raise _RefusedError(401, f"The token is not accepted: {error}.") from None
 
@@ -257,9 +256,10 @@ def _admission(claims: Mapping[str, Any]) -> _Admission:
 
 
 def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return a claim's values; ``null`` is an empty one, as .NET, and so the service, reads a token."""
     value = claims.get(name, [])
-    values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+    values = ["" if item is None else item for item in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(item, str) for item in values):
         raise _RefusedError(400, f"The claim {name!r} must be a string or a list of strings.")
     return tuple(values)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
+from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.core import hub
 from webpubsub_emulator.core.client_protocol import (
     CancelInvocation,
@@ -28,7 +30,7 @@ from webpubsub_emulator.core.client_protocol import (
 )
 from webpubsub_emulator.core.connection import Connection, Outbox
 from webpubsub_emulator.core.frames import Frame
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.hub import Delivery, Hubs
 from webpubsub_emulator.core.messages import Payload
 from webpubsub_emulator.core.permissions import Permission
 from webpubsub_emulator.upstream import cloud_events
@@ -72,17 +74,22 @@ class ClientSession:
     """Serves one connection, from its first socket to its end."""
 
     def __init__(
-        self, connection: Connection, hubs: Hubs, upstream: Upstream, *, ack_delay: float, recovery_timeout: float
+        self,
+        connection: Connection,
+        hubs: Hubs,
+        upstream: Upstream,
+        limits: ClientLimits,
+        delivered: Callable[[Delivery], None],
     ) -> None:
-        """Take ``ack_delay`` and ``recovery_timeout`` (how long a connection waits for a new socket) in seconds."""
+        """``delivered`` is told what this client has sent to others."""
         self.connection: Final = connection
         self._hubs = hubs
         self._upstream = upstream
-        self._ack_delay = ack_delay
-        self._recovery_timeout = recovery_timeout
+        self._limits = limits
+        self._delivered = delivered
         self._loop = asyncio.get_running_loop()
         self._requests: asyncio.Queue[ClientRequest | Invoke | None] = asyncio.Queue()
-        self._room = asyncio.Semaphore(_MAX_WAITING_REQUESTS)
+        self._free_places = asyncio.Semaphore(_MAX_WAITING_REQUESTS)
         self._invocations: set[str] = set()
         self._expiry: asyncio.TimerHandle | None = None
         self._is_ended = False
@@ -122,7 +129,7 @@ class ClientSession:
             return
         logger.info("LOST the socket of connection %s: %s", self.connection.id, reason)
         self.connection.outbox = _NoSocket(self)
-        self._expiry = self._loop.call_later(self._recovery_timeout, self.end, _NEVER_RECOVERED)
+        self._expiry = self._loop.call_later(self._limits.recovery_timeout, self.end, _NEVER_RECOVERED)
 
     def end(self, reason: str | None) -> None:
         """Take the connection out of its hub; the disconnected event follows after all that the client had sent."""
@@ -160,7 +167,7 @@ class ClientSession:
             case _:
                 if isinstance(frame, Invoke):
                     self._invocations.add(frame.invocation_id)
-                await self._room.acquire()
+                await self._free_places.acquire()
                 self._requests.put_nowait(frame)
 
     def _greet(self) -> None:
@@ -171,7 +178,7 @@ class ClientSession:
     async def _work(self) -> None:
         try:
             while (request := await self._requests.get()) is not None:
-                self._room.release()
+                self._free_places.release()
                 try:
                     await (self._invoke(request) if isinstance(request, Invoke) else self._serve(request))
                     await self._upstream.keep_pace(self.connection.context)
@@ -196,10 +203,9 @@ class ClientSession:
         elif ack_id is not None and (ack := connection.protocol.ack(ack_id, error)) is not None:
             # The synchronous client of the Python SDK sends and only then waits: an ack that comes first is missed,
             # and the call blocks for its whole ack_timeout of 30 seconds.
-            self._loop.call_later(self._ack_delay, connection.send, ack)
+            self._loop.call_later(self._limits.ack_delay, connection.send, ack)
 
     async def _perform(self, request: ClientRequest) -> ErrorDetail | None:
-        own_hub = self._hubs[self.connection.context.hub]
         match request:
             case UserEvent():
                 reply = await self._send_upstream(request.event, request.payload)
@@ -211,15 +217,20 @@ class ClientSession:
                 if not self.connection.rights[Permission.SEND_TO_GROUP].allows(group):
                     return self._forbid(Permission.SEND_TO_GROUP, group)
                 message = OutgoingMessage(request.payload, group, self.connection.user_id)
-                hub.deliver(message, own_hub.group(group), () if request.is_echoed else (self.connection.id,))
+                own_hub = self._hubs.find(self.connection.context.hub)
+                members = own_hub.group(group) if own_hub is not None else ()
+                excluded = () if request.is_echoed else (self.connection.id,)
+                receivers = hub.deliver(message, members, excluded)
+                context = self.connection.context
+                self._delivered(Delivery(context.hub, f"group {group}", request.payload, receivers, context))
             case JoinGroup(group):
                 if not self.connection.rights[Permission.JOIN_LEAVE_GROUP].allows(group):
                     return self._forbid(Permission.JOIN_LEAVE_GROUP, group)
-                own_hub.join(self.connection, group)
+                self._hubs.join(self.connection, group)
             case LeaveGroup(group):
                 if not self.connection.rights[Permission.JOIN_LEAVE_GROUP].allows(group):
                     return self._forbid(Permission.JOIN_LEAVE_GROUP, group)
-                own_hub.leave(self.connection, group)
+                self._hubs.leave(self.connection, group)
             case GroupStateRequest():
                 return _NO_GROUP_STATE
         return None
@@ -238,8 +249,7 @@ class ClientSession:
         event = cloud_events.user_event(name, payload)
         try:
             return await self._upstream.user_event(self.connection.context, event)
-        except EventFailedError as error:
-            logger.error("EVENT %s of connection %s failed: %s.", event.type, self.connection.id, error)
+        except EventFailedError:
             return _FAILED
 
     def _forbid(self, permission: Permission, group: str) -> ErrorDetail:

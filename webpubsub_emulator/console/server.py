@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
@@ -19,13 +20,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from webpubsub_emulator.core.exceptions import FaultError
 from webpubsub_emulator.core.hub import Hubs
 from webpubsub_emulator.core.messages import MessageBodyError, parse_json
 from webpubsub_emulator.upstream.event_handlers import HubSettings
-from webpubsub_emulator.upstream.faults import Fault, FaultError, Faults
+from webpubsub_emulator.upstream.faults import Fault, Faults
 from webpubsub_emulator.upstream.traffic import MAX_ENTRIES, Entry, Traffic
 
-__all__ = ["Console"]
+__all__ = ["Console", "ConsoleLinks"]
 
 _VIEW: Final = Path(__file__).parent / "page"
 _CONTENT_TYPES: Final = {
@@ -57,25 +59,37 @@ _MAX_CONNECTIONS_SHOWN: Final = 1000
 logger = logging.getLogger("webpubsub_emulator")
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleLinks:
+    """Where things are: this console, the service's public endpoint, and the page of the app, if that is known.
+
+    ``console`` is ``None`` when the network could reach it: then it serves nothing.
+    """
+
+    console: str | None
+    endpoint: str
+    app: str | None = None
+
+
 class Console:
     """Answers ``/`` and everything under ``/emulator``."""
 
     def __init__(
         self,
-        url: str | None,
-        endpoint: str,
+        links: ConsoleLinks,
         hubs: Hubs,
         hub_settings: HubSettings,
         faults: Faults,
         traffic: Traffic,
+        inject: Callable[[Fault], int],
     ) -> None:
-        """``url`` is where this console is; ``None`` when the network could reach it: then it serves nothing."""
-        self.url: Final = url
-        self._endpoint = endpoint
+        """``inject`` lets a fault happen, and returns how many connections it concerns now."""
+        self.links: Final = links
         self._hubs = hubs
         self._hub_settings = hub_settings
         self._faults = faults
         self._traffic = traffic
+        self._inject_fault = inject
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -86,7 +100,7 @@ class Console:
 
     def _refusal(self, request: web.BaseRequest) -> web.Response | None:
         host, origin = request.headers.get("Host", ""), request.headers.get("Origin")
-        if self.url is None:
+        if self.links.console is None:
             return _text(404, "The traffic view and the faults are served only on a loopback address: "
                               "start the emulator with --host localhost.")  # fmt: skip
         if not _is_loopback_url(f"http://{host}"):
@@ -142,7 +156,7 @@ class Console:
             return _text(413, "A fault is a small JSON object.")
         except (MessageBodyError, FaultError) as error:
             return _text(400, str(error))
-        return _json(200, {**fault.to_json(), "affected": self._faults.inject(fault)})
+        return _json(200, {**fault.to_json(), "affected": self._inject_fault(fault)})
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         """Server-Sent Events: ``entries`` (new and changed ones) and ``state`` (hubs, faults) until the viewer goes."""
@@ -173,16 +187,17 @@ class Console:
     def _state(self) -> dict[str, Any]:
         names = dict.fromkeys([*self._hub_settings.event_handlers, *(hub.name for hub in self._hubs)])
         return {
-            "endpoint": self._endpoint,
+            "endpoint": self.links.endpoint,
+            "appUrl": self.links.app,
             "faults": self._faults.armed(),
             "hubs": [self._hub(name) for name in names],
         }
 
     def _hub(self, name: str) -> dict[str, Any]:
-        hub = self._hubs[name]
+        hub = self._hubs.find(name)
         return {
             "name": name,
-            "count": len(hub),
+            "count": 0 if hub is None else len(hub),
             "handlers": [handler.shown for handler in self._hub_settings.event_handlers.get(name, ())],
             "connections": [
                 {
@@ -191,7 +206,7 @@ class Console:
                     "subprotocol": connection.context.subprotocol,
                     "groups": sorted(connection.groups),
                 }
-                for connection in islice(hub, _MAX_CONNECTIONS_SHOWN)
+                for connection in islice(hub or (), _MAX_CONNECTIONS_SHOWN)
             ],
         }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
+
+from aiohttp import CookieJar
 
 from webpubsub_emulator.core.client_protocol import ClientProtocol, EncodedMessage
 from webpubsub_emulator.core.frames import Frame
@@ -38,7 +40,8 @@ class Outbox(Protocol):
 class ConnectionContext:
     """What every event of a connection carries upstream.
 
-    ``state`` is the value of ``ce-connectionState``, replaced by answers; ``cookies`` are those the handler has set.
+    ``state`` is the value of ``ce-connectionState``, replaced by answers. ``cookies`` is made for the first cookie that
+    the handler sets.
     """
 
     hub: str
@@ -46,7 +49,7 @@ class ConnectionContext:
     user_id: str | None = None
     subprotocol: str | None = None
     state: str | None = None
-    cookies: dict[str, str] = field(default_factory=dict)
+    cookies: CookieJar | None = None
     _event_ids: int = 0
 
     def next_event_id(self) -> int:

@@ -6,18 +6,37 @@ Hub names are case-insensitive, all others case-sensitive. A user and a group ex
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from webpubsub_emulator.core.client_protocol import EncodedMessage, OutgoingMessage
-from webpubsub_emulator.core.connection import Connection
+from webpubsub_emulator.core.connection import Connection, ConnectionContext
+from webpubsub_emulator.core.messages import Payload
 
-__all__ = ["Hub", "Hubs", "Presence", "close", "deliver"]
+__all__ = ["Delivery", "Hub", "Hubs", "Presence", "close", "deliver"]
 
 _CLOSED_BY_SERVER: Final = "Application server closed the connection."
 _NORMAL_CLOSURE: Final = 1000
 _Members = dict[str, Connection]
-Presence = Callable[[Connection, str, str], None]
-"""Is told a connection, `joined` or `left`, and the group, after each change of a membership."""
+Presence = Callable[[ConnectionContext, str, str], None]
+"""Is told whose membership has changed, ``joined`` or ``left``, and the group, after each change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What was sent to clients: to whom, to how many, and from which client; ``None`` is the application server.
+
+    ``problem`` is why nobody got it, in which case there may be no payload. ``request_id`` is the same in every try of
+    one REST call.
+    """
+
+    hub: str
+    target: str
+    payload: Payload | None
+    receivers: int
+    sender: ConnectionContext | None = None
+    request_id: str | None = None
+    problem: str | None = None
 
 
 class Hub:
@@ -73,7 +92,7 @@ class Hub:
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection.id] = connection
             if self._presence is not None:
-                self._presence(connection, "joined", group)
+                self._presence(connection.context, "joined", group)
 
     def leave(self, connection: Connection, group: str) -> None:
         """End a membership; nothing happens when there is none."""
@@ -81,7 +100,7 @@ class Hub:
             connection.groups.discard(group)
             _discard(self._groups, group, connection.id)
             if self._presence is not None:
-                self._presence(connection, "left", group)
+                self._presence(connection.context, "left", group)
 
     def leave_all(self, connection: Connection) -> None:
         """End all memberships of a connection."""
@@ -90,17 +109,16 @@ class Hub:
 
 
 class Hubs:
-    """All hubs that have a connection; any other is an empty one."""
+    """All hubs that have a connection."""
 
     def __init__(self, presence: Presence | None = None) -> None:
         """Start without hubs."""
         self._hubs: dict[str, Hub] = {}
         self._presence = presence
 
-    def __getitem__(self, name: str) -> Hub:
-        """Return the hub of that name, in any case."""
-        name = name.lower()
-        return self._hubs.get(name) or Hub(name)
+    def find(self, name: str) -> Hub | None:
+        """Return the hub of that name, in any case; ``None`` when it has no connection."""
+        return self._hubs.get(name.lower())
 
     def __iter__(self) -> Iterator[Hub]:
         """Return the hubs that have a connection, as they are now."""
@@ -113,17 +131,35 @@ class Hubs:
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection, and its hub with the last one."""
-        hub = self[connection.context.hub]
+        hub = self.find(connection.context.hub)
+        if hub is None:
+            return
         hub.remove(connection)
         if not len(hub):
-            self._hubs.pop(hub.name, None)
+            del self._hubs[hub.name]
+
+    def join(self, connection: Connection, group: str) -> None:
+        """Make ``connection`` a member of ``group`` in its hub; nothing happens when it has gone."""
+        if (hub := self.find(connection.context.hub)) is not None:
+            hub.join(connection, group)
+
+    def leave(self, connection: Connection, group: str) -> None:
+        """End a membership of ``connection`` in its hub; nothing happens when there is none."""
+        if (hub := self.find(connection.context.hub)) is not None:
+            hub.leave(connection, group)
+
+    def leave_all(self, connection: Connection) -> None:
+        """End all memberships of ``connection`` in its hub."""
+        if (hub := self.find(connection.context.hub)) is not None:
+            hub.leave_all(connection)
 
 
 def deliver(
     message: OutgoingMessage, connections: Iterable[Connection], excluded: Collection[str] = frozenset()
-) -> None:
-    """Send ``message`` to all ``connections`` but the ``excluded`` ids; encoded once for each dialect."""
+) -> int:
+    """Send ``message`` to all ``connections`` but the ``excluded`` ids, encoded once for each dialect; count them."""
     encoded: dict[str, EncodedMessage] = {}
+    count = 0
     for connection in tuple(connections):
         if connection.id in excluded:
             continue
@@ -132,6 +168,8 @@ def deliver(
         if in_dialect is None:
             in_dialect = encoded[protocol.dialect] = protocol.message(message)
         connection.deliver(in_dialect)
+        count += 1
+    return count
 
 
 def close(connections: Iterable[Connection], reason: str | None) -> None:

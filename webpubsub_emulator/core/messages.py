@@ -6,13 +6,15 @@ Most messages come from HTTP or go to HTTP, so most are never converted at all.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message as MimeHeaders
 from enum import StrEnum
-from typing import Final, NoReturn
+from typing import Final
 
+from webpubsub_emulator.core import json_text
+from webpubsub_emulator.core.json_text import JsonTextError, JsonTooDeepError
 from webpubsub_emulator.core.names import is_unicode
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "metadata_from_headers",
     "parse_json",
     "payload_from_http",
+    "text_payload",
 ]
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
@@ -98,20 +101,26 @@ def payload_from_http(content_type: str | None, body: bytes, metadata: Mapping[s
         return Payload(data_type, body, metadata)
     text = _decode(body, _charset(content_type) if parameters else "utf-8")
     if data_type is DataType.JSON:
-        parse_json(text)
+        with _json_errors():
+            json_text.check_json(text)
     return Payload(data_type, text.encode(), metadata)
 
 
-def parse_json(text: str | bytes) -> object:
-    """Return the value of a JSON text, held to RFC 8259.
+def text_payload(text: str, metadata: Mapping[str, str]) -> Payload:
+    """Return a message of text; half a surrogate pair, which UTF-8 cannot carry, becomes U+FFFD."""
+    if not is_unicode(text):
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return Payload(DataType.TEXT, text.encode(), metadata)
+
+
+def parse_json(body: bytes) -> object:
+    """Return the value in a body of JSON, which is UTF-8 (RFC 8259 §8.1) and may begin with a byte order mark.
 
     Raises:
-        MessageBodyError: for anything else, including ``NaN`` and a nesting too deep to read.
+        MessageBodyError: when it is not valid JSON, or is nested too deep.
     """
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise MessageBodyError("The request body is not a valid JSON.") from None
+    with _json_errors():
+        return json_text.parse_json(body.decode("utf-8-sig"))
 
 
 def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -126,7 +135,7 @@ def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _charset(content_type: str) -> str:
     headers = MimeHeaders()
     headers["Content-Type"] = content_type
-    return headers.get_content_charset("utf-8")
+    return headers.get_content_charset() or "utf-8"
 
 
 def _decode(body: bytes, charset: str) -> str:
@@ -142,5 +151,11 @@ def _decode(body: bytes, charset: str) -> str:
     return text
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(constant)
+@contextmanager
+def _json_errors() -> Iterator[None]:
+    try:
+        yield
+    except JsonTooDeepError as error:
+        raise MessageBodyError(f"The request body {error}.") from None
+    except (JsonTextError, UnicodeDecodeError):
+        raise MessageBodyError("The request body is not a valid JSON.") from None

@@ -58,16 +58,16 @@ class GroupRights:
     def grant(self, group: str) -> None:
         """Grant the right on one group."""
         self._revoked.discard(group)
-        self._check_room(group)
+        self._check_limit(group)
         self._granted.add(group)
 
     def revoke(self, group: str) -> None:
         """Take the right on one group away; it beats roles for all groups until it is granted again."""
         self._granted.discard(group)
-        self._check_room(group)
+        self._check_limit(group)
         self._revoked.add(group)
 
-    def _check_room(self, group: str) -> None:
+    def _check_limit(self, group: str) -> None:
         rules = len(self._granted) + len(self._revoked)
         if rules >= MAX_RULES and group not in self._granted and group not in self._revoked:
             raise TooManyRulesError

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Unpack
 from urllib.parse import unquote, urlsplit
 
@@ -16,11 +17,11 @@ from jwt.types import Options
 __all__ = [
     "CLOCK_SKEW_SECONDS",
     "ENTRA_AUDIENCE",
+    "ServiceIdentity",
     "TokenError",
     "bearer_token",
     "client_token",
     "is_entra_token",
-    "origins",
     "verify_entra_lifetime",
     "verify_token",
 ]
@@ -32,6 +33,26 @@ _SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
 
 class TokenError(Exception):
     """A token is not accepted; the message says why and never holds the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceIdentity:
+    """The service as its callers know it: its URLs, and the access keys that it shares with them, primary key first."""
+
+    endpoint: str
+    known_endpoints: Sequence[str]
+    access_keys: Sequence[str] = field(repr=False)
+
+    def origins(self, headers: Mapping[str, str]) -> list[str]:
+        """Return what a caller may have called the service: one of its endpoints, or the host in its request.
+
+        The last one is the best guess at what the caller can reach.
+        """
+        host = headers.get("Host", "").lower()
+        known = [endpoint.rstrip("/") for endpoint in (self.endpoint, *self.known_endpoints)]
+        others = [endpoint for endpoint in known if urlsplit(endpoint).netloc.lower() != host]
+        named = [endpoint for endpoint in known if urlsplit(endpoint).netloc.lower() == host]
+        return [*others, *(named or ([f"http://{host}"] if host else []))]
 
 
 def verify_token(token: str, access_keys: Sequence[str], audiences: Sequence[str]) -> dict[str, Any]:
@@ -80,18 +101,6 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
     """Return the token in the Authorization header, if it holds one."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def origins(endpoints: Sequence[str], headers: Mapping[str, str]) -> list[str]:
-    """Return what a caller may have called the service: one of its endpoints, or the host in its request.
-
-    The last one is the best guess at what the caller can reach.
-    """
-    host = headers.get("Host", "").lower()
-    known = [endpoint.rstrip("/") for endpoint in endpoints]
-    others = [endpoint for endpoint in known if urlsplit(endpoint).netloc.lower() != host]
-    named = [endpoint for endpoint in known if urlsplit(endpoint).netloc.lower() == host]
-    return [*others, *(named or ([f"http://{host}"] if host else []))]
 
 
 def _audiences(claims: Mapping[str, Any]) -> list[str]:

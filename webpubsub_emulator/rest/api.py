@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 from aiohttp import web
 
 from webpubsub_emulator.core import names
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.hub import Delivery, Hubs
+from webpubsub_emulator.core.query import all_values, parse_query
 from webpubsub_emulator.core.tokens import (
+    ServiceIdentity,
     TokenError,
     bearer_token,
     client_token,
     is_entra_token,
-    origins,
     verify_entra_lifetime,
     verify_token,
 )
@@ -35,10 +36,13 @@ from webpubsub_emulator.rest.call import (
     InvalidParameterError,
     RestError,
     bad_request,
+    client_request_id,
+    send_target,
     unauthorized,
 )
 from webpubsub_emulator.rest.operations import Operation
-from webpubsub_emulator.settings import EmulatorSettings
+from webpubsub_emulator.upstream.exchange import IN_EXCHANGE
+from webpubsub_emulator.upstream.faults import FaultKind, Faults
 
 __all__ = ["API_VERSIONS", "HEALTH", "HUB", "ROUTES", "RestApi"]
 
@@ -97,11 +101,21 @@ _TABLE: Final = dict(_route(template, operation) for template, operation in ROUT
 class RestApi:
     """Answers every request under ``/api``."""
 
-    def __init__(self, settings: EmulatorSettings, endpoint: str, hubs: Hubs) -> None:
-        """``endpoint`` is the service's public URL; tokens for it and for the Host header as received are accepted."""
-        self._settings = settings
-        self._endpoint = endpoint
+    def __init__(
+        self,
+        identity: ServiceIdentity,
+        hubs: Hubs,
+        faults: Faults,
+        delivered: Callable[[Delivery], None],
+        *,
+        allow_unvalidated_entra_tokens: bool = False,
+    ) -> None:
+        """``delivered`` is told what went to clients."""
+        self._identity = identity
         self._hubs = hubs
+        self._faults = faults
+        self._delivered = delivered
+        self._allow_unvalidated_entra_tokens = allow_unvalidated_entra_tokens
         self._headers = {"api-supported-versions": ", ".join(API_VERSIONS)}
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
@@ -128,20 +142,34 @@ class RestApi:
         route = _TABLE.get(_key(request.method, segments))
         if route is None:
             raise _not_found(request)
-        urls = origins((self._endpoint, *self._settings.known_endpoints), request.headers)
+        hub = unquote(raw_hub).lower()
+        parameters = dict(zip(route.parameters, segments[1::2], strict=True))
+        if segments[-1] == ":send" and self._faults.is_active(FaultKind.UNAVAILABLE, hub):
+            return self._unavailable(request, hub, parameters)
+        urls = self._identity.origins(request.headers)
         caller = self._authenticate(request, [f"{url}{target}" for url in urls for target in (path, request.raw_path)])
-        query = parse_qs(raw_query, keep_blank_values=True)
-        _check_api_version(query.get("api-version", []))
+        query = parse_query(raw_query)
+        _check_api_version(all_values(query, "api-version"))
         if not all(segments):
             raise bad_request("A name in the path is empty.")
-        hub = unquote(raw_hub).lower()
         if not names.is_hub(hub):
             raise InvalidParameterError(
                 "hub", "The hub's name is not valid: a letter first, then letters, digits and _ ` , . [ ]."
             )
-        parameters = dict(zip(route.parameters, segments[1::2], strict=True))
         url = f"{urls[-1]}{path}"
-        return await route.operation(Call(request, self._hubs, hub, parameters, query, url, caller, self._sign))
+        call = Call(request, self._hubs, hub, parameters, query, url, caller, self._sign, self._delivered)
+        return await route.operation(call)
+
+    def _unavailable(self, request: web.BaseRequest, hub: str, parameters: Mapping[str, str]) -> web.Response:
+        logger.warning(
+            "HTTP 503 on purpose, by the fault unavailable: %s %r",
+            request.method,
+            request.path[:300],
+            extra=IN_EXCHANGE,
+        )
+        target, request_id = send_target(parameters), client_request_id(request)
+        self._delivered(Delivery(hub, target, None, 0, request_id=request_id, problem="HTTP 503 on purpose"))
+        return web.Response(status=503, text="On purpose: the fault unavailable is on.")
 
     def _authenticate(self, request: web.BaseRequest, audiences: Sequence[str]) -> Caller:
         token = bearer_token(request.headers)
@@ -149,9 +177,9 @@ class RestApi:
             raise unauthorized("There is no Authorization: Bearer header with an access token.")
         try:
             if not is_entra_token(token):
-                verify_token(token, self._settings.access_keys, audiences)
+                verify_token(token, self._identity.access_keys, audiences)
                 return Caller.ACCESS_KEY
-            if not self._settings.allow_unvalidated_entra_tokens:
+            if not self._allow_unvalidated_entra_tokens:
                 raise TokenError(
                     "it is one of Microsoft Entra ID, which this emulator cannot validate; start it with "
                     "--allow-unvalidated-entra-tokens to accept any such token"
@@ -162,7 +190,7 @@ class RestApi:
         return Caller.ENTRA_ID
 
     def _sign(self, path: str, minutes: int, claims: Mapping[str, Any]) -> str:
-        return client_token(self._settings.access_key, f"{self._endpoint}{path}", minutes, claims)
+        return client_token(self._identity.access_keys[0], f"{self._identity.endpoint}{path}", minutes, claims)
 
 
 def _check_api_version(versions: Sequence[str]) -> None:

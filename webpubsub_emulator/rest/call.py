@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
 from aiohttp import web
 
-from webpubsub_emulator.core import names
+from webpubsub_emulator.core import names, query
 from webpubsub_emulator.core.connection import Connection
-from webpubsub_emulator.core.hub import Hub, Hubs
+from webpubsub_emulator.core.hub import Delivery, Hub, Hubs
 from webpubsub_emulator.core.messages import (
     MAX_MESSAGE_BYTES,
     MessageBodyError,
@@ -20,6 +20,7 @@ from webpubsub_emulator.core.messages import (
     metadata_from_headers,
     payload_from_http,
 )
+from webpubsub_emulator.core.query import Query
 from webpubsub_emulator.rest.filter import ConnectionFacts, ConnectionFilter, FilterError
 
 __all__ = [
@@ -27,20 +28,23 @@ __all__ = [
     "NEWEST_API_VERSION",
     "Call",
     "Caller",
+    "ConnectionPredicate",
     "InvalidParameterError",
     "RestError",
-    "Test",
     "bad_request",
+    "client_request_id",
     "group",
     "matching",
     "not_existed",
+    "send_target",
     "unauthorized",
     "unsupported_media_type",
 ]
 
 NEWEST_API_VERSION: Final = "2024-12-01"
 MAX_INT: Final = 2**31 - 1
-Test = Callable[[Connection], bool]
+_MAX_REQUEST_ID_LENGTH: Final = 128
+ConnectionPredicate = Callable[[Connection], bool]
 
 
 class RestError(Exception):
@@ -122,22 +126,33 @@ class Caller(Enum):
 class Call:
     """One request: its hub, the parameters of its path, its query, the absolute URL without the query, who calls.
 
-    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims.
+    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims. ``delivered`` is told
+    what went to clients.
     """
 
     request: web.BaseRequest
     hubs: Hubs
     hub_name: str
     parameters: Mapping[str, str]
-    query: Mapping[str, list[str]]
+    query: Query
     url: str
     caller: Caller
     sign: Callable[[str, int, Mapping[str, Any]], str]
+    delivered: Callable[[Delivery], None]
 
     @property
-    def hub(self) -> Hub:
-        """The hub as it is now; while a body arrives, it may get its first connection or lose its last."""
-        return self.hubs[self.hub_name]
+    def hub(self) -> Hub | None:
+        """The hub as it is now: ``None`` without a connection, and the first may come while a body arrives."""
+        return self.hubs.find(self.hub_name)
+
+    def connection(self) -> Connection | None:
+        """Return the connection that the path names."""
+        return None if self.hub is None else self.hub.connection(self["connection"])
+
+    def group_members(self) -> Collection[Connection]:
+        """Return the members of the group that the path names; empty when there are none."""
+        name = self["group"]
+        return () if self.hub is None else self.hub.group(name)
 
     def __getitem__(self, name: str) -> str:
         """Return a parameter of the path; a group's is valid."""
@@ -146,10 +161,14 @@ class Call:
 
     def single(self, name: str) -> str | None:
         """Return a query parameter that must not be given twice."""
-        values = self.query.get(name, [])
-        if len(values) > 1:
-            raise InvalidParameterError(name, f"{name} is given {len(values)} times; once is enough.")
-        return values[0] if values else None
+        given = self.values(name)
+        if len(given) > 1:
+            raise InvalidParameterError(name, f"{name} is given {len(given)} times; once is enough.")
+        return given[0] if given else None
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a query parameter, whose name may be written in any case."""
+        return query.all_values(self.query, name)
 
     def integer(self, name: str, minimum: int, maximum: int) -> int | None:
         """Return a query parameter as an integer between two bounds."""
@@ -184,6 +203,17 @@ class Call:
             raise bad_request(str(error)) from None
 
 
+def send_target(parameters: Mapping[str, str]) -> str:
+    """Return to whom a call sends, for people, such as ``group lobby``; ``parameters`` are those of its path."""
+    return " ".join(f"{kind} {name}" for kind, name in parameters.items()) or "all"
+
+
+def client_request_id(request: web.BaseRequest) -> str | None:
+    """Return the id that SDKs give a call, the same in each of its tries; one that is too long for an id is none."""
+    request_id = request.headers.get("x-ms-client-request-id", "")
+    return request_id if 0 < len(request_id) <= _MAX_REQUEST_ID_LENGTH else None
+
+
 def group(name: str) -> str:
     """``name``, which must be one that a group can have."""
     if not names.is_group(name):
@@ -191,7 +221,7 @@ def group(name: str) -> str:
     return name
 
 
-def matching(text: str | None, parameter: str) -> Test:
+def matching(text: str | None, parameter: str) -> ConnectionPredicate:
     """Return what a filter lets pass; an empty one, or none, is everything. ``parameter`` is where it came from."""
     if not text:
         return lambda _: True

@@ -31,7 +31,7 @@ async def list_connections(call: Call) -> web.Response:
     group = call["group"]
     cursor = call.single("continuationToken")
     after = "" if cursor is None else _position(cursor, call.hub_name, group)
-    members = sorted((member for member in call.hub.group(group) if member.id > after), key=lambda member: member.id)
+    members = sorted((member for member in call.group_members() if member.id > after), key=lambda member: member.id)
     page = members[: size if top is None else min(size, top)]
     answer: dict[str, Any] = {
         "value": [{"connectionId": c.id, "userId": c.user_id} if c.user_id else {"connectionId": c.id} for c in page]

@@ -14,9 +14,19 @@ from aiohttp import web
 from webpubsub_emulator.core import hub as hubs
 from webpubsub_emulator.core.client_protocol import OutgoingMessage
 from webpubsub_emulator.core.connection import Connection
-from webpubsub_emulator.core.hub import Hub
+from webpubsub_emulator.core.hub import Delivery, Hubs
 from webpubsub_emulator.core.messages import MAX_TTL_SECONDS, DataType, Payload, parse_json
-from webpubsub_emulator.rest.call import Call, Test, bad_request, group, matching, not_existed, unsupported_media_type
+from webpubsub_emulator.rest.call import (
+    Call,
+    ConnectionPredicate,
+    bad_request,
+    client_request_id,
+    group,
+    matching,
+    not_existed,
+    send_target,
+    unsupported_media_type,
+)
 
 __all__ = [
     "Operation",
@@ -43,37 +53,37 @@ __all__ = [
 
 Operation = Callable[[Call], Awaitable[web.Response]]
 _Choice = Callable[[Call], Collection[Connection]]
-_Narrowing = Callable[[Call], Test]
+_Narrowing = Callable[[Call], ConnectionPredicate]
 
 
 def _everyone(call: Call) -> Collection[Connection]:
-    return tuple(call.hub)
+    return () if call.hub is None else tuple(call.hub)
 
 
 def _of_group(call: Call) -> Collection[Connection]:
-    return call.hub.group(call["group"])
+    return call.group_members()
 
 
 def _of_user(call: Call) -> Collection[Connection]:
-    return call.hub.user(call["user"])
+    return () if call.hub is None else call.hub.user(call["user"])
 
 
 def _of_connection(call: Call) -> Collection[Connection]:
-    connection = call.hub.connection(call["connection"])
+    connection = call.connection()
     return () if connection is None else (connection,)
 
 
-def _filtered(call: Call) -> Test:
+def _filtered(call: Call) -> ConnectionPredicate:
     return matching(call.single("filter"), "filter")
 
 
-def _not_excluded(call: Call) -> Test:
-    excluded = frozenset(call.query.get("excluded", ()))
+def _not_excluded(call: Call) -> ConnectionPredicate:
+    excluded = frozenset(call.values("excluded"))
     return lambda connection: connection.id not in excluded
 
 
-def _passing(tests: Iterable[Test], connections: Iterable[Connection]) -> list[Connection]:
-    return [connection for connection in connections if all(test(connection) for test in tests)]
+def _passing(predicates: Iterable[ConnectionPredicate], connections: Iterable[Connection]) -> list[Connection]:
+    return [connection for connection in connections if all(passes(connection) for passes in predicates)]
 
 
 def _from_server(payload: Payload, _: Call) -> OutgoingMessage:
@@ -92,9 +102,11 @@ def _send(
     async def operation(call: Call) -> web.Response:
         # Validated and not used, as in Microsoft's emulator: delivery is immediate and no message expires.
         call.integer("messageTtlSeconds", 0, MAX_TTL_SECONDS)
-        tests = [narrowing(call) for narrowing in narrowings]
+        predicates = [narrowing(call) for narrowing in narrowings]
         outgoing = message(await call.payload(), call)
-        hubs.deliver(outgoing, _passing(tests, choice(call)))
+        receivers = hubs.deliver(outgoing, _passing(predicates, choice(call)))
+        target, request_id = send_target(call.parameters), client_request_id(call.request)
+        call.delivered(Delivery(call.hub_name, target, outgoing.payload, receivers, request_id=request_id))
         return web.Response(status=202)
 
     return operation
@@ -104,8 +116,8 @@ def _close(choice: _Choice, *narrowings: _Narrowing) -> Operation:
     """Close connections; none is fine too."""
 
     async def operation(call: Call) -> web.Response:
-        tests = [narrowing(call) for narrowing in narrowings]
-        hubs.close(_passing(tests, choice(call)), call.single("reason"))
+        predicates = [narrowing(call) for narrowing in narrowings]
+        hubs.close(_passing(predicates, choice(call)), call.single("reason"))
         return web.Response(status=204)
 
     return operation
@@ -130,7 +142,7 @@ def _join(choice: _Choice, severity: str, kind: str) -> Operation:
         if not connections:
             raise not_existed(severity, kind, call[kind.lower()])
         for connection in connections:
-            call.hub.join(connection, name)
+            call.hubs.join(connection, name)
         return web.Response(status=200)
 
     return operation
@@ -142,7 +154,7 @@ def _leave(choice: _Choice) -> Operation:
     async def operation(call: Call) -> web.Response:
         name = call["group"]
         for connection in choice(call):
-            call.hub.leave(connection, name)
+            call.hubs.leave(connection, name)
         return web.Response(status=204)
 
     return operation
@@ -153,30 +165,32 @@ def _leave_all(choice: _Choice) -> Operation:
 
     async def operation(call: Call) -> web.Response:
         for connection in choice(call):
-            call.hub.leave_all(connection)
+            call.hubs.leave_all(connection)
         return web.Response(status=204)
 
     return operation
 
 
-def _change_groups(change: Callable[[Hub, Connection, str], None]) -> Operation:
+def _change_groups(change: Callable[[Hubs, Connection, str], None]) -> Operation:
     """Return what joins or leaves ``{"groups": […], "filter": …}`` with all connections that pass the filter."""
 
     async def operation(call: Call) -> web.Response:
-        groups, test = await _groups_and_filter(call)
-        for connection in _passing([test], call.hub):
+        groups, predicate = await _groups_and_filter(call)
+        for connection in _passing([predicate], _everyone(call)):
             for name in groups:
-                change(call.hub, connection, name)
+                change(call.hubs, connection, name)
         return web.Response(status=200)
 
     return operation
 
 
-async def _groups_and_filter(call: Call) -> tuple[list[str], Test]:
+async def _groups_and_filter(call: Call) -> tuple[list[str], ConnectionPredicate]:
     payload = await call.payload()
     if payload.data_type is not DataType.JSON:
         raise unsupported_media_type("The body must be application/json.")
-    match parse_json(payload.body):
+    body = parse_json(payload.body)
+    # Keys are read in any case, as ASP.NET Core, and so the service, reads them.
+    match {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else None:
         case {"groups": [_, *_] as groups, **rest} if all(isinstance(name, str) for name in groups):
             text = rest.get("filter")
         case _:
@@ -203,5 +217,5 @@ remove_connection_from_group: Final = _leave(_of_connection)
 remove_user_from_group: Final = _leave(_of_user)
 remove_connection_from_all_groups: Final = _leave_all(_of_connection)
 remove_user_from_all_groups: Final = _leave_all(_of_user)
-add_connections_to_groups: Final = _change_groups(Hub.join)
-remove_connections_from_groups: Final = _change_groups(Hub.leave)
+add_connections_to_groups: Final = _change_groups(Hubs.join)
+remove_connections_from_groups: Final = _change_groups(Hubs.leave)

@@ -63,7 +63,7 @@ def _rights(call: Call) -> GroupRights | None:
     if permission is None:
         message = f"The permission must be {Permission.SEND_TO_GROUP} or {Permission.JOIN_LEAVE_GROUP}."
         raise InvalidParameterError("permission", message)
-    connection = call.hub.connection(call["connection"])
+    connection = call.connection()
     return None if connection is None else connection.rights[permission]
 
 

@@ -30,8 +30,8 @@ async def generate_client_token(call: Call) -> web.Response:
     minutes = call.integer("minutesToExpire", 1, MAX_INT) or _DEFAULT_MINUTES
     claims: dict[str, Any] = {
         "sub": call.single("userId"),
-        "role": call.query.get("role"),
-        "webpubsub.group": [group(name) for name in call.query.get("group", ())],
+        "role": call.values("role"),
+        "webpubsub.group": [group(name) for name in call.values("group")],
     }
     token = call.sign(path.format(hub=call.hub_name), minutes, {name: value for name, value in claims.items() if value})
     return web.json_response({"token": token})

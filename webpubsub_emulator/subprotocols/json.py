@@ -10,41 +10,24 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from webpubsub_emulator.core import names
-from webpubsub_emulator.core.client_protocol import (
-    CancelInvocation,
-    ClientFrame,
-    ClientProtocolError,
-    ErrorDetail,
-    GroupStateRequest,
-    Invoke,
-    JoinGroup,
-    LeaveGroup,
-    OutgoingMessage,
-    Ping,
-    SendToGroup,
-    SequenceAck,
-    StreamFrame,
-    UserEvent,
-    check_ttl,
-    checked_event,
-    checked_group,
-    checked_metadata,
-)
+from webpubsub_emulator.core import client_protocol, names
 from webpubsub_emulator.core.frames import Frame
-from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
+from webpubsub_emulator.core.json_text import JsonObject, JsonTextError, parse_json_object
+from webpubsub_emulator.core.messages import DataType, Payload, text_payload
 from webpubsub_emulator.subprotocols.protobuf_messages import is_any
 
 __all__ = ["FRAME_READERS", "JsonProtocol"]
 
 _MAX_ID: Final = 2**64 - 1
 _dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_Fields = dict[str, Any]
+_UNSIGNED: Final = re.compile(r"0|[1-9][0-9]{0,19}")
+_Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True)  # with a dictionary, where cached_property keeps its value
@@ -67,20 +50,18 @@ class JsonProtocol:
     dialect: Final = "json"
     closes_on_failure: Final = False
 
-    def decode(self, frame: str | bytes) -> ClientFrame:
+    def decode(self, frame: str | bytes) -> client_protocol.ClientFrame:
         """Return the request in one frame."""
         if isinstance(frame, bytes):
-            raise ClientProtocolError("The JSON subprotocol requires text messages.", close_code=1003)
+            raise client_protocol.ClientProtocolError("The JSON subprotocol requires text messages.", close_code=1003)
         try:
-            fields = parse_json(frame)
-        except MessageBodyError:
-            raise ClientProtocolError("The frame is not valid JSON.") from None
-        if not isinstance(fields, dict):
-            raise ClientProtocolError("The frame must be a JSON object.")
+            fields = parse_json_object(frame)
+        except JsonTextError as error:
+            raise client_protocol.ClientProtocolError(f"The frame {error}.") from None
         frame_type = _text(fields, "type")
         read = _READERS.get(frame_type.lower())
         if read is None:
-            raise ClientProtocolError(f"The frame type {frame_type[:64]!r} is unknown.")
+            raise client_protocol.ClientProtocolError(f"The frame type {frame_type[:64]!r} is unknown.")
         return read(fields)
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame:
@@ -94,23 +75,23 @@ class JsonProtocol:
         """Return the last frame before the server closes."""
         return _frame({"type": "system", "event": "disconnected", "message": message})
 
-    def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame:
+    def ack(self, ack_id: int, error: client_protocol.ErrorDetail | None) -> Frame:
         """Return the answer to the request ``ack_id``."""
         if error is None:
             return Frame(b'{"type":"ack","ackId":%d,"success":true}' % ack_id, is_text=True)
         return _frame({"type": "ack", "ackId": ack_id, "success": False, "error": _error(error)})
 
-    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame:
+    def invoke_response(self, invocation_id: str, result: Payload | client_protocol.ErrorDetail | None) -> Frame:
         """Return the answer to an invocation."""
-        is_success = not isinstance(result, ErrorDetail)
+        is_success = not isinstance(result, client_protocol.ErrorDetail)
         text = _dumps({"type": "invokeResponse", "invocationId": invocation_id, "success": is_success})
-        if isinstance(result, ErrorDetail):
+        if isinstance(result, client_protocol.ErrorDetail):
             fields = b',"error":' + _dumps(_error(result)).encode()
         else:
             fields = b"" if result is None else b"," + _payload_fields(result)
         return Frame(b"%b%b}" % (text[:-1].encode(), fields), is_text=True)
 
-    def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame:
+    def stream_closed(self, stream_id: str, error: client_protocol.ErrorDetail) -> Frame:
         """Return the refusal of a stream."""
         return _frame({"type": "streamClosed", "streamId": stream_id, "error": _error(error)})
 
@@ -118,7 +99,7 @@ class JsonProtocol:
         """Return the answer to a ping."""
         return Frame(b'{"type":"pong"}', is_text=True)
 
-    def message(self, message: OutgoingMessage) -> _EncodedMessage:
+    def message(self, message: client_protocol.OutgoingMessage) -> _EncodedMessage:
         """Return a message; JSON data is passed on as it was written."""
         if message.group is None:
             origin = b'"server"'
@@ -131,7 +112,7 @@ def _frame(fields: _Fields) -> Frame:
     return Frame(_dumps(fields).encode(), is_text=True)
 
 
-def _error(error: ErrorDetail) -> dict[str, str]:
+def _error(error: client_protocol.ErrorDetail) -> dict[str, str]:
     return {"name": error.name, "message": error.message}
 
 
@@ -150,58 +131,54 @@ def _data(payload: Payload) -> bytes:
             return b'"%b"' % base64.b64encode(payload.body)
 
 
-def _read_event(fields: _Fields) -> UserEvent:
-    return UserEvent(_event(fields), _payload(fields), _id(fields, "ackId"))
+def _read_event(fields: JsonObject) -> client_protocol.UserEvent:
+    return client_protocol.UserEvent(_event(fields), _payload(fields), _unsigned(fields, "ackId"))
 
 
-def _read_send_to_group(fields: _Fields) -> SendToGroup | StreamFrame:
+def _read_send_to_group(fields: JsonObject) -> client_protocol.SendToGroup | client_protocol.StreamFrame:
     group = _group(fields)
     stream = fields.get("stream")
     if stream is not None:
         if not isinstance(stream, dict):
-            raise ClientProtocolError("'stream' must be an object.")
+            raise client_protocol.ClientProtocolError("'stream' must be an object.")
         return _read_stream(stream)
-    ttl_seconds = fields.get("ttlSeconds")
-    if ttl_seconds is not None:
-        if type(ttl_seconds) is not int:
-            raise ClientProtocolError("'ttlSeconds' must be an integer.")
-        check_ttl(ttl_seconds)
-    return SendToGroup(group, _payload(fields), not _no_echo(fields), _id(fields, "ackId"))
+    client_protocol.check_ttl(_unsigned(fields, "ttlSeconds") or 0)
+    return client_protocol.SendToGroup(group, _payload(fields), not _no_echo(fields), _unsigned(fields, "ackId"))
 
 
-def _read_invoke(fields: _Fields) -> Invoke:
-    if _text(fields, "target") != "event":
-        raise ClientProtocolError("'target' must be 'event'.")
+def _read_invoke(fields: JsonObject) -> client_protocol.Invoke:
+    if _text(fields, "target").lower() != "event":
+        raise client_protocol.ClientProtocolError("'target' must be 'event'.")
     has_payload = "data" in fields or "dataType" in fields
-    payload = _payload(fields) if has_payload else Payload(DataType.TEXT, b"", _metadata(fields))
-    return Invoke(_unicode(fields, "invocationId"), _event(fields), payload)
+    payload = _payload(fields) if has_payload else Payload(DataType.TEXT, b"", _metadata(fields) or {})
+    return client_protocol.Invoke(_unicode(fields, "invocationId"), _event(fields), payload)
 
 
-def _read_sequence_ack(fields: _Fields) -> SequenceAck:
-    sequence_id = _id(fields, "sequenceId")
+def _read_sequence_ack(fields: JsonObject) -> client_protocol.SequenceAck:
+    sequence_id = _unsigned(fields, "sequenceId")
     if sequence_id is None:
-        raise ClientProtocolError("'sequenceId' is missing.")
-    return SequenceAck(sequence_id)
+        raise client_protocol.ClientProtocolError("'sequenceId' is missing.")
+    return client_protocol.SequenceAck(sequence_id)
 
 
-def _read_group_state(fields: _Fields) -> GroupStateRequest:
+def _read_group_state(fields: JsonObject) -> client_protocol.GroupStateRequest:
     _group(fields)
-    return GroupStateRequest(_id(fields, "ackId"))
+    return client_protocol.GroupStateRequest(_unsigned(fields, "ackId"))
 
 
-def _read_stream(fields: _Fields) -> StreamFrame:
-    return StreamFrame(_unicode(fields, "streamId"))
+def _read_stream(fields: _Fields) -> client_protocol.StreamFrame:
+    return client_protocol.StreamFrame(_unicode(fields, "streamId"))
 
 
-FRAME_READERS: Final[dict[str, Callable[[_Fields], ClientFrame]]] = {
-    "joinGroup": lambda fields: JoinGroup(_group(fields), _id(fields, "ackId")),
-    "leaveGroup": lambda fields: LeaveGroup(_group(fields), _id(fields, "ackId")),
+FRAME_READERS: Final[dict[str, Callable[[JsonObject], client_protocol.ClientFrame]]] = {
+    "joinGroup": lambda fields: client_protocol.JoinGroup(_group(fields), _unsigned(fields, "ackId")),
+    "leaveGroup": lambda fields: client_protocol.LeaveGroup(_group(fields), _unsigned(fields, "ackId")),
     "sendToGroup": _read_send_to_group,
     "event": _read_event,
-    "ping": lambda _: Ping(),
+    "ping": lambda _: client_protocol.Ping(),
     "sequenceAck": _read_sequence_ack,
     "invoke": _read_invoke,
-    "cancelInvocation": lambda fields: CancelInvocation(_unicode(fields, "invocationId")),
+    "cancelInvocation": lambda fields: client_protocol.CancelInvocation(_unicode(fields, "invocationId")),
     "streamData": _read_stream,
     "streamEnd": _read_stream,
     "setGroupState": _read_group_state,
@@ -213,70 +190,78 @@ FRAME_READERS: Final[dict[str, Callable[[_Fields], ClientFrame]]] = {
 _READERS: Final = {name.lower(): reader for name, reader in FRAME_READERS.items()}
 
 
-def _payload(fields: _Fields) -> Payload:
+def _payload(fields: JsonObject) -> Payload:
+    """Return what a frame carries: metadata alone goes with text of no characters. ``null`` is data, and not valid."""
     metadata = _metadata(fields)
-    if "data" not in fields and "dataType" not in fields and metadata:
+    if "data" not in fields:
+        if metadata is None:
+            raise client_protocol.ClientProtocolError("'data' is missing.")
         return Payload(DataType.TEXT, b"", metadata)
-    kind = fields.get("dataType", "json")
-    data = fields.get("data")
+    return _data_payload(fields, metadata or {})
+
+
+def _data_payload(fields: JsonObject, metadata: Mapping[str, str]) -> Payload:
+    data = fields["data"]
+    kind = _text(fields, "dataType") if "dataType" in fields else "json"
     try:
-        match kind:
+        match kind.lower():
             case "json" if data is not None:
-                return Payload(DataType.JSON, _dumps(data).encode(), metadata)
+                return Payload(DataType.JSON, fields.text_of("data").encode(), metadata)
             case "text" if isinstance(data, str):
-                return Payload(DataType.TEXT, data.encode(), metadata)
+                return text_payload(data, metadata)
             case "binary" if isinstance(data, str):
                 return Payload(DataType.BINARY, base64.b64decode(data, validate=True), metadata)
             # Clients of the protobuf subprotocol could not read a frame that holds anything else.
             case "protobuf" if isinstance(data, str) and is_any(body := base64.b64decode(data, validate=True)):
                 return Payload(DataType.PROTOBUF, body, metadata)
-    except (binascii.Error, ValueError, RecursionError):
-        raise ClientProtocolError(f"'data' is not valid for dataType {kind!r}.") from None
-    raise ClientProtocolError(f"'data' is missing or does not fit dataType {str(kind)[:64]!r}.")
+    except (binascii.Error, ValueError):
+        raise client_protocol.ClientProtocolError(f"'data' is not valid for dataType {kind[:64]!r}.") from None
+    raise client_protocol.ClientProtocolError(f"'data' does not fit dataType {kind[:64]!r}.")
 
 
-def _metadata(fields: _Fields) -> Mapping[str, str]:
+def _metadata(fields: _Fields) -> Mapping[str, str] | None:
     metadata = fields.get("metadata")
     if metadata is None:
-        return {}
+        return None
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ClientProtocolError("'metadata' must be an object of strings.")
-    return checked_metadata(metadata)
+        raise client_protocol.ClientProtocolError("'metadata' must be an object of strings.")
+    return client_protocol.checked_metadata(metadata)
 
 
 def _text(fields: _Fields, name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
-        raise ClientProtocolError(f"'{name}' must be a string.")
+        raise client_protocol.ClientProtocolError(f"'{name}' must be a string.")
     return value
 
 
 def _unicode(fields: _Fields, name: str) -> str:
     value = _text(fields, name)
     if not value or not names.is_unicode(value):
-        raise ClientProtocolError(f"'{name}' must be Unicode text with at least one character.")
+        raise client_protocol.ClientProtocolError(f"'{name}' must be Unicode text with at least one character.")
     return value
 
 
 def _group(fields: _Fields) -> str:
-    return checked_group(_text(fields, "group"))
+    return client_protocol.checked_group(_text(fields, "group"))
 
 
 def _event(fields: _Fields) -> str:
-    return checked_event(_text(fields, "event"))
+    return client_protocol.checked_event(_text(fields, "event"))
 
 
-def _id(fields: _Fields, name: str) -> int | None:
-    value = fields.get(name)
-    if value is None:
+def _unsigned(fields: JsonObject, name: str) -> int | None:
+    """Return an optional number; ``null`` is none, and ``1.0`` is not an integer."""
+    if fields.get(name) is None:
         return None
-    if type(value) is not int or not 0 <= value <= _MAX_ID:
-        raise ClientProtocolError(f"'{name}' must be an unsigned 64-bit integer.")
-    return value
+    digits = fields.text_of(name)
+    if not _UNSIGNED.fullmatch(digits) or int(digits) > _MAX_ID:
+        raise client_protocol.ClientProtocolError(f"'{name}' must be an unsigned 64-bit integer.")
+    return int(digits)
 
 
 def _no_echo(fields: _Fields) -> bool:
-    no_echo = fields.get("noEcho")
-    if no_echo is not None and type(no_echo) is not bool:
-        raise ClientProtocolError("'noEcho' must be true or false.")
-    return bool(no_echo)
+    no_echo = fields.get("noEcho", False)
+    if not isinstance(no_echo, bool):
+        raise client_protocol.ClientProtocolError("'noEcho' must be true or false.")
+    return no_echo

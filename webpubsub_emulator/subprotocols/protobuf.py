@@ -9,29 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webpubsub_emulator.core.client_protocol import (
-    CancelInvocation,
-    ClientFrame,
-    ClientProtocolError,
-    ErrorDetail,
-    GroupStateRequest,
-    Invoke,
-    JoinGroup,
-    LeaveGroup,
-    OutgoingMessage,
-    Ping,
-    SendToGroup,
-    SequenceAck,
-    StreamFrame,
-    UserEvent,
-    check_ttl,
-    checked_event,
-    checked_group,
-    checked_metadata,
-)
+from webpubsub_emulator.core import client_protocol
 from webpubsub_emulator.core.frames import Frame
-from webpubsub_emulator.core.messages import DataType, MessageBodyError, Payload, parse_json
-from webpubsub_emulator.subprotocols.protobuf_messages import Data, DecodeError, Downstream, Upstream
+from webpubsub_emulator.core.json_text import JsonTextError, check_json
+from webpubsub_emulator.core.messages import DataType, Payload
+from webpubsub_emulator.subprotocols.protobuf_messages import Data, DecodeError, Downstream, Upstream, is_any
 
 __all__ = ["FRAME_READERS", "ProtobufProtocol"]
 
@@ -54,17 +36,19 @@ class ProtobufProtocol:
     dialect: Final = "protobuf"
     closes_on_failure: Final = False
 
-    def decode(self, frame: str | bytes) -> ClientFrame:
+    def decode(self, frame: str | bytes) -> client_protocol.ClientFrame:
         """Return the request in one frame."""
         if isinstance(frame, str):
-            raise ClientProtocolError("The protobuf subprotocol requires binary messages.", close_code=1003)
+            raise client_protocol.ClientProtocolError(
+                "The protobuf subprotocol requires binary messages.", close_code=1003
+            )
         try:
             upstream = Upstream.FromString(frame)
         except DecodeError:
-            raise ClientProtocolError("The frame is not a valid protobuf message.") from None
+            raise client_protocol.ClientProtocolError("The frame is not a valid protobuf message.") from None
         kind = upstream.WhichOneof("frame")
         if kind is None:
-            raise ClientProtocolError("The frame is of no known type.")
+            raise client_protocol.ClientProtocolError("The frame is of no known type.")
         return FRAME_READERS[kind](getattr(upstream, kind))
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame:
@@ -80,13 +64,13 @@ class ProtobufProtocol:
         """Return the last frame before the server closes."""
         return _frame(Downstream(system={"disconnected": {"reason": message}}))
 
-    def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame:
+    def ack(self, ack_id: int, error: client_protocol.ErrorDetail | None) -> Frame:
         """Return the answer to the request ``ack_id``."""
         return _frame(Downstream(ack={"ack_id": ack_id, "success": error is None, "error": error and _error(error)}))
 
-    def invoke_response(self, invocation_id: str, result: Payload | ErrorDetail | None) -> Frame:
+    def invoke_response(self, invocation_id: str, result: Payload | client_protocol.ErrorDetail | None) -> Frame:
         """Return the answer to an invocation."""
-        if isinstance(result, ErrorDetail):
+        if isinstance(result, client_protocol.ErrorDetail):
             fields: dict[str, Any] = {"success": False, "error": _error(result)}
         elif result is None:
             fields = {"success": True}
@@ -94,7 +78,7 @@ class ProtobufProtocol:
             fields = {"success": True, "data": _data(result), "metadata": dict(result.metadata)}
         return _frame(Downstream(invoke_response={"invocation_id": invocation_id, **fields}))
 
-    def stream_closed(self, stream_id: str, error: ErrorDetail) -> Frame:
+    def stream_closed(self, stream_id: str, error: client_protocol.ErrorDetail) -> Frame:
         """Return the refusal of a stream."""
         return _frame(Downstream(stream_closed={"stream_id": stream_id, "error": _error(error)}))
 
@@ -102,7 +86,7 @@ class ProtobufProtocol:
         """Return the answer to a ping."""
         return _frame(Downstream(pong={}))
 
-    def message(self, message: OutgoingMessage) -> _EncodedMessage:
+    def message(self, message: client_protocol.OutgoingMessage) -> _EncodedMessage:
         """Return a message; the sender's user id has no place in it."""
         fields = {
             "origin": "server" if message.group is None else "group",
@@ -118,7 +102,7 @@ def _frame(downstream: Any) -> Frame:
     return Frame(downstream.SerializeToString(), is_text=False)
 
 
-def _error(error: ErrorDetail) -> dict[str, str]:
+def _error(error: client_protocol.ErrorDetail) -> dict[str, str]:
     return {"name": error.name, "message": error.message}
 
 
@@ -131,13 +115,13 @@ def _data(payload: Payload) -> Any:
         case DataType.BINARY:
             return Data(binary=payload.body)
         case DataType.PROTOBUF:
-            data = Data()
-            data.protobuf.ParseFromString(payload.body)
-            return data
+            return Data(protobuf=payload.body)
 
 
 def _payload(request: Any) -> Payload:
-    metadata = checked_metadata(dict(request.metadata))
+    metadata = client_protocol.checked_metadata(dict(request.metadata))
+    if metadata and not request.HasField("data"):
+        return Payload(DataType.TEXT, b"", metadata)
     data = request.data
     match data.WhichOneof("data"):
         case "text":
@@ -145,60 +129,64 @@ def _payload(request: Any) -> Payload:
         case "binary":
             return Payload(DataType.BINARY, data.binary, metadata)
         case "protobuf":
-            return Payload(DataType.PROTOBUF, data.protobuf.SerializeToString(), metadata)
+            if not is_any(data.protobuf):
+                raise client_protocol.ClientProtocolError("The data is not a google.protobuf.Any.")
+            return Payload(DataType.PROTOBUF, data.protobuf, metadata)
         case "json":
             try:
-                parse_json(data.json)
-            except MessageBodyError:
-                raise ClientProtocolError("The data is not valid JSON.") from None
+                check_json(data.json)
+            except JsonTextError as error:
+                raise client_protocol.ClientProtocolError(f"The data {error}.") from None
             return Payload(DataType.JSON, data.json.encode(), metadata)
-    if not metadata:
-        raise ClientProtocolError("The data is missing.")
-    return Payload(DataType.TEXT, b"", metadata)
+    raise client_protocol.ClientProtocolError("The data is missing.")
 
 
-def _read_send_to_group(request: Any) -> SendToGroup | StreamFrame:
-    group = checked_group(request.group)
+def _read_send_to_group(request: Any) -> client_protocol.SendToGroup | client_protocol.StreamFrame:
+    group = client_protocol.checked_group(request.group)
     if request.HasField("stream"):
         return _read_stream(request.stream)
-    check_ttl(request.ttl_seconds)
-    return SendToGroup(group, _payload(request), not request.no_echo, _ack_id(request))
+    client_protocol.check_ttl(request.ttl_seconds)
+    return client_protocol.SendToGroup(group, _payload(request), not request.no_echo, _ack_id(request))
 
 
-def _read_event(request: Any) -> UserEvent | StreamFrame:
+def _read_event(request: Any) -> client_protocol.UserEvent | client_protocol.StreamFrame:
     if request.HasField("stream"):
         return _read_stream(request.stream)
-    return UserEvent(checked_event(request.event), _payload(request), _ack_id(request))
+    return client_protocol.UserEvent(client_protocol.checked_event(request.event), _payload(request), _ack_id(request))
 
 
-def _read_invoke(request: Any) -> Invoke | StreamFrame:
+def _read_invoke(request: Any) -> client_protocol.Invoke | client_protocol.StreamFrame:
     if request.HasField("stream"):
         return _read_stream(request.stream)
     if request.HasField("data"):
         payload = _payload(request)
     else:
-        payload = Payload(DataType.TEXT, b"", checked_metadata(dict(request.metadata)))
-    return Invoke(_id(request.invocation_id), checked_event(request.event), payload)
+        payload = Payload(DataType.TEXT, b"", client_protocol.checked_metadata(dict(request.metadata)))
+    return client_protocol.Invoke(_id(request.invocation_id), client_protocol.checked_event(request.event), payload)
 
 
-def _read_group_state(request: Any) -> GroupStateRequest:
-    checked_group(request.group)
-    return GroupStateRequest(_ack_id(request))
+def _read_group_state(request: Any) -> client_protocol.GroupStateRequest:
+    client_protocol.checked_group(request.group)
+    return client_protocol.GroupStateRequest(_ack_id(request))
 
 
-def _read_stream(stream: Any) -> StreamFrame:
-    return StreamFrame(_id(stream.stream_id))
+def _read_stream(stream: Any) -> client_protocol.StreamFrame:
+    return client_protocol.StreamFrame(_id(stream.stream_id))
 
 
-FRAME_READERS: Final[dict[str, Callable[[Any], ClientFrame]]] = {
+FRAME_READERS: Final[dict[str, Callable[[Any], client_protocol.ClientFrame]]] = {
     "send_to_group": _read_send_to_group,
     "event": _read_event,
-    "join_group": lambda request: JoinGroup(checked_group(request.group), _ack_id(request)),
-    "leave_group": lambda request: LeaveGroup(checked_group(request.group), _ack_id(request)),
-    "sequence_ack": lambda request: SequenceAck(request.sequence_id),
-    "ping": lambda _: Ping(),
+    "join_group": lambda request: client_protocol.JoinGroup(
+        client_protocol.checked_group(request.group), _ack_id(request)
+    ),
+    "leave_group": lambda request: client_protocol.LeaveGroup(
+        client_protocol.checked_group(request.group), _ack_id(request)
+    ),
+    "sequence_ack": lambda request: client_protocol.SequenceAck(request.sequence_id),
+    "ping": lambda _: client_protocol.Ping(),
     "invoke": _read_invoke,
-    "cancel_invocation": lambda request: CancelInvocation(_id(request.invocation_id)),
+    "cancel_invocation": lambda request: client_protocol.CancelInvocation(_id(request.invocation_id)),
     "stream_data": _read_stream,
     "stream_end": _read_stream,
     "set_group_state": _read_group_state,
@@ -214,5 +202,5 @@ def _ack_id(request: Any) -> int | None:
 
 def _id(text: str) -> str:
     if not text:
-        raise ClientProtocolError("The id is missing.")
+        raise client_protocol.ClientProtocolError("The id is missing.")
     return text

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from google.protobuf.any_pb2 import DESCRIPTOR as ANY_FILE
 from google.protobuf.any_pb2 import Any as ProtobufAny
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -27,7 +26,7 @@ _SCALARS: Final = {
 
 
 class _Field(NamedTuple):
-    """A field; ``type`` is a scalar, one of the messages here, ``Any``, or ``map`` for strings by strings.
+    """A field; ``type`` is a scalar, one of the messages here, or ``map`` for strings by strings.
 
     ``oneof`` names the alternatives that the field is one of; ``optional`` is a oneof of its own, so that zero and
     absence differ.
@@ -44,7 +43,8 @@ _MESSAGES: Final[Mapping[str, Sequence[_Field]]] = {
     "Data": (
         _Field(1, "text", "string", "data"),
         _Field(2, "binary", "bytes", "data"),
-        _Field(3, "protobuf", "Any", "data"),
+        # An ``Any``, as the bytes that it has on the wire: read and written again, it might have others.
+        _Field(3, "protobuf", "bytes", "data"),
         _Field(4, "json", "string", "data"),
     ),
     "Stream": (_Field(1, "stream_id", "string"),),
@@ -147,8 +147,6 @@ def _describe(name: str, fields: Sequence[_Field]) -> DescriptorProto:
             described.nested_type.append(_map_entry(field.name))
             proto.label = FieldDescriptorProto.LABEL_REPEATED
             proto.type_name = f".{_PACKAGE}.{name}.{described.nested_type[-1].name}"
-        elif field.type == "Any":
-            proto.type_name = ".google.protobuf.Any"
         elif field.type not in _SCALARS:
             proto.type_name = f".{_PACKAGE}.{field.type}"
         if field.oneof:
@@ -179,11 +177,9 @@ _file = FileDescriptorProto(
     name="webpubsub_emulator.proto",
     package=_PACKAGE,
     syntax="proto3",
-    dependency=[ANY_FILE.name],
     message_type=[_describe(name, fields) for name, fields in _MESSAGES.items()],
 )
 _pool = DescriptorPool()
-_pool.AddSerializedFile(ANY_FILE.serialized_pb)
 _pool.AddSerializedFile(_file.SerializeToString())
 
 Upstream: Final = _message_class("Upstream")

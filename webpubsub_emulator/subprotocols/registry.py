@@ -1,4 +1,8 @@
-"""The subprotocols that a client can ask for, and which of them a connection gets."""
+"""The subprotocols that a client can ask for, and which of them a connection gets.
+
+Names are compared in any case, as in Microsoft's emulator. A client gets the name back as it has offered it: it would
+not know another spelling again (RFC 6455 §4.1).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,16 @@ from webpubsub_emulator.core.client_protocol import ClientProtocol
 from webpubsub_emulator.subprotocols.json import JsonProtocol
 from webpubsub_emulator.subprotocols.protobuf import ProtobufProtocol
 
-__all__ = ["MQTT", "MQTT_REFUSAL", "SUBPROTOCOLS", "Subprotocol", "SubprotocolError", "choose"]
+__all__ = [
+    "MQTT",
+    "MQTT_REFUSAL",
+    "SUBPROTOCOLS",
+    "Subprotocol",
+    "SubprotocolError",
+    "choose",
+    "known_subprotocol",
+    "offered_as",
+]
 
 MQTT: Final = "mqtt"
 MQTT_REFUSAL: Final = (
@@ -43,17 +56,32 @@ class SubprotocolError(ValueError):
     """No subprotocol can be agreed on; the message says why and what to use instead."""
 
 
+def known_subprotocol(name: str | None) -> Subprotocol | None:
+    """Return the subprotocol of that name; ``None`` for a custom one, and without one."""
+    return None if name is None else SUBPROTOCOLS.get(name.lower())
+
+
+def offered_as(name: str, offered: Sequence[str]) -> str | None:
+    """Return how the client spells a subprotocol; ``None`` when it does not offer it."""
+    if name in offered:
+        return name
+    return next((spelling for spelling in offered if spelling.lower() == name.lower()), None)
+
+
 def choose(offered: Sequence[str], chosen: str | None) -> str | None:
     """Return the event handler's choice, else the first offered one that is known, else none: a simple client.
 
     Raises:
         SubprotocolError: when the handler chose what was not offered, and for MQTT.
     """
-    if chosen is not None and chosen not in offered:
-        raise SubprotocolError(
-            f"The connect handler chose subprotocol {chosen[:100]!r}, which the client did not offer."
-        )
-    name = chosen or next((name for name in offered if name in SUBPROTOCOLS), None)
-    if name == MQTT or (name is None and MQTT in offered):
+    if chosen is None:
+        name = next((name for name in offered if known_subprotocol(name)), None) or offered_as(MQTT, offered)
+    else:
+        name = offered_as(chosen, offered)
+        if name is None:
+            raise SubprotocolError(
+                f"The connect handler chose subprotocol {chosen[:100]!r}, which the client did not offer."
+            )
+    if name is not None and name.lower() == MQTT:
         raise SubprotocolError(MQTT_REFUSAL)
     return name

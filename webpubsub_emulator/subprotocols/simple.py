@@ -6,7 +6,6 @@ Source: MicrosoftDocs ``concept-client-protocols``; the modes from Microsoft's e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +13,7 @@ from webpubsub_emulator.core import names
 from webpubsub_emulator.core.client_protocol import ErrorDetail, OutgoingMessage, SendToGroup, UserEvent
 from webpubsub_emulator.core.frames import Frame
 from webpubsub_emulator.core.messages import DataType, Payload
+from webpubsub_emulator.core.query import Query, last_value
 
 __all__ = ["SimpleModeError", "SimpleProtocol", "simple_protocol"]
 
@@ -81,26 +81,23 @@ class SimpleProtocol:
         return _EncodedMessage(Frame(message.payload.body, is_text=is_text))
 
 
-def simple_protocol(query: Mapping[str, Sequence[str]]) -> SimpleProtocol:
+def simple_protocol(query: Query) -> SimpleProtocol:
     """Return the simple protocol in the mode that a client's query asks for; of repeated parameters the last counts.
+
+    An empty mode is none, and in the mode ``sendEvent`` the other parameters mean nothing, as in Microsoft's emulator.
 
     Raises:
         SimpleModeError: when the mode, its group or its noEcho is not valid.
     """
-    mode = _last(query, "webpubsub_mode")
-    if mode is None or mode.lower() == "sendevent":
+    mode = last_value(query, "webpubsub_mode")
+    if not mode or mode.lower() == "sendevent":
         return SimpleProtocol()
     if mode.lower() != "sendtogroup":
         raise SimpleModeError("webpubsub_mode must be sendEvent or sendToGroup.")
-    group = _last(query, "group")
+    group = last_value(query, "group")
     if group is None or not names.is_group(group):
         raise SimpleModeError("webpubsub_mode=sendToGroup needs a valid group parameter.")
-    no_echo = (_last(query, "noEcho") or "false").lower()
+    no_echo = (last_value(query, "noEcho") or "false").lower()
     if no_echo not in {"true", "false"}:
         raise SimpleModeError("noEcho must be true or false.")
     return SimpleProtocol(group, is_echoed=no_echo == "false")
-
-
-def _last(query: Mapping[str, Sequence[str]], name: str) -> str | None:
-    values = query.get(name)
-    return values[-1] if values else None

@@ -9,7 +9,7 @@ import hmac
 import json
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,9 +23,11 @@ from webpubsub_emulator.core.messages import (
     metadata_from_headers,
     parse_json,
     payload_from_http,
+    text_payload,
 )
 
 __all__ = [
+    "CONNECT_ANSWER_KEYS",
     "JSON_CONTENT_TYPE",
     "STATE_HEADER",
     "AnswerError",
@@ -45,9 +47,13 @@ __all__ = [
 
 JSON_CONTENT_TYPE: Final = "application/json; charset=utf-8"
 STATE_HEADER: Final = "ce-connectionState"
+CONNECT_ANSWER_KEYS: Final = ("userId", "groups", "roles", "subprotocol")
 
 _PRINTABLE: Final = string.ascii_letters + string.digits + string.punctuation
 _UNESCAPED: Final = _PRINTABLE.replace("%", "").replace('"', "")
+_dumps: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_MAX_SHOWN_KEYS: Final = 10
+_MAX_SHOWN_CHARACTERS: Final = 100
 _HIDDEN_FROM_HANDLERS: Final = frozenset({"access_token", "authorization"})
 
 
@@ -73,12 +79,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ConnectAnswer:
-    """What the connect handler decides; ``None`` keeps what the token says."""
+    """What the connect handler decides; ``None`` keeps what the token says. ``unknown_keys`` decide nothing."""
 
     user_id: str | None = None
     roles: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
     subprotocol: str | None = None
+    unknown_keys: tuple[str, ...] = field(default=(), compare=False)
 
 
 def connect_event(
@@ -89,7 +96,7 @@ def connect_event(
 ) -> Event:
     """Return the connect event of a client's upgrade request; its token is left out."""
     body = {
-        "claims": {name: _strings(value) for name, value in claims.items()},
+        "claims": {name: values for name, value in claims.items() if (values := _claim_values(value))},
         "query": {name: list(values) for name, values in query.items() if name.lower() not in _HIDDEN_FROM_HANDLERS},
         "headers": _multi_map(headers),
         "subprotocols": list(subprotocols),
@@ -119,7 +126,14 @@ def user_event(name: str, payload: Payload) -> Event:
 
 
 def event_headers(
-    event: Event, context: ConnectionContext, *, event_id: int, time: datetime, origin: str, signature: str
+    event: Event,
+    context: ConnectionContext,
+    *,
+    event_id: int,
+    time: datetime,
+    origin: str,
+    signature: str,
+    cookies: str = "",
 ) -> dict[str, str]:
     """Return the headers of an event's request, but for those of the HTTP client."""
     headers = {
@@ -142,8 +156,8 @@ def event_headers(
         headers["ce-subprotocol"] = context.subprotocol
     if context.state:
         headers[STATE_HEADER] = context.state
-    if context.cookies:
-        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in context.cookies.items())
+    if cookies:
+        headers["Cookie"] = cookies
     for key, value in event.metadata.items():
         headers[f"{METADATA_HEADER_PREFIX}{key.lower()}"] = value
     return headers
@@ -158,19 +172,24 @@ def sign(connection_id: str, access_keys: Iterable[str]) -> str:
 def connect_answer(body: bytes) -> ConnectAnswer:
     """Return the decision in a connect answer; an empty body and ``null`` leave all as it is.
 
+    Keys are read in any case, as in Microsoft's emulator: ``UserId`` is what .NET writes. The last of several counts.
+
     Raises:
         AnswerError: when the body is no such decision.
     """
     if not body.strip():
         return ConnectAnswer()
     try:
-        fields = parse_json(body)
+        answer = parse_json(body)
     except MessageBodyError:
         raise AnswerError("The answer to connect is not valid JSON.") from None
-    if fields is None:
+    if answer is None:
         return ConnectAnswer()
-    if not isinstance(fields, dict):
+    if not isinstance(answer, dict):
         raise AnswerError("The answer to connect must be a JSON object.")
+    known = {key.lower(): key for key in CONNECT_ANSWER_KEYS}
+    fields = {known[key.lower()]: value for key, value in answer.items() if key.lower() in known}
+    unknown = [key for key in answer if key.lower() not in known]
     groups = _string_list(fields, "groups")
     invalid = [group for group in groups or () if not names.is_group(group)]
     if invalid:
@@ -180,21 +199,25 @@ def connect_answer(body: bytes) -> ConnectAnswer:
         _string_list(fields, "roles"),
         groups or None,
         _optional_string(fields, "subprotocol"),
+        tuple(repr(key[:_MAX_SHOWN_CHARACTERS]) for key in unknown[:_MAX_SHOWN_KEYS]),
     )
 
 
 def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None:
-    """Return the message to the sender in the answer to a user event; ``None`` when the body is empty.
+    """Return the message to the sender in the answer to a user event; ``None`` when it has neither body nor metadata.
+
+    Metadata without a body is a message of text without characters, whatever the Content-Type says of no bytes.
 
     Raises:
         AnswerError: when the Content-Type cannot be a message's, or does not hold for the body.
     """
-    if not body:
-        return None
-    metadata = metadata_from_headers(headers.items())
+    # A header whose name ends where the key begins is ignored here, as Microsoft's emulator does; REST refuses it.
+    metadata = {key: value for key, value in metadata_from_headers(headers.items()).items() if key}
     problem = names.metadata_problem(metadata)
     if problem is not None:
         raise AnswerError(problem)
+    if not body:
+        return text_payload("", metadata) if metadata else None
     try:
         return payload_from_http(headers.get("Content-Type"), body, metadata)
     except ValueError as error:
@@ -202,19 +225,19 @@ def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None
 
 
 def connection_state(headers: Mapping[str, str]) -> str | None:
-    """Return the connection state in an answer; ``None`` when the answer leaves it as it is.
+    """Return the connection state in an answer, the last of several; ``None`` when the answer leaves it as it is.
 
     Raises:
         AnswerError: when it could not be sent back in a header.
     """
-    state = headers.get(STATE_HEADER)
-    if state is not None and not (state.isascii() and state.isprintable()):
+    states = [value for name, value in headers.items() if name.lower() == STATE_HEADER.lower()]
+    if not all(state.isascii() and state.isprintable() for state in states):
         raise AnswerError(f"{STATE_HEADER} must be printable ASCII; encode it, for example in base64.")
-    return state
+    return states[-1] if states else None
 
 
 def _system_event(name: str, body: dict[str, Any], family: str = "sys") -> Event:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = _dumps(body)
     # Header bytes that are no UTF-8 arrive as lone surrogates; they must not break the event.
     return Event(family, name, JSON_CONTENT_TYPE, text.encode(errors="replace"), {})
 
@@ -227,9 +250,10 @@ def _multi_map(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return result
 
 
-def _strings(value: object) -> list[str]:
+def _claim_values(value: object) -> list[str]:
+    """Return the values of a claim, of a list each; ``null`` is an empty one, as .NET, and so the service, reads it."""
     values = value if isinstance(value, list) else [value]
-    return [item if isinstance(item, str) else json.dumps(item) for item in values]
+    return ["" if item is None else item if isinstance(item, str) else _dumps(item) for item in values]
 
 
 def _optional_string(fields: Mapping[str, Any], name: str) -> str | None:

@@ -8,20 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple, TypeVar
+
+from yarl import URL
 
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import Payload
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.cloud_events import AnswerError, ConnectAnswer, Event
+from webpubsub_emulator.upstream.cookies import keep_cookies
 from webpubsub_emulator.upstream.event_handlers import EventHandler, HubSettings
+from webpubsub_emulator.upstream.exchange import IN_EXCHANGE, Exchange
 from webpubsub_emulator.upstream.sender import Answer, EventFailedError, EventSender
 from webpubsub_emulator.upstream.traffic import Traffic
 
 __all__ = ["EventFailedError", "Upstream"]
 
 MAX_WAITING_NOTIFICATIONS: Final = 1000
+_FAILED: Final = "%s, event failed: %s; %s of connection %s"
 Result = TypeVar("Result")
 logger = logging.getLogger("webpubsub_emulator")
 
@@ -36,9 +42,9 @@ class _Notification(NamedTuple):
 class Upstream:
     """Tells event handlers what happens to connections: blocking events one at a time, notifications in their order."""
 
-    def __init__(self, hubs: HubSettings, sender: EventSender, traffic: Traffic) -> None:
+    def __init__(self, hub_settings: HubSettings, sender: EventSender, traffic: Traffic) -> None:
         """``traffic`` keeps what is sent and answered."""
-        self._hubs = hubs
+        self._hub_settings = hub_settings
         self._sender = sender
         self._traffic = traffic
         self._waiting: dict[str, deque[_Notification]] = {}
@@ -46,7 +52,7 @@ class Upstream:
 
     def allows_anonymous(self, hub: str) -> bool:
         """Return whether clients may connect to a hub without a token."""
-        return self._hubs.allows_anonymous(hub)
+        return self._hub_settings.allows_anonymous(hub)
 
     async def connect(self, context: ConnectionContext, event: Event) -> ConnectAnswer:
         """Ask the connect handler; without one everything stays as the token says.
@@ -54,7 +60,7 @@ class Upstream:
         Raises:
             EventFailedError: when the client must not connect.
         """
-        handler = self._hubs.handler_of_system_event(context.hub, event.name)
+        handler = self._hub_settings.handler_of_system_event(context.hub, event.name)
         if handler is None:
             return ConnectAnswer()
         return await self._ask(handler, context, event, 0, lambda answer: cloud_events.connect_answer(answer.body))
@@ -65,11 +71,12 @@ class Upstream:
         Raises:
             EventFailedError: when there is no handler, or it had no success.
         """
-        handler = self._hubs.handler_of_user_event(context.hub, event.name)
+        handler = self._hub_settings.handler_of_user_event(context.hub, event.name)
         if handler is None:
-            raise EventFailedError(
-                f"hub {context.hub!r} has no event handler for it; start with --event-handler {context.hub}=URL"
-            )
+            cause = f"hub {context.hub!r} has no event handler for it"
+            error = EventFailedError(cause, f"start with --event-handler {context.hub}=URL")
+            logger.error(_FAILED, error.cause, error.details, event.type, context.connection_id)
+            raise error
         return await self._ask(
             handler,
             context,
@@ -80,11 +87,11 @@ class Upstream:
 
     def notify(self, context: ConnectionContext, event: Event) -> None:
         """Send a connected or disconnected event without waiting, after the notifications before it."""
-        self._enqueue(self._hubs.handler_of_system_event(context.hub, event.name), context, event)
+        self._enqueue(self._hub_settings.handler_of_system_event(context.hub, event.name), context, event)
 
     def notify_group(self, context: ConnectionContext, change: str, group: str) -> None:
         """Tell that a connection has ``joined`` or ``left`` a group, after earlier notifications; do not wait."""
-        handler = self._hubs.handler_of_group_event(context.hub, change, group)
+        handler = self._hub_settings.handler_of_group_event(context.hub, change, group)
         self._enqueue(handler, context, cloud_events.group_event(change, group))
 
     async def keep_pace(self, context: ConnectionContext) -> None:
@@ -94,7 +101,7 @@ class Upstream:
             await asyncio.wait([self._notifiers[key]])
 
     async def close(self, grace_seconds: float) -> None:
-        """Return pending notifications ``grace_seconds``, then stop."""
+        """Give pending notifications ``grace_seconds``, then stop."""
         pending = list(self._notifiers.values())
         if pending:
             _, late = await asyncio.wait(pending, timeout=grace_seconds)
@@ -112,16 +119,16 @@ class Upstream:
         parse: Callable[[Answer], Result],
     ) -> Result:
         """Read an answer, and only when all of it is valid keep the state and the cookies that it sets."""
-        with self._traffic.exchange(context, event, event_id) as exchange:
+        with self._exchange(context, event, event_id) as exchange:
             answer = await self._sender.send(handler, context, exchange)
             try:
                 result = parse(answer)
                 state = cloud_events.connection_state(answer.headers)
             except AnswerError as error:
-                raise EventFailedError(f"its answer is not valid: {error}") from None
+                raise EventFailedError("answer not valid", str(error)) from None
         if state is not None:
             context.state = state
-        context.cookies.update(answer.cookies)
+        keep_cookies(context, answer.headers.getall("Set-Cookie", ()), URL(exchange.url, encoded=True))
         return result
 
     def _enqueue(self, handler: EventHandler | None, context: ConnectionContext, event: Event) -> None:
@@ -143,8 +150,15 @@ class Upstream:
             del self._waiting[key], self._notifiers[key]
 
     async def _notify(self, handler: EventHandler, context: ConnectionContext, event: Event, event_id: int) -> None:
+        with suppress(EventFailedError), self._exchange(context, event, event_id) as exchange:
+            await self._sender.send(handler, context, exchange)
+
+    @contextmanager
+    def _exchange(self, context: ConnectionContext, event: Event, event_id: int) -> Iterator[Exchange]:
+        """Follow an event from its beginning to its end, and log its failure."""
         try:
             with self._traffic.exchange(context, event, event_id) as exchange:
-                await self._sender.send(handler, context, exchange)
+                yield exchange
         except EventFailedError as error:
-            logger.error("EVENT %s of connection %s failed: %s.", event.type, context.connection_id, error)
+            logger.error(_FAILED, error.cause, error.details, event.type, context.connection_id, extra=IN_EXCHANGE)
+            raise

@@ -13,16 +13,14 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-__all__ = ["GROUP_EVENTS", "SYSTEM_EVENTS", "EventHandler", "EventHandlerError", "HubSettings"]
+from webpubsub_emulator.core.exceptions import EventHandlerError
+
+__all__ = ["GROUP_EVENTS", "SYSTEM_EVENTS", "EventHandler", "HubSettings"]
 
 SYSTEM_EVENTS: Final = frozenset({"connect", "connected", "disconnected"})
 GROUP_EVENTS: Final = frozenset({"joined", "left"})
 _PARAMETER: Final = re.compile(r"\{(hub|event)\}", re.IGNORECASE)
 _ANY_PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
-
-
-class EventHandlerError(ValueError):
-    """An event handler cannot work as it is written; the message says what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +98,17 @@ class HubSettings:
 
     def handler_of_system_event(self, hub: str, event: str) -> EventHandler | None:
         """Return the first handler that takes this system event."""
-        return next((handler for handler in self._of(hub) if event in handler.system_events), None)
+        return next((handler for handler in self._handlers(hub) if event in handler.system_events), None)
 
     def handler_of_user_event(self, hub: str, event: str) -> EventHandler | None:
         """Return the first handler that takes this user event."""
-        return next((handler for handler in self._of(hub) if handler.takes_user_event(event)), None)
+        return next((handler for handler in self._handlers(hub) if handler.takes_user_event(event)), None)
 
     def handler_of_group_event(self, hub: str, event: str, group: str) -> EventHandler | None:
         """Return the first handler that takes this group presence event."""
-        return next((handler for handler in self._of(hub) if handler.takes_group_event(event, group)), None)
+        return next((handler for handler in self._handlers(hub) if handler.takes_group_event(event, group)), None)
 
-    def _of(self, hub: str) -> Sequence[EventHandler]:
+    def _handlers(self, hub: str) -> Sequence[EventHandler]:
         return self.event_handlers.get(hub, ())
 
 

@@ -6,22 +6,21 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.upstream.cloud_events import Event
 from webpubsub_emulator.upstream.curl import curl_command
+from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, Clock, iso, preview, snippet
 
-__all__ = ["PREVIEW_BYTES", "Attempt", "Clock", "Exchange", "Pairs", "State", "iso"]
+__all__ = ["IN_EXCHANGE", "Attempt", "Exchange", "Pairs", "State"]
 
-PREVIEW_BYTES: Final = 4096
-_SNIPPET_BYTES: Final = 160
-_HEX_BYTES: Final = 256
 # What an exchange holds beside bodies and headers, as a round figure.
 _EXCHANGE_BYTES: Final = 2048
-Clock = Callable[[], datetime]
+IN_EXCHANGE: Final = {"is_in_exchange": True}
+"""The ``extra`` of a log line that says what an exchange already shows."""
 Pairs = Collection[tuple[str, str]]
 
 
@@ -69,7 +68,7 @@ class Attempt:
             "ms": _milliseconds(self.seconds),
             "status": self.status,
             "headers": list(self.headers),
-            "body": _preview(self.body, self.body_size),
+            "body": preview(self.body, self.body_size),
             "problem": self.problem,
         }
 
@@ -132,12 +131,12 @@ class Exchange:
         )
 
     def request(self, url: str, headers: Mapping[str, str]) -> None:
-        """Return what is sent, in every attempt."""
+        """Keep what is sent, in every attempt."""
         self.url, self.headers = url, headers
         self._header_bytes = _length(headers.items())
 
-    def struck(self, fault: str) -> None:
-        """Return a fault on purpose has struck it."""
+    def add_fault(self, fault: str) -> None:
+        """Keep that a fault on purpose has affected this event."""
         self.faults.append(fault)
         self.changed()
 
@@ -155,8 +154,13 @@ class Exchange:
         finally:
             self.changed()
 
+    def waits(self, cause: str, seconds: float) -> None:
+        """Keep why the last attempt failed, and when the next one comes."""
+        self.problem = f"{cause}, again in {seconds:g} s"
+        self.changed()
+
     def ended(self, problem: str | None) -> None:
-        """Return whether it had success, or failed for good."""
+        """Keep whether it had success, or failed for good."""
         self.state = State.OK if problem is None else State.FAILED
         self.problem = problem
         self.seconds = time.monotonic() - self._began
@@ -184,7 +188,7 @@ class Exchange:
             "ms": _milliseconds(self.seconds),
             "attempts": len(counting),
             "faults": self.faults,
-            "snippet": _preview(self.event.body[:_SNIPPET_BYTES], len(self.event.body))["text"],
+            "snippet": snippet(self.event.body),
             "problem": self.problem,
         }
 
@@ -195,15 +199,10 @@ class Exchange:
             **self.summary(),
             "url": self.url,
             "headers": list(self.headers.items()),
-            "body": _preview(body[:PREVIEW_BYTES], len(body)),
+            "body": preview(body[:PREVIEW_BYTES], len(body)),
             "attemptList": [attempt.to_json() for attempt in self.attempts],
             "curl": curl_command(self.url, self.headers.items(), body) if self.url else None,
         }
-
-
-def iso(time_: datetime) -> str:
-    """ISO 8601 in UTC, with milliseconds."""
-    return time_.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _length(headers: Pairs) -> int:
@@ -212,20 +211,3 @@ def _length(headers: Pairs) -> int:
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
-
-
-def _preview(body: bytes, size: int) -> dict[str, Any]:
-    """Return the beginning of a body of ``size`` bytes for people: its text, or the bytes in hex where it is none."""
-    text = _text(body)
-    if text is not None:
-        return {"size": size, "text": text, "isHex": False, "isCut": len(text.encode()) < size}
-    return {"size": size, "text": body[:_HEX_BYTES].hex(" "), "isHex": True, "isCut": size > _HEX_BYTES}
-
-
-def _text(body: bytes) -> str | None:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        # The end of a preview may cut a character in two.
-        is_cut = error.start >= len(body) - 3 and error.reason == "unexpected end of data"
-        return body[: error.start].decode() if is_cut else None

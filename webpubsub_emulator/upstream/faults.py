@@ -1,6 +1,7 @@
 """Faults on purpose: what goes wrong now and then in the cloud, here when you ask for it.
 
-A fault is injected (``Faults.inject``), then either acts at once or waits until something it concerns comes along.
+An armed fault (``Faults.arm``) waits until something that it concerns comes along. Only ``cut_connections`` acts at
+once; whoever holds the connections cuts them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,28 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from webpubsub_emulator.core.connection import Connection, ConnectionContext
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.core.exceptions import FaultError
+from webpubsub_emulator.upstream.cloud_events import Event
 
-__all__ = ["FIELDS", "MAX_COUNT", "MAX_SECONDS", "DelayedPart", "Fault", "FaultError", "FaultKind", "Faults"]
+__all__ = [
+    "ANY_EVENT",
+    "FIELDS",
+    "IGNORED_EVENTS",
+    "MAX_COUNT",
+    "MAX_SECONDS",
+    "DelayedPart",
+    "Fault",
+    "FaultKind",
+    "Faults",
+]
 
 MAX_COUNT: Final = 1_000_000
 MAX_SECONDS: Final = 3600.0
+ANY_EVENT: Final = "*"
+"""As the event of a fault: system, user and group events of every name."""
+IGNORED_EVENTS: Final = frozenset({"typing"})
+"""User events that a fault which names no event leaves alone: they come all the time, and nobody waits for them."""
 _MAX_NAME_LENGTH: Final = 1024
 logger = logging.getLogger("webpubsub_emulator")
 
@@ -52,7 +68,7 @@ _ON_EVENTS: Final = frozenset({"hub", "connectionId", "event", "count"})
 FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
     FaultKind.DUPLICATE_EVENT: _ON_EVENTS,
     FaultKind.DROP_ANSWER: _ON_EVENTS,
-    FaultKind.DELAY: _ON_EVENTS | {"seconds", "of"},
+    FaultKind.DELAY: _ON_EVENTS | {"seconds", "part"},
     FaultKind.UNAVAILABLE: frozenset({"hub", "seconds"}),
     FaultKind.CUT_CONNECTIONS: frozenset({"hub", "connectionId"}),
     FaultKind.REFUSE_VALIDATION: frozenset({"hub", "seconds"}),
@@ -60,15 +76,13 @@ FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
 """The fields that each kind of fault takes in JSON, beside `fault`."""
 
 
-class FaultError(ValueError):
-    """A fault is not valid; the message names the field."""
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. Without ``hub``, ``connection_id`` or ``event`` (the name of a system or user event) it concerns all.
+    """One fault. Without ``hub`` or ``connection_id`` it concerns all of them.
 
-    ``count`` is how many events it strikes; ``seconds`` is how late a delayed one is, or how long the fault lasts.
+    ``event`` is the name of a system, user or group event, or ``*`` for all; without it the fault concerns user events
+    but ``typing``. ``count`` is how many events it affects; ``seconds`` is how late a delayed one is, or how long the
+    fault lasts; ``part`` is what is late, the event or the answer to it.
 
     Raises:
         FaultError: for a value out of its bounds.
@@ -80,10 +94,10 @@ class Fault:
     event: str | None = None
     count: int = 1
     seconds: float = 0
-    of: DelayedPart = DelayedPart.EVENT
+    part: DelayedPart = DelayedPart.EVENT
 
     def __post_init__(self) -> None:
-        """Refuse what could never strike; bring the hub's name to lower case."""
+        """Refuse what could never happen; bring the hub's name to lower case."""
         if not 1 <= self.count <= MAX_COUNT:
             raise FaultError(f"'count' must be 1 to {MAX_COUNT}.")
         if "seconds" in FIELDS[self.kind] and not 0 < self.seconds <= MAX_SECONDS:
@@ -112,8 +126,8 @@ class Fault:
         # A field that is null is one that is left out.
         names = {"connectionId": "connection_id"}
         given = {names.get(name, name): field for name, field in fields.items() if field is not None}
-        if "of" in given:
-            given["of"] = DelayedPart(given["of"])
+        if "part" in given:
+            given["part"] = DelayedPart(given["part"])
         return cls(kind, **given)
 
     def to_json(self) -> dict[str, Any]:
@@ -124,18 +138,24 @@ class Fault:
             "event": self.event,
             "count": self.count,
             "seconds": self.seconds,
-            "of": self.of,
+            "part": self.part,
         }
         own = {name: value for name, value in fields.items() if name in FIELDS[self.kind] and value is not None}
         return {"fault": self.kind, **own}
 
-    def concerns(self, context: ConnectionContext, event: str | None = None) -> bool:
-        """Return whether it may strike this connection, and this event of it."""
-        return (
-            self.hub in {None, context.hub}
-            and self.connection_id in {None, context.connection_id}
-            and (event is None or self.event is None or self.event.lower() == event.lower())
-        )
+    def __str__(self) -> str:
+        """Return its fields for the log."""
+        return ", ".join(f"{name} {value}" for name, value in self.to_json().items() if name != "fault") or "everywhere"
+
+    def concerns(self, context: ConnectionContext) -> bool:
+        """Return whether it is about this connection."""
+        return self.hub in {None, context.hub} and self.connection_id in {None, context.connection_id}
+
+    def concerns_event(self, event: Event) -> bool:
+        """Return whether it is about an event of this name and family."""
+        if self.event is None:
+            return event.family == "user" and event.name.lower() not in IGNORED_EVENTS
+        return self.event == ANY_EVENT or self.event.lower() == event.name.lower()
 
 
 class _Armed:
@@ -150,26 +170,17 @@ class _Armed:
 
 
 class Faults:
-    """The faults of one emulator."""
+    """The armed faults of one emulator."""
 
-    def __init__(self, hubs: Hubs, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds."""
-        self._hubs = hubs
         self._clock = clock
         self._armed: list[_Armed] = []
 
-    def inject(self, fault: Fault) -> int:
-        """Arm a fault, or cut connections at once; the result is how many connections it concerns now."""
-        concerned = [connection for connection in self._connections() if fault.concerns(connection.context)]
-        logger.warning("FAULT %s is injected: %s.", fault.kind, _described(fault) or "everywhere")
-        if fault.kind is FaultKind.CUT_CONNECTIONS:
-            for connection in concerned:
-                logger.warning("FAULT cut_connections: the line of connection %s is lost.", connection.id)
-                connection.outbox.cut()
-        else:
-            lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
-            self._armed.append(_Armed(fault, self._clock() + fault.seconds if lasts else math.inf))
-        return len(concerned)
+    def arm(self, fault: Fault) -> None:
+        """Let a fault wait for what it concerns, or last from now for its seconds."""
+        lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
+        self._armed.append(_Armed(fault, self._clock() + fault.seconds if lasts else math.inf))
 
     def clear(self) -> int:
         """Disarm all; the result is how many there were."""
@@ -191,31 +202,28 @@ class Faults:
             result.append(fields)
         return result
 
-    def strike(
-        self, kind: FaultKind, context: ConnectionContext, event: str, of: DelayedPart = DelayedPart.EVENT
+    def use(
+        self, kind: FaultKind, context: ConnectionContext, event: Event, part: DelayedPart = DelayedPart.EVENT
     ) -> Fault | None:
-        """Return the armed fault of a kind that strikes this event now, if any; it counts as one strike."""
+        """Return the armed fault of a kind that affects this event now, if any, and count it down by one."""
         for armed in self._armed:
             fault = armed.fault
-            if fault.kind is kind and fault.of is of and fault.concerns(context, event):
+            if fault.kind is kind and fault.part is part and fault.concerns(context) and fault.concerns_event(event):
                 armed.left -= 1
                 if not armed.left:
                     self._armed.remove(armed)
-                logger.warning("FAULT %s strikes %s of connection %s.", kind, event, context.connection_id)
+                logger.warning("FAULT %s affects %s of connection %s.", kind, event.name, context.connection_id)
                 return fault
         return None
 
-    def reigns(self, kind: FaultKind, hub: str) -> bool:
-        """Return whether a fault of a kind that lasts for some time holds for a hub now."""
+    def is_active(self, kind: FaultKind, hub: str) -> bool:
+        """Return whether a fault of a kind that lasts for some time concerns a hub now."""
         return any(armed.fault.kind is kind and armed.fault.hub in {None, hub.lower()} for armed in self._current())
 
     def _current(self) -> list[_Armed]:
         now = self._clock()
         self._armed = [armed for armed in self._armed if armed.ends > now]
         return self._armed
-
-    def _connections(self) -> list[Connection]:
-        return [connection for hub in self._hubs for connection in hub]
 
 
 def _check_type(name: str, value: object) -> None:
@@ -231,13 +239,9 @@ def _check_type(name: str, value: object) -> None:
             return
         case "seconds":
             raise FaultError("'seconds' must be a number.")
-        case "of" if value in tuple(DelayedPart):
+        case "part" if value in tuple(DelayedPart):
             return
-        case "of":
-            raise FaultError(f"'of' must be one of {', '.join(DelayedPart)}.")
+        case "part":
+            raise FaultError(f"'part' must be one of {', '.join(DelayedPart)}.")
     if not isinstance(value, str) or not value.isprintable() or not 1 <= len(value) <= _MAX_NAME_LENGTH:
         raise FaultError(f"{name!r} must be a text of 1 to {_MAX_NAME_LENGTH} printable characters.")
-
-
-def _described(fault: Fault) -> str:
-    return ", ".join(f"{name} {value}" for name, value in fault.to_json().items() if name != "fault")

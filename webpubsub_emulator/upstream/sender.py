@@ -1,4 +1,4 @@
-"""Brings one event to one event handler: consent first, then as many tries as it takes; faults strike here.
+"""Brings one event to one event handler: consent first, then as many tries as it takes; faults happen here.
 
 Retries, timeout and size limit are those of Microsoft's emulator.
 """
@@ -18,11 +18,11 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from webpubsub_emulator.core.connection import ConnectionContext
-from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.upstream import cloud_events
 from webpubsub_emulator.upstream.abuse_protection import AbuseProtection, without_url
+from webpubsub_emulator.upstream.cookies import cookie_header
 from webpubsub_emulator.upstream.event_handlers import EventHandler
-from webpubsub_emulator.upstream.exchange import Exchange
+from webpubsub_emulator.upstream.exchange import IN_EXCHANGE, Exchange
 from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind, Faults
 
 __all__ = ["MAX_ANSWER_BYTES", "MAX_HEADER_BYTES", "Answer", "EventFailedError", "EventSender"]
@@ -42,11 +42,16 @@ logger = logging.getLogger("webpubsub_emulator")
 
 
 class EventFailedError(Exception):
-    """An event had no success; ``status`` is what a client that waits for its upgrade gets."""
+    """An event had no success.
 
-    def __init__(self, reason: str, *, status: int = 500, is_temporary: bool = False) -> None:
-        """Keep beside the reason what a client gets, and whether another try may help."""
-        super().__init__(reason)
+    ``cause`` is why in a few words, ``details`` the rest. ``status`` is what a client that waits for its upgrade gets.
+    """
+
+    def __init__(self, cause: str, details: str = "", *, status: int = 500, is_temporary: bool = False) -> None:
+        """``is_temporary`` says whether another try may help."""
+        super().__init__(f"{cause}: {details}" if details else cause)
+        self.cause = cause
+        self.details = details.rstrip(".")
         self.status = status
         self.is_temporary = is_temporary
 
@@ -58,23 +63,42 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
-    cookies: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One event on its way to one handler: what is sent in every attempt, for which connection, and its record."""
+
+    url: URL
+    headers: Mapping[str, str]
+    context: ConnectionContext
+    exchange: Exchange
 
 
 class EventSender:
     """Sends events, signed with every access key. Use within one event loop, and close."""
 
-    def __init__(self, settings: EmulatorSettings, origin: str, faults: Faults) -> None:
-        """``origin`` is the service's host as event handlers shall see it."""
-        self._settings = settings
+    def __init__(
+        self,
+        origin: str,
+        access_keys: Sequence[str],
+        faults: Faults,
+        *,
+        retry_delays: Sequence[float],
+        timeout: float,
+    ) -> None:
+        """``origin`` is the service's host as event handlers shall see it; times are in seconds."""
         self._origin = origin
+        self._access_keys = access_keys
         self._faults = faults
+        self._retry_delays = retry_delays
+        self._timeout = timeout
         self._session = aiohttp.ClientSession(
             # Each connection sends one event at a time; a limit here would let slow hubs hold up others.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
             # Cookies belong to a connection, not to the service.
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=settings.upstream_timeout),
+            timeout=aiohttp.ClientTimeout(total=timeout),
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
@@ -88,36 +112,40 @@ class EventSender:
         """
         problem = await self._problem(handler, context.hub, exchange)
         if problem is not None:
-            raise EventFailedError(f"the event handler failed validation ({problem})")
+            raise EventFailedError("validation failed", problem)
         event = exchange.event
+        url = _url(handler, context.hub, event.name)
         headers = cloud_events.event_headers(
             event,
             context,
             event_id=exchange.event_id,
             time=exchange.time,
             origin=self._origin,
-            signature=cloud_events.sign(context.connection_id, self._settings.access_keys),
+            signature=cloud_events.sign(context.connection_id, self._access_keys),
+            cookies=cookie_header(context, url),
         )
         headers["x-ms-client-request-id"] = str(uuid.uuid4())
-        url = _url(handler, context.hub, event.name)
+        request = _Request(url, headers, context, exchange)
         exchange.request(str(url), headers)
-        for delay in self._settings.retry_delays:
+        for delay in self._retry_delays:
             try:
-                answer = await self._attempt(url, context, exchange)
+                answer = await self._attempt(request)
             except EventFailedError as error:
                 if not error.is_temporary:
                     raise
+                exchange.waits(error.cause, delay)
                 logger.warning(
-                    "RETRY of %s (ce-id %d) of connection %s in %g s: %s.",
-                    event.type, exchange.event_id, context.connection_id, delay, error,
+                    "%s, again in %g s: %s; %s (ce-id %d) of connection %s",
+                    error.cause, delay, error.details, event.type, exchange.event_id, context.connection_id,
+                    extra=IN_EXCHANGE,
                 )  # fmt: skip
                 await asyncio.sleep(delay)
             else:
                 break
         else:
-            answer = await self._attempt(url, context, exchange)
-        if self._strike(FaultKind.DUPLICATE_EVENT, context, exchange):
-            await self._duplicate(url, context, exchange)
+            answer = await self._attempt(request)
+        if self._use_fault(FaultKind.DUPLICATE_EVENT, request):
+            await self._duplicate(request)
         return answer
 
     async def validate_again(self, event_handlers: Mapping[str, Sequence[EventHandler]]) -> None:
@@ -131,68 +159,70 @@ class EventSender:
         await self._session.close()
 
     async def _problem(self, handler: EventHandler, hub: str, exchange: Exchange) -> str | None:
-        if self._faults.reigns(FaultKind.REFUSE_VALIDATION, hub):
-            exchange.struck(FaultKind.REFUSE_VALIDATION)
+        if self._faults.is_active(FaultKind.REFUSE_VALIDATION, hub):
+            exchange.add_fault(FaultKind.REFUSE_VALIDATION)
             return "on purpose: the fault refuse_validation is on"
         return await self._protection.problem(handler.url(hub, "validate"))
 
-    def _strike(
-        self, kind: FaultKind, context: ConnectionContext, exchange: Exchange, of: DelayedPart = DelayedPart.EVENT
-    ) -> Fault | None:
-        fault = self._faults.strike(kind, context, exchange.event.name, of)
+    def _use_fault(self, kind: FaultKind, request: _Request, part: DelayedPart = DelayedPart.EVENT) -> Fault | None:
+        fault = self._faults.use(kind, request.context, request.exchange.event, part)
         if fault is not None:
-            exchange.struck(kind if of is DelayedPart.EVENT else f"{kind} of {of}")
+            request.exchange.add_fault(kind if part is DelayedPart.EVENT else f"{kind} of {part}")
         return fault
 
-    async def _delay(self, of: DelayedPart, context: ConnectionContext, exchange: Exchange) -> None:
-        fault = self._strike(FaultKind.DELAY, context, exchange, of)
+    async def _delay(self, part: DelayedPart, request: _Request) -> None:
+        fault = self._use_fault(FaultKind.DELAY, request, part)
         if fault is not None:
             await asyncio.sleep(fault.seconds)
 
-    async def _attempt(
-        self, url: URL, context: ConnectionContext, exchange: Exchange, *, is_duplicate: bool = False
-    ) -> Answer:
+    async def _attempt(self, request: _Request, *, is_duplicate: bool = False) -> Answer:
         """One request. Raises ``EventFailedError`` unless it has success."""
-        await self._delay(DelayedPart.EVENT, context, exchange)
+        await self._delay(DelayedPart.EVENT, request)
         # The query may hold a function key, so it must not reach the log.
-        shown = url.with_query(None)
-        with exchange.attempt(is_duplicate=is_duplicate) as attempt:
+        shown = request.url.with_query(None)
+        with request.exchange.attempt(is_duplicate=is_duplicate) as attempt:
             try:
-                answer = await self._post(url, exchange.headers, exchange.event.body)
+                answer = await self._post(request)
             except TimeoutError:
-                raise EventFailedError(f"{shown} did not answer within {self._settings.upstream_timeout:g} s") from None
+                raise EventFailedError(f"no answer within {self._timeout:g} s", f"from {shown}") from None
             except (aiohttp.ClientError, OSError) as error:
-                raise EventFailedError(f"{shown} cannot be reached: {without_url(error)}", is_temporary=True) from None
+                reason = f"{without_url(error)}, {shown}"
+                raise EventFailedError("no connection", reason, is_temporary=True) from None
             if answer is None:
-                raise EventFailedError(f"{shown} answered more than {MAX_ANSWER_BYTES} bytes")
+                raise EventFailedError("answer too large", f"more than {MAX_ANSWER_BYTES} bytes from {shown}")
             attempt.answered(answer.status, tuple(answer.headers.items()), answer.body)
-            await self._delay(DelayedPart.ANSWER, context, exchange)
-            if self._strike(FaultKind.DROP_ANSWER, context, exchange):
+            await self._delay(DelayedPart.ANSWER, request)
+            if self._use_fault(FaultKind.DROP_ANSWER, request):
                 raise EventFailedError(
-                    f"{shown} answered status {answer.status}, which the fault drop_answer has dropped",
+                    "answer dropped",
+                    f"the fault drop_answer has dropped HTTP {answer.status} from {shown}",
                     is_temporary=True,
                 )
             if not 200 <= answer.status < 300:
                 raise _failure(shown, answer)
         return answer
 
-    async def _duplicate(self, url: URL, context: ConnectionContext, exchange: Exchange) -> None:
-        """Return the same request once more; what comes back changes nothing."""
+    async def _duplicate(self, request: _Request) -> None:
+        """Send the same request once more; what comes back changes nothing."""
         try:
-            await self._attempt(url, context, exchange, is_duplicate=True)
+            await self._attempt(request, is_duplicate=True)
         except EventFailedError as error:
-            logger.warning("The duplicate of %s of connection %s failed: %s.", exchange.event.type,
-            context.connection_id,
-                         error)  # fmt: skip
+            logger.warning(
+                "%s, duplicate failed: %s; %s of connection %s",
+                error.cause, error.details, request.exchange.event.type, request.context.connection_id,
+                extra=IN_EXCHANGE,
+            )  # fmt: skip
 
-    async def _post(self, url: URL, headers: Mapping[str, str], body: bytes) -> Answer | None:
+    async def _post(self, request: _Request) -> Answer | None:
         """One request; ``None`` when the answer is too large."""
-        async with self._session.post(url, headers=headers, data=body, allow_redirects=False) as response:
+        body = request.exchange.event.body
+        async with self._session.post(
+            request.url, headers=request.headers, data=body, allow_redirects=False
+        ) as response:
             try:
                 await response.content.readexactly(MAX_ANSWER_BYTES + 1)
             except asyncio.IncompleteReadError as whole:
-                cookies = {name: cookie.coded_value for name, cookie in response.cookies.items()}
-                return Answer(response.status, response.headers, whole.partial, cookies)
+                return Answer(response.status, response.headers, whole.partial)
             response.close()
             return None
 
@@ -200,7 +230,8 @@ class EventSender:
 def _failure(shown: URL, answer: Answer) -> EventFailedError:
     text = answer.body[: 4 * _LOGGED_CHARACTERS].decode(errors="replace")[:_LOGGED_CHARACTERS]
     return EventFailedError(
-        f"{shown} answered status {answer.status} with {text!r}{_HINTS.get(answer.status, '')}",
+        f"HTTP {answer.status}",
+        f"{repr(text) if text else 'no text'} from {shown}{_HINTS.get(answer.status, '')}",
         # A redirect is not followed, and it is no refusal that a client could understand.
         status=answer.status if answer.status >= 400 else 500,
         is_temporary=answer.status == 408 or answer.status >= 500,

@@ -1,4 +1,4 @@
-"""What went between the service and event handlers: the last events with their answers, and the log beside them.
+"""What went through the service: the last events with their answers, what clients got, and the log beside them.
 
 Bounded by number and by bytes; the oldest entries go first. No I/O: viewers subscribe and fetch what has changed.
 """
@@ -15,13 +15,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.core.hub import Delivery
 from webpubsub_emulator.upstream.cloud_events import Event
-from webpubsub_emulator.upstream.exchange import Clock, Exchange, iso
+from webpubsub_emulator.upstream.delivered import Delivered
+from webpubsub_emulator.upstream.exchange import Exchange
+from webpubsub_emulator.upstream.preview import Clock, iso
 
 __all__ = ["MAX_BYTES", "MAX_ENTRIES", "Entry", "LogLine", "Subscription", "Traffic", "TrafficLog"]
 
 MAX_ENTRIES: Final = 5_000
 MAX_BYTES: Final = 32 * 1024 * 1024
+# REST calls whose next try is waited for.
+_MAX_UNSUCCESSFUL: Final = 1000
 # What a line of the log holds beside its text, as a round figure.
 _LINE_BYTES: Final = 256
 
@@ -48,7 +53,7 @@ class LogLine:
     details = summary
 
 
-Entry = Exchange | LogLine
+Entry = Exchange | Delivered | LogLine
 
 
 class Traffic:
@@ -60,11 +65,12 @@ class Traffic:
         self._entries: deque[Entry] = deque()
         self._next_id = 1
         self._bytes = 0
+        self._unsuccessful: dict[str, Delivered] = {}
         self._subscriptions: set[Subscription] = set()
 
     @contextmanager
     def exchange(self, context: ConnectionContext, event: Event, event_id: int) -> Iterator[Exchange]:
-        """Return an event from its beginning to its end; an exception is its failure."""
+        """Follow an event from its beginning to its end; an exception is its failure."""
         exchange = Exchange(context, event, event_id, self._now, self._changed)
         self._add(exchange)
         try:
@@ -73,6 +79,21 @@ class Traffic:
             exchange.ended(str(error) or type(error).__name__)
             raise
         exchange.ended(None)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Keep what went to clients, or why it did not; the tries of one REST call are one entry."""
+        key = delivery.request_id
+        entry = self._unsuccessful.pop(key, None) if key is not None else None
+        if entry is not None and self.find(entry.id) is entry and entry.target == delivery.target:
+            entry.tried(delivery, self._now())
+            self._changed(entry.id)
+        else:
+            entry = Delivered(delivery, self._now())
+            self._add(entry)
+        if key is not None and delivery.problem is not None:
+            self._unsuccessful[key] = entry
+            if len(self._unsuccessful) > _MAX_UNSUCCESSFUL:
+                del self._unsuccessful[next(iter(self._unsuccessful))]
 
     def log(self, level: str, text: str) -> None:
         """Keep a line of the log."""
@@ -146,7 +167,7 @@ class Subscription:
         self._wakeup.set()
 
     def notify(self, entry_id: int) -> None:
-        """Return an entry has changed."""
+        """Keep that an entry has changed, for the viewer's next look."""
         self._changed[entry_id] = None
         if len(self._changed) > 2 * MAX_ENTRIES:
             # The viewer does not read; what is no longer kept it cannot get either.
@@ -166,7 +187,10 @@ class Subscription:
 
 
 class TrafficLog(logging.Handler):
-    """Brings log lines of the emulator into its traffic; several emulators in one thread share their lines."""
+    """Brings log lines of the emulator into its traffic; several emulators in one thread share their lines.
+
+    Lines with ``is_in_exchange`` are left out: the entry of their event says the same.
+    """
 
     def __init__(self, traffic: Traffic) -> None:
         """Take lines of this thread only: traffic belongs to one."""
@@ -176,5 +200,5 @@ class TrafficLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line."""
-        if record.thread == self._thread:
+        if record.thread == self._thread and not getattr(record, "is_in_exchange", False):
             self._traffic.log(record.levelname, record.getMessage())

@@ -40,6 +40,7 @@ def answer_validation(request: HttpRequest, allowed_hosts: Collection[str]) -> H
     if not requested:
         return HttpResponse.text(400, "The WebHook-Request-Origin header is missing.")
     allowed = {"*"} if "*" in allowed_hosts else requested.intersection(allowed_hosts)
+    # A refusal must look like one: with a 200 and another origin, the service alone would notice.
     if not allowed:
         return HttpResponse.text(400, "The requested origin is not allowed.")
     consent = allowed.pop() if len(allowed) == 1 else "*"

@@ -1,8 +1,9 @@
-"""The JSON bodies of system and group presence events; unknown keys are left alone, null is like nothing."""
+"""The bodies of events. In JSON, unknown keys are left alone and null is like nothing; a wrong type is refused."""
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,9 +14,12 @@ from webpubsub_handler.protocol.events import (
     ConnectedEventRequest,
     ConnectEventRequest,
     ConnectionContext,
+    DataType,
     DisconnectedEventRequest,
     GroupJoinedEventRequest,
     GroupLeftEventRequest,
+    UnknownEvent,
+    UserEventRequest,
 )
 from webpubsub_handler.protocol.mqtt import (
     MqttConnectProperties,
@@ -31,9 +35,15 @@ __all__ = [
     "read_disconnected",
     "read_group_joined",
     "read_group_left",
-    "read_json",
-    "read_text",
+    "read_unknown",
+    "read_user_event",
 ]
+
+_OTHER_CHARSET: Final = re.compile(r"\bcharset=(?!\"?(?:utf-?8|us-ascii)\"?\s*(?:;|$))", re.IGNORECASE)
+_DATA_TYPES: Final[Mapping[str, DataType]] = {
+    "text/plain": DataType.TEXT,
+    "application/json": DataType.JSON,
+}
 
 
 def read_connect(context: ConnectionContext, body: bytes) -> ConnectEventRequest:
@@ -42,27 +52,31 @@ def read_connect(context: ConnectionContext, body: bytes) -> ConnectEventRequest
     It is an MQTT client's when the body says so: an answer needs the protocol version, which the headers do not have.
     """
     document = _document(body)
-    certificates = document.get("clientCertificates") or ()
     mqtt = _object(document, "mqtt")
     return ConnectEventRequest(
         context,
         claims=_lists(document, "claims"),
         query=_lists(document, "query"),
         headers=_lists(document, "headers"),
-        subprotocols=_strings(document.get("subprotocols") or (), "subprotocols"),
-        client_certificates=tuple(_certificate(entry) for entry in _sequence(certificates, "clientCertificates")),
+        subprotocols=_strings(document.get("subprotocols"), "subprotocols"),
+        client_certificates=tuple(
+            _certificate(entry) for entry in _sequence(document.get("clientCertificates"), "clientCertificates")
+        ),
         mqtt=None if mqtt is None else _mqtt_connect(mqtt),
     )
 
 
 def read_connected(context: ConnectionContext, _: bytes) -> ConnectedEventRequest:
-    """Read a connected event, which has nothing in its body."""
+    """Read a connected event, which has nothing in its body: whether it is there decides nothing."""
     return ConnectedEventRequest(context)
 
 
 def read_disconnected(context: ConnectionContext, body: bytes) -> DisconnectedEventRequest:
-    """Read a disconnected event."""
-    document = _document(body)
+    """Read a disconnected event.
+
+    Without a body the reason is not known; nothing else hangs on it, and a refusal would lose the end of a connection.
+    """
+    document = _document(body) if body else {}
     mqtt = _object(document, "mqtt")
     return DisconnectedEventRequest(
         context,
@@ -73,36 +87,42 @@ def read_disconnected(context: ConnectionContext, body: bytes) -> DisconnectedEv
 
 def read_group_joined(context: ConnectionContext, body: bytes) -> GroupJoinedEventRequest:
     """Read a joined event."""
-    return GroupJoinedEventRequest(context, _group(body))
+    return GroupJoinedEventRequest(context, _required(_document(body), "group", str))
 
 
 def read_group_left(context: ConnectionContext, body: bytes) -> GroupLeftEventRequest:
     """Read a left event."""
-    return GroupLeftEventRequest(context, _group(body))
+    return GroupLeftEventRequest(context, _required(_document(body), "group", str))
 
 
-def read_text(body: bytes) -> str:
-    """Read UTF-8."""
+def read_user_event(context: ConnectionContext, body: bytes) -> UserEventRequest:
+    """Read a user event, whose body is the client's: whatever it is, it is the function's to see."""
+    content_type = context.headers.get("Content-Type") or ""
+    mime_type, _, parameters = content_type.partition(";")
+    data_type = _DATA_TYPES.get(mime_type.strip().lower(), DataType.BINARY)
+    if data_type is DataType.TEXT and _OTHER_CHARSET.search(parameters):
+        # An MQTT client may send text in any encoding; only its function can know how far to trust the name.
+        data_type = DataType.BINARY
+    return UserEventRequest(context, body, data_type, content_type)
+
+
+def read_unknown(context: ConnectionContext, _: bytes) -> UnknownEvent:
+    """Read nothing of an event of a kind that this version does not know."""
+    return UnknownEvent(context, context.headers.get("ce-type") or "")
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    # Missing is not empty: a host may have lost the body, and an empty query would let the client in without a rule.
+    if not body:
+        raise MalformedEventError("the body is missing")
     try:
-        return body.decode()
-    except UnicodeDecodeError:
-        raise MalformedEventError("the body is not UTF-8") from None
-
-
-def read_json(body: bytes) -> Any:
-    """Read JSON as ``strict_json`` does."""
-    try:
-        return strict_json.parse(body)
+        document = strict_json.parse(body)
     except UnicodeDecodeError:
         raise MalformedEventError("the body is not UTF-8") from None
     except ValueError:
         raise MalformedEventError(
             f"the body is not JSON of finite numbers and at most {strict_json.MAX_DEPTH} levels"
         ) from None
-
-
-def _document(body: bytes) -> Mapping[str, Any]:
-    document = read_json(body) if body else {}
     if not isinstance(document, dict):
         raise MalformedEventError("the body is not a JSON object")
     return document
@@ -129,11 +149,6 @@ def _required(document: Mapping[str, Any], name: str, kind: type, path: str = ""
 def _object(document: Mapping[str, Any], name: str, path: str = "") -> Mapping[str, Any] | None:
     value: Mapping[str, Any] | None = _member(document, name, dict, path)
     return value
-
-
-def _group(body: bytes) -> str:
-    group: str = _required(_document(body), "group", str)
-    return group
 
 
 def _mqtt_connect(document: Mapping[str, Any]) -> MqttConnectProperties:
@@ -168,7 +183,7 @@ def _mqtt_disconnected(document: Mapping[str, Any]) -> MqttDisconnectedPropertie
 
 def _user_properties(document: Mapping[str, Any], path: str) -> tuple[MqttUserProperty, ...]:
     name = f"{path}userProperties"
-    entries = _sequence(document.get("userProperties") or (), name)
+    entries = _sequence(document.get("userProperties"), name)
     if not all(isinstance(entry, dict) for entry in entries):
         raise MalformedEventError(f"{name} in the body holds something other than properties")
     return tuple(
@@ -178,7 +193,9 @@ def _user_properties(document: Mapping[str, Any], path: str) -> tuple[MqttUserPr
 
 
 def _sequence(value: Any, name: str) -> Sequence[Any]:
-    if not isinstance(value, list | tuple):
+    if value is None:
+        return ()
+    if not isinstance(value, list):
         raise MalformedEventError(f"{name} in the body is not a list")
     return value
 
@@ -191,10 +208,7 @@ def _strings(value: Any, name: str) -> tuple[str, ...]:
 
 
 def _lists(document: Mapping[str, Any], name: str) -> Mapping[str, Sequence[str]]:
-    value = document.get(name) or {}
-    if not isinstance(value, dict):
-        raise MalformedEventError(f"{name} in the body is not an object")
-    return {key: _strings(members or (), name) for key, members in value.items()}
+    return {key: _strings(members, name) for key, members in (_object(document, name) or {}).items()}
 
 
 def _certificate(entry: Any) -> ClientCertificate:

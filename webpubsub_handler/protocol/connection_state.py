@@ -22,12 +22,18 @@ class ConnectionState(MutableMapping[str, Any]):
     It is read when first used. The answer of a blocking event carries it only if it changed; ``clear()`` really
     clears it (the service then keeps an empty object). A value written by somebody else reads as empty and stays as
     it is until it is changed here.
+
+    Args:
+        raw: The header as received.
+        is_read_only: Whether the event is a notification, whose answer carries no state; setting it then raises
+            ``ConnectionStateError``.
     """
 
-    __slots__ = ("_entries", "_original", "_touched", "raw")
+    __slots__ = ("_entries", "_is_read_only", "_original", "_touched", "raw")
 
-    def __init__(self, raw: str | None = None) -> None:
+    def __init__(self, raw: str | None = None, *, is_read_only: bool = False) -> None:
         self.raw = raw
+        self._is_read_only = is_read_only
         self._entries: dict[str, Any] | None = None
         self._original: str | None = None
         self._touched = False
@@ -52,6 +58,8 @@ class ConnectionState(MutableMapping[str, Any]):
             raise ConnectionStateError(f"connection state must be JSON: {error}") from error
         if strict_json.is_deep(text.encode()):
             raise ConnectionStateError(f"connection state is nested deeper than {strict_json.MAX_DEPTH} levels")
+        # Compared as text, so that a list inside that was changed counts. Of a foreign value there is no text to
+        # compare with: only a write says that it may be replaced.
         unchanged = not self._touched if self.is_foreign else text == (self._original or "{}")
         if unchanged:
             return None
@@ -67,8 +75,10 @@ class ConnectionState(MutableMapping[str, Any]):
         if self._entries is None:
             self._entries = _from_base64(self.raw) if self.raw else {}
             if self._entries is None:
+                # Somebody else's, such as the .NET library's: to write it back half understood would destroy it.
                 self._entries = {}
             elif self.raw:
+                # Written again by us: the sender's spaces and escapes must not look like a change.
                 self._original = _to_json(self._entries)
         return self._entries
 
@@ -76,17 +86,27 @@ class ConnectionState(MutableMapping[str, Any]):
         return self._read()[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
+        self._check_writable()
         self._read()[key] = value
         self._touched = True
 
     def __delitem__(self, key: str) -> None:
+        self._check_writable()
         del self._read()[key]
         self._touched = True
 
     def clear(self) -> None:
         """Forget every entry, also those of a foreign value."""
+        self._check_writable()
         self._read().clear()
         self._touched = True
+
+    def _check_writable(self) -> None:
+        if self._is_read_only:
+            raise ConnectionStateError(
+                "connection state can be set in connect and user events only: the service takes none from the answer "
+                "to a notification (connected, disconnected, joined, left)"
+            )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._read())

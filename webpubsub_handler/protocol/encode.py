@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
-from typing import Any, Final
-
-from webpubsub_handler.protocol.connection_state import ConnectionState
-from webpubsub_handler.protocol.events import ConnectEventRequest, DataType, Event
+from webpubsub_handler.exceptions import ConnectionStateError, InvalidDataError
+from webpubsub_handler.protocol.answers import connack_error, json_bytes
+from webpubsub_handler.protocol.event_kinds import kind_of_request
+from webpubsub_handler.protocol.events import ConnectEventRequest, Event, UserEventRequest
 from webpubsub_handler.protocol.http import HttpResponse
-from webpubsub_handler.protocol.mqtt import MqttProtocolVersion, MqttUserProperty, connect_code, connect_status
-from webpubsub_handler.protocol.properties import MQTT_PREFIX, metadata_fields, to_fields
-from webpubsub_handler.protocol.responses import (
-    ConnectEventResponse,
-    EventErrorResponse,
-    MqttConnectEventErrorResponse,
-    UserEventResponse,
-)
+from webpubsub_handler.protocol.mqtt import connect_code, connect_status
+from webpubsub_handler.protocol.responses import EventErrorResponse, MqttConnectEventErrorResponse
 
-__all__ = ["encode_connect", "encode_error", "encode_user_event"]
-
-_CONTENT_TYPES: Final = {
-    DataType.TEXT: "text/plain; charset=utf-8",
-    DataType.JSON: "application/json",
-    DataType.BINARY: "application/octet-stream",
-}
-_MIME_TYPE: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+( *;([ -~]*[!-~])?)?")
+__all__ = ["encode", "encode_error", "encode_invalid_data"]
 
 
-def encode_connect(request: ConnectEventRequest, response: ConnectEventResponse | None) -> HttpResponse:
-    """Make the answer that accepts a connection; 204 when there is nothing to say.
+def encode(event: Event, response: object) -> HttpResponse:
+    """Make the answer to an event out of what its function returned; None says nothing, and 204.
 
     Raises:
-        ValueError: The chosen subprotocol was not offered.
-        ConnectionStateError: The state cannot be carried.
+        TypeError: The event's kind cannot be answered so, or the data of a reply is not of its data type.
+        ValueError: The response holds what the service or a header cannot carry.
+        ConnectionStateError: The state cannot be carried, or was changed inside by a function that cannot set it.
     """
-    headers = _state_header(request.context.state)
-    answer: dict[str, Any] = {}
-    if response is not None:
-        fields = {
-            "userId": response.user_id,
-            "groups": None if response.groups is None else _strings("groups", response.groups),
-            "roles": None if response.roles is None else _strings("roles", response.roles),
-            "subprotocol": response.subprotocol,
-            "mqtt": _connack(request, response.mqtt_user_properties),
-        }
-        answer = {name: value for name, value in fields.items() if value is not None}
-        if response.subprotocol is not None and response.subprotocol not in request.subprotocols:
-            raise ValueError(f"subprotocol {response.subprotocol!r} was not offered by the client")
-    if not answer:
-        return HttpResponse(204, headers)
-    return HttpResponse(200, {"Content-Type": "application/json", **headers}, _json(answer))
-
-
-def encode_user_event(state: ConnectionState, response: UserEventResponse | None) -> HttpResponse:
-    """Make the answer to a user event; 204 when there is nothing to say, as the service may send an empty frame else.
-
-    Raises:
-        TypeError: The data is not of its data type.
-        ValueError: The content type, the metadata or a user property cannot be a header.
-        ConnectionStateError: The state cannot be carried.
-    """
-    headers = _state_header(state)
-    if response is None:
-        return HttpResponse(204, headers)
-    data_type, body = _payload(response)
-    if response.metadata:
-        headers |= metadata_fields(response.metadata.items())
-    if response.mqtt_user_properties:
-        headers |= to_fields(MQTT_PREFIX, ((entry.name, entry.value) for entry in response.mqtt_user_properties))
-    if response.content_type is not None and not _MIME_TYPE.fullmatch(response.content_type):
-        raise ValueError(f"the content type of a response must be a MIME type, not {response.content_type!r}")
-    if not body:
-        return HttpResponse(204, headers)
-    return HttpResponse(200, {"Content-Type": response.content_type or _CONTENT_TYPES[data_type], **headers}, body)
+    if isinstance(response, EventErrorResponse | MqttConnectEventErrorResponse):
+        return encode_error(event, response)
+    kind = kind_of_request(event)
+    if response is not None and (kind.response is None or not isinstance(response, kind.response)):
+        allowed = "EventErrorResponse" if kind.response is None else f"{kind.response.__name__}, EventErrorResponse"
+        raise TypeError(f"the function returned {type(response).__name__}; it may return {allowed} or None")
+    # A list in the state can be changed without the state knowing.
+    if not kind.is_blocking and event.context.state.encode() is not None:
+        raise ConnectionStateError(
+            f"the state changed in {event.context.event_name!r} is lost: {event.context.state!r}"
+        )
+    return kind.write(event, response)
 
 
 def encode_error(event: Event, response: EventErrorResponse | MqttConnectEventErrorResponse) -> HttpResponse:
@@ -90,55 +48,21 @@ def encode_error(event: Event, response: EventErrorResponse | MqttConnectEventEr
     if isinstance(response, EventErrorResponse):
         if mqtt is None:
             return HttpResponse.text(response.status, response.message)
-        return _connack_error(
+        return connack_error(
             response.status, connect_code(mqtt.protocol_version, response.status), response.message, ()
         )
     if mqtt is None:
         raise TypeError("an MQTT code refuses an MQTT client that connects: use EventErrorResponse for others")
     status = connect_status(mqtt.protocol_version, response.code)
-    return _connack_error(status, response.code, response.reason, response.user_properties)
+    return connack_error(status, response.code, response.reason, response.user_properties)
 
 
-def _state_header(state: ConnectionState) -> dict[str, str]:
-    encoded = state.encode()
-    return {} if encoded is None else {"ce-connectionState": encoded}
+def encode_invalid_data(event: UserEventRequest, error: InvalidDataError) -> HttpResponse:
+    """Tell the sender of a user event what was wrong with it; a state is never changed by it.
 
-
-def _connack(request: ConnectEventRequest, properties: Sequence[MqttUserProperty]) -> dict[str, Any] | None:
-    is_version_5 = request.mqtt is not None and request.mqtt.protocol_version is MqttProtocolVersion.V500
-    return {"userProperties": _named(properties)} if is_version_5 and properties else None
-
-
-def _connack_error(status: int, code: int, reason: str, properties: Sequence[MqttUserProperty]) -> HttpResponse:
-    fields = {"code": int(code), "reason": reason, "userProperties": _named(properties)}
-    return HttpResponse(
-        status,
-        {"Content-Type": "application/json"},
-        _json({"mqtt": {name: value for name, value in fields.items() if value}}),
-    )
-
-
-def _named(properties: Sequence[MqttUserProperty]) -> list[dict[str, str]]:
-    return [{"name": entry.name, "value": entry.value} for entry in properties]
-
-
-def _payload(response: UserEventResponse) -> tuple[DataType, bytes]:
-    data, data_type = response.data, response.data_type
-    if data_type is DataType.JSON or (data_type is None and not isinstance(data, str | bytes)):
-        return DataType.JSON, _json(data)
-    if isinstance(data, str) and data_type in (DataType.TEXT, None):
-        return DataType.TEXT, data.encode(errors="replace")
-    if isinstance(data, bytes) and data_type in (DataType.BINARY, None):
-        return DataType.BINARY, data
-    raise TypeError(f"data of a {data_type} response cannot be {type(data).__name__}")
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _strings(name: str, values: Sequence[str]) -> list[str]:
-    # A string is a sequence of strings too, and "lobby" would become five groups.
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list of strings, not one string")
-    return list(values)
+    Any status but 2xx drops a plain WebSocket client, so the error is a reply of 200:
+    ``{"type":"error","code":"invalid_data","message":"…"}``. An MQTT client gets 400: it is told that its event failed,
+    and stays.
+    """
+    body = json_bytes({"type": "error", "code": error.code, "message": str(error)})
+    return HttpResponse(400 if event.context.is_mqtt else 200, {"Content-Type": "application/json"}, body)

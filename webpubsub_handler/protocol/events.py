@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from webpubsub_handler.exceptions import InvalidDataError
+from webpubsub_handler.protocol import strict_json
 from webpubsub_handler.protocol.attributes import decode_text
 from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.http import Headers
@@ -159,15 +161,28 @@ class GroupLeftEventRequest:
 class UserEventRequest:
     """A client sent an event; blocking.
 
-    ``data`` is a str for text, the decoded value for JSON, bytes for everything else; ``body`` is what came.
-    ``content_type`` is the MIME type as received, empty when there is none.
+    ``body`` is what came. ``data`` is a str for text, the decoded value for JSON, bytes for everything else; it is read
+    when it is first asked for, so a function that looks at sizes or rights first pays for no parsing. ``content_type``
+    is the MIME type as received, empty when there is none.
     """
 
     context: ConnectionContext
-    data: Any
+    body: bytes
     data_type: DataType
     content_type: str
-    body: bytes
+    # A frozen object cannot keep what it read in an attribute, but in a list.
+    _read: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def data(self) -> Any:
+        """Return the data as its type says.
+
+        Raises:
+            InvalidDataError: The body is not UTF-8, or not JSON of finite numbers and at most 128 levels.
+        """
+        if not self._read:
+            self._read.append(_read_data(self.data_type, self.body))
+        return self._read[0]
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -197,3 +212,16 @@ Event: TypeAlias = (
     | UserEventRequest
     | UnknownEvent
 )
+
+
+def _read_data(data_type: DataType, body: bytes) -> Any:
+    try:
+        if data_type is DataType.JSON:
+            return strict_json.parse(body)
+        return body.decode() if data_type is DataType.TEXT else body
+    except UnicodeDecodeError:
+        raise InvalidDataError("The data is not UTF-8.") from None
+    except ValueError:
+        raise InvalidDataError(
+            f"The data is not JSON of finite numbers and at most {strict_json.MAX_DEPTH} levels."
+        ) from None

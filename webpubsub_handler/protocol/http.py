@@ -21,6 +21,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Return the value of a field, repeated fields joined by a comma (RFC 9110 5.2), or None."""
+        # Repeated lines are real: tunnels write a line for each signature, and the first alone may be the wrong one.
         values = self._fields.get(name.lower())
         if values is None:
             return None

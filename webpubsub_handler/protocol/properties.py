@@ -24,7 +24,9 @@ _MAX_KEY: Final = 256
 _MAX_VALUE: Final = 1024
 _MAX_METADATA: Final = 8192
 
+# A field name (RFC 9110 5.6.2). Anything else could end the line, or be a field of its own.
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Servers trim spaces around a value and refuse or mangle what is not ASCII: neither would arrive as it was given.
 _VALUE: Final = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 
 

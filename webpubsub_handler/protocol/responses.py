@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+from webpubsub_handler.exceptions import check_error_status
 from webpubsub_handler.protocol.events import DataType
 from webpubsub_handler.protocol.mqtt import (
     MqttUserProperty,
@@ -13,7 +14,13 @@ from webpubsub_handler.protocol.mqtt import (
     MqttV500ConnectReasonCode,
 )
 
-__all__ = ["ConnectEventResponse", "EventErrorResponse", "MqttConnectEventErrorResponse", "UserEventResponse"]
+__all__ = [
+    "ConnectEventResponse",
+    "EventErrorResponse",
+    "EventResponse",
+    "MqttConnectEventErrorResponse",
+    "UserEventResponse",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +69,7 @@ class EventErrorResponse:
     message: str = ""
 
     def __post_init__(self) -> None:
-        if not 400 <= self.status <= 599:
-            raise ValueError(f"an error's status is 400 to 599, not {self.status}")
+        check_error_status(self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +83,6 @@ class MqttConnectEventErrorResponse:
     code: MqttV311ConnectReturnCode | MqttV500ConnectReasonCode
     reason: str = ""
     user_properties: Sequence[MqttUserProperty] = ()
+
+
+EventResponse: TypeAlias = ConnectEventResponse | UserEventResponse | EventErrorResponse | MqttConnectEventErrorResponse

@@ -21,7 +21,7 @@ def sign(access_key: str, connection_id: str) -> str:
     The key is the UTF-8 text of the access key as the portal shows it, not base64-decoded.
     """
     message = connection_id.encode("utf-8", "surrogatepass")
-    # hmac.digest lets other threads run meanwhile: with any at work, a microsecond became a hundred.
+    # Not hmac.digest: it lets other threads run meanwhile, and with any at work a microsecond became a hundred.
     return _PREFIX + hmac.new(access_key.encode(), message, "sha256").hexdigest()
 
 
@@ -35,6 +35,7 @@ def is_signed(signatures: Iterable[str], access_keys: Iterable[str], connection_
     if len(given) > _MAX_VALUES:
         return False
     signed = False
+    # Percent-encoded or not: which of the two the service signs for an id outside ASCII is in no document.
     for candidate in {connection_id, decode_text(connection_id)}:
         for key in access_keys:
             expected = sign(key, candidate).encode()

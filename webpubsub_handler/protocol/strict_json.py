@@ -12,10 +12,12 @@ __all__ = ["MAX_DEPTH", "is_deep", "parse"]
 
 MAX_DEPTH: Final = 128
 
-# Possessive and with an optional end, so that no text makes it go back over what it has seen.
+# Possessive (`++`, `*+`) and with an optional end, so that no text makes it go back over what it has seen: a plain
+# `*` would try every place where a string without an end could stop.
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
+_START: Final = 4096
 
 
 def parse(text: bytes) -> Any:
@@ -30,6 +32,7 @@ def parse(text: bytes) -> Any:
     # Python's own bound differs between versions, and reaching it is not safe in all of them.
     if is_deep(text):
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    # Decoded here, as json.loads would guess UTF-16 and UTF-32 from bytes.
     return json.loads(text.decode(), parse_constant=_refuse_constant, parse_float=_finite)
 
 
@@ -37,8 +40,15 @@ def is_deep(text: bytes) -> bool:
     """Return whether arrays and objects of a JSON text are nested deeper than ``MAX_DEPTH``."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
+    # A text that was made to be deep is so from its start: it must not cost a walk over all of it.
+    return _reaches_depth(text[:_START]) or _reaches_depth(text)
+
+
+def _reaches_depth(text: bytes) -> bool:
+    # Brackets inside strings do not count. A string that the text cuts off ends with it.
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
+    depths = accumulate(map(_STEPS.__getitem__, brackets))
+    return any(map(MAX_DEPTH.__lt__, depths))
 
 
 def _refuse_constant(name: str) -> NoReturn:

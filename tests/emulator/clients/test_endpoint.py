@@ -110,6 +110,7 @@ async def test_a_token_of_another_key_or_of_none_is_401(service: Service) -> Non
         ("/client/?", {}),
         ("/client/hubs/chat?", {"webpubsub.group": " "}),
         ("/client/hubs/chat?", {"webpubsub.group": [1]}),
+        ("/client/hubs/chat?", {"webpubsub.group": None}),
         ("/client/hubs/chat?", {"role": 7}),
         ("/client/hubs/chat?", {"sub": "\ud800"}),
         ("/client/hubs/chat?webpubsub_mode=other&", {}),

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from tests.emulator.fakes import FakeOutbox, FakeUpstream
+from tests.emulator.fakes import FakeOutbox, FakeUpstream, limits
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator.clients.session import ClientSession
 from webpubsub_emulator.core import hub as hubs
 from webpubsub_emulator.core.client_protocol import OutgoingMessage
 from webpubsub_emulator.core.connection import Connection, ConnectionContext
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.hub import Delivery, Hub, Hubs
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.core.recovery import MAX_UNACKNOWLEDGED_MESSAGES, Recovery
 from webpubsub_emulator.subprotocols.json import JsonProtocol
@@ -40,6 +40,7 @@ class Client:
         self.outbox = FakeOutbox()
         self.upstream = FakeUpstream()
         self.hubs = Hubs()
+        self.deliveries: list[Delivery] = []
         recovery = Recovery("token") if is_reliable else None
         protocol = SimpleProtocol() if is_simple else JsonProtocol()
         self.connection = Connection(ConnectionContext("chat", "1", "ana"), protocol, self.outbox, ALL_ROLES, recovery)
@@ -47,10 +48,16 @@ class Client:
             self.connection,
             self.hubs,
             cast(Upstream, self.upstream),
-            ack_delay=ack_delay,
-            recovery_timeout=recovery_timeout,
+            limits(recovery_timeout, ack_delay),
+            self.deliveries.append,
         )
         self.session.start(("g",))
+
+    @property
+    def hub(self) -> Hub:
+        hub = self.hubs.find("chat")
+        assert hub is not None
+        return hub
 
     async def say(self, **fields: Any) -> None:
         await self.session.receive(json.dumps(fields))
@@ -73,7 +80,7 @@ class Client:
 
     def deliver(self, count: int = 1) -> None:
         for _ in range(count):
-            hubs.deliver(HELLO, self.hubs["chat"])
+            hubs.deliver(HELLO, self.hub)
 
 
 def acks(frames: list[Any]) -> list[tuple[int, str | None]]:
@@ -94,7 +101,7 @@ async def test_an_ack_is_held_back_a_little() -> None:
     client = Client(ack_delay=1_000_000)
     await client.say(type="joinGroup", group="h", ackId=1)
     assert await client.settle() == []
-    assert len(client.hubs["chat"].group("h")) == 1
+    assert len(client.hub.group("h")) == 1
 
 
 async def test_a_request_that_failed_can_be_tried_again_with_its_id() -> None:
@@ -291,7 +298,7 @@ async def test_a_connection_ends_when_its_client_stays_away() -> None:
     client = Client(is_reliable=True, recovery_timeout=0)
     client.session.leave(client.outbox, "lost", is_final=False)
     assert await client.ended() == "The connection recovery timeout expired."
-    assert not client.hubs["chat"].group("g")
+    assert client.hubs.find("chat") is None
     assert not client.session.recover("token", FakeOutbox())
 
 
@@ -300,13 +307,13 @@ async def test_time_is_not_up_for_a_client_that_came_back() -> None:
     client.session.leave(client.outbox, "lost", is_final=False)
     assert client.session.recover("token", client.outbox)
     await client.settle()
-    assert client.hubs["chat"].group("g")
+    assert client.hub.group("g")
 
 
 async def test_a_connection_can_be_closed_while_its_client_is_away() -> None:
     client = Client(is_reliable=True)
     client.session.leave(client.outbox, "lost", is_final=False)
-    hubs.close(client.hubs["chat"], "spam")
+    hubs.close(client.hub, "spam")
     assert await client.ended() == "Application server closed the connection. Reason: spam"
 
 

@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.curl import run_shell
-from tests.emulator.conftest import Service, StartService
-from tests.emulator.fakes import Answer, RecordingHandler
+from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, StartService
+from tests.emulator.fakes import Answer, RecordingHandler, sign
 from tests.patience import PATIENCE_SECONDS
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
+from webpubsub_emulator.pytest_plugin import StartEmulator
 from webpubsub_emulator.upstream.cloud_events import user_event
 from webpubsub_emulator.upstream.traffic import MAX_ENTRIES
 
@@ -93,7 +96,7 @@ async def test_retries_and_faults_are_marked_and_each_answer_is_shown(
     await expect(detail.locator(".attempt")).to_have_count(3)
     await expect(detail.locator(".attempt").nth(0)).to_contain_text("not now")
     await expect(detail.locator(".attempt").nth(2)).to_contain_text("Duplicate on purpose")
-    await expect(view.page.locator(".log", has_text="FAULT duplicate_event strikes a")).to_have_count(1)
+    await expect(view.page.locator(".log", has_text="FAULT duplicate_event affects a")).to_have_count(1)
 
 
 async def test_the_copied_curl_command_sends_the_event_again_and_gets_its_answer(
@@ -169,7 +172,7 @@ async def test_text_filters_what_is_shown_and_what_comes(
     await view.page.get_by_text("Problems").click()
     await expect(view.event("b")).to_have_count(1)
     await expect(view.event("a")).to_have_count(0)
-    await expect(view.page.locator(".log:visible").first).to_contain_text("EVENT azure.webpubsub.user.b")
+    await expect(view.page.locator(".log:visible")).to_have_count(0)
 
 
 async def test_a_fault_of_a_button_concerns_the_chosen_connection(service: Service, view: View) -> None:
@@ -294,3 +297,127 @@ async def test_the_page_is_served_with_strict_headers(service: Service) -> None:
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_what_goes_to_clients_is_shown_with_its_receivers(service: Service, view: View) -> None:
+    await service.connect(sub="ana", groups=["lobby"])
+    ben = await service.connect(sub="ben", groups=["lobby"], role=["webpubsub.sendToGroup"])
+    await ben.send({"type": "sendToGroup", "group": "lobby", "dataType": "text", "data": "of ben", "noEcho": True})
+    by_client = view.page.locator(".entry[data-family=client]")
+    await expect(by_client).to_contain_text("→ group lobby")
+    await expect(by_client).to_contain_text("ben")
+    await expect(by_client).to_contain_text("of ben")
+    await expect(by_client.locator(".status")).to_have_text("1")
+    await service.rest("POST", "/groups/lobby/:send", body=b"of the app")
+    by_rest = view.page.locator(".entry[data-family=rest]")
+    await expect(by_rest).to_contain_text("of the app")
+    await expect(by_rest.locator(".status")).to_have_text("2")
+    await expect(by_rest.locator(".ms")).to_have_text("clients")
+    await by_rest.locator("summary").click()
+    await expect(by_rest.locator(".detail")).to_contain_text("sent to group lobby of hub chat: 2 clients got it.")
+    await view.page.get_by_text("Sends", exact=True).click()
+    await expect(view.shown).to_contain_text("2 of ")
+
+
+async def test_a_failed_send_and_its_tries_are_one_row_that_opens(service: Service, view: View) -> None:
+    headers = {"x-ms-client-request-id": "one-call"}
+    service.emulator.inject(Fault(FaultKind.UNAVAILABLE, seconds=60))
+    async with service.session.post(f"{service.url}/api/hubs/chat/:send", data=b"hello", headers=headers) as answer:
+        assert answer.status == 503
+    row = view.page.locator(".entry[data-family=rest]")
+    await expect(row.locator(".problem")).to_have_text("HTTP 503 on purpose")
+    await expect(row.locator(".status")).to_have_text("503")
+    service.emulator.clear_faults()
+    await service.rest("POST", "/:send", body=b"hello", headers=headers)
+    await expect(row.locator(".marks")).to_have_text("↻ 2")
+    await expect(row).to_have_count(1)
+    await expect(row.locator(".snippet")).to_have_text("hello")
+    await row.locator("summary").click()
+    await expect(row.locator(".detail tr")).to_have_count(2)
+    await expect(row.locator(".detail tr").first).to_contain_text("HTTP 503 on purpose")
+
+
+@pytest.mark.parametrize("width", [360, 1000, 1400])
+async def test_a_failed_event_says_its_cause_first_and_its_text_at_every_width(
+    handler: RecordingHandler, start_service: StartService, browser: Browser, width: int
+) -> None:
+    service = await start_service(retry_delays=(60,))
+    handler.script["send"] = [Answer(503, b"the store is down")]
+    socket = await service.connect(sub="ana")
+    await socket.send({"type": "event", "event": "send", "data": {"key": "k" * 200, "data": "Are you there?"}})
+    page = await browser.new_page(viewport={"width": width, "height": 700})
+    await page.goto(service.url)
+    row = View(page).event("send")
+    await expect(row.locator(".snippet")).to_be_visible()
+    assert await row.locator(".snippet").inner_text() == "HTTP 503, again in 60 sAre you there?"
+    await expect(row.locator(".problem")).to_be_in_viewport(ratio=1)
+    await expect(page.locator(".log", has_text="503")).to_have_count(0)
+    await page.close()
+
+
+async def test_ids_are_short_and_the_whole_one_is_shown_on_hover_and_copied(
+    start_service: StartService, browser: Browser, webpubsub_emulator: StartEmulator
+) -> None:
+    emulator = await webpubsub_emulator()
+    service = await start_service()
+    url = f"{emulator.url}/client/hubs/chat"
+    context = await browser.new_context()
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = await context.new_page()
+    await page.goto(emulator.url)
+    token = sign({"aud": url}, DEFAULT_ACCESS_KEY)
+    async with service.session.ws_connect(f"{url}?access_token={token}", protocols=[JSON_SUBPROTOCOL]) as client:
+        connection_id = (await client.receive_json(timeout=5))["connectionId"]
+        await client.send_json({"type": "event", "event": "e", "data": 1, "ackId": 1})
+        row = page.locator(".connection")
+        await expect(row.locator(".id")).to_have_text(f"{connection_id[:8]}…")
+        assert connection_id in (await row.get_attribute("title") or "")
+        await page.locator("#hubs button.copy").click()
+        await expect(page.locator("#hubs button.copy")).to_have_attribute("data-state", "copied")
+        assert await page.evaluate("navigator.clipboard.readText()") == connection_id
+        line = page.locator(".log .text", has_text="event failed").first
+        await expect(line).to_contain_text(f"connection {connection_id[:8]}…")
+        assert connection_id in (await line.get_attribute("title") or "")
+    await context.close()
+
+
+async def test_every_fault_says_whether_times_or_seconds_count(view: View) -> None:
+    await view.page.get_by_label("times").fill("3")
+    await view.page.get_by_label("seconds").fill("7")
+    for name, extent in {
+        "Duplicate event": "3 times",
+        "Drop answer": "3 times",
+        "Delay event": "3 times, 7 s late",
+        "503 to sends": "for 7 s",
+        "Refuse validation": "for 7 s",
+        "Cut connections": "at once",
+    }.items():
+        await expect(view.page.get_by_role("button", name=name).locator("small")).to_have_text(extent)
+
+
+async def test_a_fault_is_about_the_event_that_is_chosen(service: Service, view: View) -> None:
+    socket = await service.connect()
+    await socket.request(type="event", event="order", data=1, ackId=1)
+    choice = view.page.get_by_role("combobox")
+    for value, armed in (("", None), ("*", "*"), ("order", "order")):
+        await choice.select_option(value)
+        await view.page.get_by_role("button", name="Drop answer").click()
+        await expect(view.page.locator("#fault-said")).to_contain_text("waits for")
+        await expect(view.page.locator("#armed li")).to_have_count(1)
+        assert service.emulator.armed_faults[0].get("event") == armed
+        await view.page.get_by_role("button", name="Clear all faults").click()
+        await expect(view.page.locator("#armed li")).to_have_count(0)
+
+
+async def test_the_page_of_the_app_is_one_click_away_where_it_is_known(
+    start_service: StartService, service: Service, view: View, browser: Browser
+) -> None:
+    await expect(view.page.locator("#endpoint")).to_have_text(service.url)
+    await expect(view.page.locator("#app")).to_be_hidden()
+    known = await start_service(app_url="http://localhost:7071/api/demo/")
+    page = await browser.new_page()
+    await page.goto(known.url)
+    await expect(page.get_by_role("link", name="Open the app")).to_have_attribute(
+        "href", "http://localhost:7071/api/demo/"
+    )
+    await page.close()

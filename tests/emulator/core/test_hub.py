@@ -106,7 +106,9 @@ def test_hub_names_are_case_insensitive() -> None:
     client = Client("1")
     all_hubs = Hubs()
     all_hubs.add(client)
-    assert all_hubs["CHAT"].connection("1") is client
+    hub = all_hubs.find("CHAT")
+    assert hub is not None
+    assert hub.connection("1") is client
 
 
 def test_a_hub_is_forgotten_with_its_last_connection() -> None:
@@ -115,6 +117,17 @@ def test_a_hub_is_forgotten_with_its_last_connection() -> None:
     all_hubs.add(client)
     all_hubs.remove(client)
     assert list(all_hubs) == []
+    assert all_hubs.find("chat") is None
+
+
+def test_a_client_that_has_gone_joins_and_leaves_nothing() -> None:
+    client = Client("1")
+    all_hubs = Hubs()
+    all_hubs.join(client, "g")
+    all_hubs.leave(client, "g")
+    all_hubs.leave_all(client)
+    all_hubs.remove(client)
+    assert client.groups == set()
 
 
 def test_event_ids_start_after_that_of_connect() -> None:
@@ -132,7 +145,7 @@ def test_the_ack_memory_forgets_the_oldest(ack_id: int, is_known: bool) -> None:
 
 def test_presence_hears_of_changes_only_and_of_every_group_that_a_client_leaves_when_it_goes() -> None:
     heard: list[tuple[str, str, str]] = []
-    hub = Hub("chat", lambda connection, change, group: heard.append((connection.id, change, group)))
+    hub = Hub("chat", lambda context, change, group: heard.append((context.connection_id, change, group)))
     client, guest = Client("1"), Client("2")
     hub.add(client, ["a"])
     hub.join(client, "a")

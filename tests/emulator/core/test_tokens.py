@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from tests.emulator.fakes import PRIMARY_KEY, from_now, sign
-from webpubsub_emulator.core.tokens import TokenError, bearer_token, origins, verify_token
+from webpubsub_emulator.core.tokens import ServiceIdentity, TokenError, bearer_token, verify_token
 
 URL = "http://localhost:8080/client/hubs/chat"
 
@@ -48,4 +48,5 @@ def test_the_bearer_token_is_found(value: str, token: str | None) -> None:
     ],
 )
 def test_the_last_origin_is_the_one_that_the_caller_can_reach(host: str, found: list[str]) -> None:
-    assert origins(["http://a:1", "https://b/"], {"Host": host}) == found
+    identity = ServiceIdentity("http://a:1", ["https://b/"], ["key"])
+    assert identity.origins({"Host": host}) == found

@@ -154,6 +154,15 @@ async def test_a_bulk_change_asks_each_connection_once(service: Service) -> None
     assert len(page["value"]) == 3
 
 
+async def test_the_keys_of_the_body_are_read_in_any_case(service: Service) -> None:
+    ana, bob = await service.connect(sub="ana"), await service.connect(sub="bob")
+    body = b'{"Groups":["g"],"FILTER":"userId eq \'ana\'"}'
+    assert (await service.rest("POST", "/:addToGroups", body=body, content_type=JSON))[0] == 200
+    await service.rest("POST", "/groups/g/:send", body=b"x")
+    assert (await ana.frame())["data"] == "x"
+    await bob.assert_alive()
+
+
 @pytest.mark.parametrize("operation", ["/:addToGroups", "/:removeFromGroups"])
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),

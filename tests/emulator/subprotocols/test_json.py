@@ -22,6 +22,7 @@ from webpubsub_emulator.core.client_protocol import (
     StreamFrame,
     UserEvent,
 )
+from webpubsub_emulator.core.json_text import MAX_JSON_DEPTH
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.subprotocols.json import JsonProtocol
 
@@ -39,7 +40,7 @@ PROTOCOL = JsonProtocol()
         ),
         (
             '{"type":"sendToGroup","group":"g1","noEcho":true,"data":{"a":[1, null]},"ttlSeconds":300}',
-            SendToGroup("g1", Payload(DataType.JSON, b'{"a":[1,null]}'), False),
+            SendToGroup("g1", Payload(DataType.JSON, b'{"a":[1, null]}'), False),
         ),
         (
             '{"type": "event", "event": "ev", "ackId": 5, "dataType": "binary", "data": "AQI="}',
@@ -53,6 +54,30 @@ PROTOCOL = JsonProtocol()
             '{"type":"event","event":"ev","metadata":{"k":"v"}}',
             UserEvent("ev", Payload(DataType.TEXT, b"", {"k": "v"})),
         ),
+        # As in Microsoft's emulator: metadata without keys is metadata, and without data no dataType is looked at.
+        ('{"type":"event","event":"ev","metadata":{}}', UserEvent("ev", Payload(DataType.TEXT, b""))),
+        (
+            '{"type":"event","event":"ev","dataType":"binary","metadata":{"k":"v"}}',
+            UserEvent("ev", Payload(DataType.TEXT, b"", {"k": "v"})),
+        ),
+        ('{"type":"event","event":"e","dataType":"Text","data":""}', UserEvent("e", Payload(DataType.TEXT, b""))),
+        ('{"type":"event","event":"e","dataType":"BINARY","data":""}', UserEvent("e", Payload(DataType.BINARY, b""))),
+        ('{"type":"event","event":"e","dataType":"Json","data":""}', UserEvent("e", Payload(DataType.JSON, b'""'))),
+        (
+            '{"type":"event","event":"e","dataType":"PROTOBUF","data":""}',
+            UserEvent("e", Payload(DataType.PROTOBUF, b"")),
+        ),
+        ('{"type":"joinGroup","group":"g","ackId":null}', JoinGroup("g")),
+        (
+            '{"type":"sendToGroup","group":"g","data":1,"metadata":null,"ttlSeconds":null}',
+            SendToGroup("g", Payload(DataType.JSON, b"1")),
+        ),
+        (
+            '{"type":"INVOKE","invocationId":"1","target":"Event","event":"proc","data":1}',
+            Invoke("1", "proc", Payload(DataType.JSON, b"1")),
+        ),
+        # Of members with one name the last counts.
+        ('{"data":1,"type":"ping","type":"event","event":"e","data":2}', UserEvent("e", Payload(DataType.JSON, b"2"))),
         ('{"type":"EVENT","event":"Ev.1-a_b","data":true}', UserEvent("Ev.1-a_b", Payload(DataType.JSON, b"true"))),
         ('{"type":"ping"}', Ping()),
         ('{"type": "sequenceAck", "sequenceId": 1}', SequenceAck(1)),
@@ -135,6 +160,16 @@ def test_text_in_other_scripts_stays_as_it_is() -> None:
         '{"type":"setGroupState","ackId":1}',
         '{"type":"sendToGroup","group":"g","dataType":["text"],"data":"x"}',
         '{"type":"sendToGroup","group":"g","data":1,"noEcho":1}',
+        '{"type":"sendToGroup","group":"g","data":1,"noEcho":null}',
+        '{"type":"sendToGroup","group":"g","data":1,"ttlSeconds":1.0}',
+        '{"type":"sendToGroup","group":"g","data":1,"dataType":null}',
+        '{"type":"sendToGroup","group":"g","dataType":"text","data":null}',
+        '{"type":"sendToGroup","group":"g","dataType":"binary","data":null}',
+        '{"type":"sendToGroup","group":"g","dataType":"binary","data":"\\ud800"}',
+        '{"type":"sendToGroup","group":"g","dataType":"text"}',
+        '{"type":"sendToGroup","group":"g","data":null,"metadata":{"k":"v"}}',
+        '{"type":"sendToGroup","group":"g","metadata":null}',
+        '{"TYPE":"ping"}',
         '{"type":"sendToGroup","group":"g","data":1,"ttlSeconds":301}',
         '{"type":"sendToGroup","group":"g","data":1,"ttlSeconds":"1"}',
         '{"type":"sendToGroup","group":"g","data":1,"metadata":{"k":1}}',
@@ -148,11 +183,7 @@ def test_text_in_other_scripts_stays_as_it_is() -> None:
         '{"type":"event","event":"1a","data":1}',
         '{"type":"event","event":"a/b","data":1}',
         json.dumps({"type": "event", "event": "e" * 129, "data": 1}),
-        '{"type":"event","event":"e","dataType":"text","data":"\\ud800"}',
-        '{"type":"event","event":"e","data":"\\ud800"}',
         '{"type":"event","event":"e","data":NaN}',
-        '{"type":"event","event":"e","data":1e999}',
-        '{"type":"event","event":"e","data":' + "9" * 5000 + "}",
         '{"type":"event","event":"e","data":' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
@@ -160,6 +191,40 @@ def test_a_bad_frame_closes_with_1007(text: str) -> None:
     with pytest.raises(ClientProtocolError) as refused:
         PROTOCOL.decode(text)
     assert refused.value.close_code == 1007
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "10.00",
+        "1e2",
+        "-0",
+        "1E+400",
+        "0.12345678901234567890",
+        "9" * 5000,
+        '"\\ud800"',
+        '"\\uD83D\\ude00 \\/ 👋"',
+        '{ "b" : 1,\n\t"a" : [ ] , "a":\r2 }',
+        # The frame itself is a level.
+        "[" * (MAX_JSON_DEPTH - 1) + "]" * (MAX_JSON_DEPTH - 1),
+    ],
+)
+@pytest.mark.parametrize(
+    "frame", ['{"type":"event","event":"e","data":%s}', ' {"data" : %s , "event":"e","type":"event"}\n']
+)
+def test_json_data_stays_as_it_was_written(frame: str, data: str) -> None:
+    assert PROTOCOL.decode(frame % data) == UserEvent("e", Payload(DataType.JSON, data.encode()))
+
+
+def test_half_a_surrogate_pair_in_text_becomes_the_replacement_character() -> None:
+    frame = '{"type":"event","event":"e","dataType":"text","data":"a\\ud800b\\ud83d\\ude00\\udc00"}'
+    assert PROTOCOL.decode(frame) == UserEvent("e", Payload(DataType.TEXT, "a\ufffdb😀\ufffd".encode()))
+
+
+def test_a_frame_that_is_nested_too_deep_is_told_so() -> None:
+    text = '{"type":"event","event":"e","data":' + "[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH + "}"
+    with pytest.raises(ClientProtocolError, match="The frame is nested more than 500 levels deep"):
+        PROTOCOL.decode(text)
 
 
 def test_a_binary_frame_closes_with_1003() -> None:

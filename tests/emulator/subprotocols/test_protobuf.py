@@ -26,6 +26,8 @@ from webpubsub_emulator.subprotocols.protobuf import ProtobufProtocol
 
 PROTOCOL = ProtobufProtocol()
 ANY = field(1, "type.googleapis.com/x") + field(2, b"\x01")
+# As no library would write it again: the value first, a field twice, one that ``Any`` does not have.
+UNSORTED_ANY = field(2, b"\x01") + field(9, "new") + field(1, "a") + field(1, "type.googleapis.com/x")
 TEXT = field(1, "hi")
 METADATA = field(1, "k") + field(2, "v")
 
@@ -50,6 +52,13 @@ METADATA = field(1, "k") + field(2, "v")
             UserEvent("e", Payload(DataType.JSON, b'{"n": 1}')),
         ),
         (field(5, field(1, "e") + field(2, field(1, ""))), UserEvent("e", Payload(DataType.TEXT, b""))),
+        (field(5, field(1, "e") + field(2, field(2, b""))), UserEvent("e", Payload(DataType.BINARY, b""))),
+        (field(5, field(1, "e") + field(2, field(3, b""))), UserEvent("e", Payload(DataType.PROTOBUF, b""))),
+        (field(5, field(1, "e") + field(2, field(4, "null"))), UserEvent("e", Payload(DataType.JSON, b"null"))),
+        (
+            field(5, field(1, "e") + field(2, field(3, UNSORTED_ANY))),
+            UserEvent("e", Payload(DataType.PROTOBUF, UNSORTED_ANY)),
+        ),
         (field(5, field(1, "e") + field(4, METADATA)), UserEvent("e", Payload(DataType.TEXT, b"", {"k": "v"}))),
         (field(6, field(1, "g") + field(2, 1)), JoinGroup("g", 1)),
         (field(7, field(1, "g")), LeaveGroup("g")),
@@ -92,6 +101,10 @@ def test_a_frame_of_a_client_is_understood(wire: bytes, frame: ClientFrame) -> N
         field(5, field(1, "1a") + field(2, TEXT)),
         field(5, field(1, "e") + field(2, field(3, b"\xff"))),
         field(5, field(1, "e") + field(2, field(4, "nonsense"))),
+        field(5, field(1, "e") + field(2, field(4, ""))),
+        field(5, field(1, "e") + field(2, field(4, "[" * 501 + "]" * 501))),
+        field(5, field(1, "e") + field(2, b"")),
+        field(5, field(1, "e") + field(2, b"") + field(4, METADATA)),
         field(10, field(1, "e") + field(3, TEXT)),
         field(10, field(2, "1") + field(3, TEXT)),
         field(11, b""),
@@ -139,7 +152,10 @@ def test_a_pong_is_an_empty_message() -> None:
         (Payload(DataType.TEXT, b"hi"), field(1, "hi")),
         (Payload(DataType.TEXT, b""), field(1, "")),
         (Payload(DataType.BINARY, b"\xff"), field(2, b"\xff")),
+        (Payload(DataType.BINARY, b""), field(2, b"")),
         (Payload(DataType.PROTOBUF, ANY), field(3, ANY)),
+        (Payload(DataType.PROTOBUF, UNSORTED_ANY), field(3, UNSORTED_ANY)),
+        (Payload(DataType.PROTOBUF, b""), field(3, b"")),
         (Payload(DataType.JSON, b'{"n": 1}'), field(4, '{"n": 1}')),
     ],
 )

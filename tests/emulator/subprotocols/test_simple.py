@@ -33,6 +33,24 @@ def test_a_message_is_written_bare(data_type: str, is_text: bool) -> None:
 @pytest.mark.parametrize(
     "query",
     [
+        {},
+        {"webpubsub_mode": [""]},
+        {"webpubsub_mode": ["sendToGroup", ""], "group": ["g"]},
+        {"webpubsub_mode": ["invalid", "SENDEVENT"], "group": [""], "noEcho": ["invalid"]},
+    ],
+)
+def test_without_a_mode_or_with_an_empty_one_frames_are_events(query: dict[str, list[str]]) -> None:
+    assert simple_protocol(query) == SimpleProtocol()
+
+
+def test_the_parameters_of_a_mode_are_read_in_any_case() -> None:
+    query = {"WebPubSub_Mode": ["sendtogroup"], "GROUP": ["g"], "noecho": ["TRUE"]}
+    assert simple_protocol(query) == SimpleProtocol("g", is_echoed=False)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
         {"webpubsub_mode": ["other"]},
         {"webpubsub_mode": ["sendToGroup"]},
         {"webpubsub_mode": ["sendToGroup"], "group": [" "]},

@@ -1,4 +1,4 @@
-"""Faults on purpose: how they are written, when they strike, and what they do to handlers and clients."""
+"""Faults on purpose: how they are written, when they come, and what they do to handlers and clients."""
 
 from __future__ import annotations
 
@@ -15,11 +15,20 @@ from tests.emulator.fakes import Answer, RecordingHandler
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import DelayedPart, Fault, FaultError, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
-from webpubsub_emulator.core.hub import Hubs
+from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.pytest_plugin import StartEmulator
+from webpubsub_emulator.upstream import cloud_events
+from webpubsub_emulator.upstream.cloud_events import Event
 from webpubsub_emulator.upstream.faults import Faults
 
 ANA = ConnectionContext("chat", "conn-1")
+
+
+def user_event(name: str) -> Event:
+    return cloud_events.user_event(name, Payload(DataType.TEXT, b""))
+
+
+MESSAGE = user_event("message")
 
 
 @pytest.mark.parametrize(
@@ -33,8 +42,8 @@ ANA = ConnectionContext("chat", "conn-1")
         ({"fault": "drop_answer", "hub": None, "count": 1}, Fault(FaultKind.DROP_ANSWER)),
         ({"fault": "delay", "seconds": 2}, Fault(FaultKind.DELAY, seconds=2)),
         (
-            {"fault": "delay", "seconds": 0.5, "of": "answer"},
-            Fault(FaultKind.DELAY, seconds=0.5, of=DelayedPart.ANSWER),
+            {"fault": "delay", "seconds": 0.5, "part": "answer"},
+            Fault(FaultKind.DELAY, seconds=0.5, part=DelayedPart.ANSWER),
         ),
         ({"fault": "unavailable", "seconds": 10}, Fault(FaultKind.UNAVAILABLE, seconds=10)),
         ({"fault": "cut_connections", "connectionId": "c"}, Fault(FaultKind.CUT_CONNECTIONS, connection_id="c")),
@@ -65,7 +74,7 @@ def test_a_fault_is_written_in_json(value: dict[str, Any], fault: Fault) -> None
         ({"fault": "delay"}, "'seconds' of delay must be more than 0"),
         ({"fault": "delay", "seconds": "2"}, "'seconds' must be a number"),
         ({"fault": "delay", "seconds": True}, "'seconds' must be a number"),
-        ({"fault": "delay", "seconds": 1, "of": "both"}, "'of' must be one of event, answer"),
+        ({"fault": "delay", "seconds": 1, "part": "both"}, "'part' must be one of event, answer"),
         ({"fault": "unavailable", "seconds": 1e9}, "'seconds' of unavailable must be"),
         ({"fault": "unavailable", "seconds": -1}, "'seconds' of unavailable must be"),
     ],
@@ -76,20 +85,20 @@ def test_a_fault_that_cannot_be_is_an_error_that_names_the_field(value: object, 
     assert named in str(raised.value)
 
 
-def strikes(faults: Faults, context: ConnectionContext = ANA, event: str = "message") -> bool:
-    return faults.strike(FaultKind.DROP_ANSWER, context, event) is not None
+def affects(faults: Faults, event: Event = MESSAGE) -> bool:
+    return faults.use(FaultKind.DROP_ANSWER, ANA, event) is not None
 
 
-def test_a_fault_strikes_as_often_as_it_says() -> None:
-    faults = Faults(Hubs())
-    faults.inject(Fault(FaultKind.DROP_ANSWER, count=2))
+def test_a_fault_affects_as_many_events_as_it_says() -> None:
+    faults = Faults()
+    faults.arm(Fault(FaultKind.DROP_ANSWER, count=2))
     assert faults.armed() == [{"fault": "drop_answer", "count": 2}]
-    assert [strikes(faults) for _ in range(3)] == [True, True, False]
+    assert [affects(faults) for _ in range(3)] == [True, True, False]
     assert faults.armed() == []
 
 
 @pytest.mark.parametrize(
-    ("fault", "struck"),
+    ("fault", "affected"),
     [
         (Fault(FaultKind.DROP_ANSWER), True),
         (Fault(FaultKind.DROP_ANSWER, "CHAT", "conn-1", "Message"), True),
@@ -99,30 +108,59 @@ def test_a_fault_strikes_as_often_as_it_says() -> None:
         (Fault(FaultKind.DUPLICATE_EVENT), False),
     ],
 )
-def test_a_fault_strikes_what_it_names_only(fault: Fault, struck: bool) -> None:
-    faults = Faults(Hubs())
-    faults.inject(fault)
-    assert strikes(faults) is struck
+def test_a_fault_affects_what_it_names_only(fault: Fault, affected: bool) -> None:
+    faults = Faults()
+    faults.arm(fault)
+    assert affects(faults) is affected
+
+
+@pytest.mark.parametrize(
+    ("event", "affected"),
+    [
+        (None, ["message", "order"]),
+        ("*", ["message", "order", "typing", "Typing", "connected", "joined"]),
+        ("TYPING", ["typing", "Typing"]),
+        ("connected", ["connected"]),
+        ("joined", ["joined"]),
+    ],
+)
+def test_without_an_event_a_fault_is_about_user_events_but_typing(event: str | None, affected: list[str]) -> None:
+    events = [*map(user_event, ("message", "order", "typing", "Typing")), cloud_events.connected_event()]
+    events.append(cloud_events.group_event("joined", "g"))
+    fault = Fault(FaultKind.DROP_ANSWER, event=event)
+    assert [event.name for event in events if fault.concerns_event(event)] == affected
+
+
+async def test_a_typing_event_does_not_use_up_a_fault_that_names_no_event(
+    handler: RecordingHandler, service: Service
+) -> None:
+    socket = await service.connect()
+    service.emulator.inject(Fault(FaultKind.DUPLICATE_EVENT))
+    for ack_id, event in enumerate(("typing", "message", "message")):
+        await socket.request(type="event", event=event, data=1, ackId=ack_id)
+    await socket.raw.close()
+    await handler.wait_for("disconnected")
+    assert [len(handler.events(name)) for name in ("typing", "message", "disconnected")] == [1, 3, 1]
 
 
 def test_a_fault_of_some_seconds_ends_by_itself() -> None:
     clock = Clock(0)
-    faults = Faults(Hubs(), clock)
-    faults.inject(Fault(FaultKind.UNAVAILABLE, "chat", seconds=10))
+    faults = Faults(clock)
+    faults.arm(Fault(FaultKind.UNAVAILABLE, "chat", seconds=10))
     clock.now = 9
-    assert faults.reigns(FaultKind.UNAVAILABLE, "Chat")
-    assert not faults.reigns(FaultKind.UNAVAILABLE, "other")
+    assert faults.is_active(FaultKind.UNAVAILABLE, "Chat")
+    assert not faults.is_active(FaultKind.UNAVAILABLE, "other")
     assert faults.armed() == [{"fault": "unavailable", "hub": "chat", "seconds": 1}]
     clock.now = 10
-    assert not faults.reigns(FaultKind.UNAVAILABLE, "chat")
+    assert not faults.is_active(FaultKind.UNAVAILABLE, "chat")
     assert faults.armed() == []
 
 
-def test_cleared_faults_strike_no_more() -> None:
-    faults = Faults(Hubs())
-    faults.inject(Fault(FaultKind.DROP_ANSWER))
+def test_cleared_faults_affect_nothing_more() -> None:
+    faults = Faults()
+    faults.arm(Fault(FaultKind.DROP_ANSWER))
     assert faults.clear() == 1
-    assert not strikes(faults)
+    assert not affects(faults)
 
 
 async def test_a_duplicated_event_reaches_the_handler_twice_and_the_first_answer_counts(
@@ -151,7 +189,7 @@ async def test_a_dropped_answer_is_followed_by_another_try_as_the_same_event(
     first, second = handler.events("a")
     assert first.headers["ce-id"] == second.headers["ce-id"]
     assert "ce-connectionState" not in second.headers
-    assert "answered status 204, which the fault drop_answer has dropped" in caplog.text
+    assert "the fault drop_answer has dropped HTTP 204" in caplog.text
 
 
 async def test_answers_dropped_to_the_last_are_a_failed_event(handler: RecordingHandler, service: Service) -> None:
@@ -164,7 +202,7 @@ async def test_answers_dropped_to_the_last_are_a_failed_event(handler: Recording
 @pytest.mark.parametrize("part", list(DelayedPart))
 async def test_a_delay_is_before_the_request_or_after_the_answer(service: Service, part: DelayedPart) -> None:
     socket = await service.connect()
-    service.emulator.inject(Fault(FaultKind.DELAY, event="a", seconds=0.5, of=part))
+    service.emulator.inject(Fault(FaultKind.DELAY, event="a", seconds=0.5, part=part))
     await socket.request(type="event", event="a", data=1, ackId=1)
     exchange = service.emulator.traffic.exchanges("a")[0]
     attempt = exchange.attempts[0]
@@ -257,9 +295,11 @@ async def test_the_fixture_takes_faults(webpubsub_emulator: StartEmulator) -> No
         assert response.status == 503
 
 
-async def test_every_strike_is_in_the_log(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_event_that_a_fault_affects_is_in_the_log(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
     socket = await service.connect()
     service.emulator.inject(Fault(FaultKind.DUPLICATE_EVENT, event="a"))
     await socket.request(type="event", event="a", data=1, ackId=1)
     assert "FAULT duplicate_event is injected" in caplog.text
-    assert "FAULT duplicate_event strikes a of connection conn-1" in caplog.text
+    assert "FAULT duplicate_event affects a of connection conn-1" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from tests.emulator.fakes import Answer, RecordingHandler
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
+from webpubsub_emulator.core.hub import Delivery
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.upstream import traffic
 from webpubsub_emulator.upstream.cloud_events import Event, user_event
 from webpubsub_emulator.upstream.curl import curl_command
-from webpubsub_emulator.upstream.exchange import State
+from webpubsub_emulator.upstream.delivered import Delivered
+from webpubsub_emulator.upstream.exchange import IN_EXCHANGE, State
 from webpubsub_emulator.upstream.traffic import LogLine, Traffic, TrafficLog
 
 CONTEXT = ConnectionContext("chat", "conn-1", "ana")
@@ -94,6 +97,129 @@ def test_of_a_body_the_beginning_is_shown(body: bytes, shown: dict[str, Any]) ->
     assert exchange.details()["body"] == shown
 
 
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"text", "text"),
+        (b'"a JSON text"', "a JSON text"),
+        (b'{"key":"k","data":"hello"}', "hello"),
+        (b'{"message":"m","text":"t","data":"d"}', "t"),
+        (b'{"data":{"text":"deep"}}', '{"data":{"text":"deep"}}'),
+        (b"[1, 2]", "[1, 2]"),
+        (b'{"text":', '{"text":'),
+        (b"", ""),
+        (b'{"text":"' + b"x" * 5000 + b'"}', '{"text":"' + "x" * 151),
+        (b'{"text":"' + b"y" * 1000 + b'"}', "y" * 160),
+    ],
+)
+def test_a_list_shows_the_text_of_a_body(body: bytes, shown: str) -> None:
+    with new_traffic().exchange(CONTEXT, message(body), 1) as exchange:
+        pass
+    assert exchange.summary()["snippet"] == shown
+
+
+def delivery(body: bytes | None = b"hello", *, call: str | None = None, receivers: int = 2) -> Delivery:
+    payload = None if body is None else Payload(DataType.TEXT, body)
+    return Delivery("chat", "all", payload, receivers, request_id=call, problem="HTTP 503" if body is None else None)
+
+
+def test_what_went_to_clients_is_kept_with_its_receivers_and_the_beginning_of_its_body() -> None:
+    kept = new_traffic()
+    kept.delivered(Delivery("chat", "group g", Payload(DataType.TEXT, b"x" * 5000), 3, CONTEXT))
+    [entry] = kept.entries()
+    summary = entry.summary()
+    assert (summary["target"], summary["receivers"], summary["userId"]) == ("group g", 3, "ana")
+    assert entry.details()["body"] == {"size": 5000, "text": "x" * 4096, "isHex": False, "isCut": True}
+
+
+def test_the_tries_of_one_call_are_one_entry_until_it_has_success() -> None:
+    kept = new_traffic()
+    kept.delivered(delivery(None, call="a"))
+    kept.delivered(delivery(None, call="b"))
+    kept.delivered(delivery(None, call="a"))
+    assert [(e.summary()["state"], e.summary()["attempts"]) for e in kept.entries()] == [("failed", 2), ("failed", 1)]
+    kept.delivered(delivery(call="a"))
+    assert kept.entries()[0].details()["body"]["text"] == "hello"
+    assert [(e.summary()["state"], e.summary()["attempts"]) for e in kept.entries()] == [("ok", 3), ("failed", 1)]
+    kept.delivered(delivery(call="a"))
+    kept.delivered(delivery(None))
+    kept.delivered(delivery(None))
+    assert len(kept.entries()) == 5
+
+
+def test_a_try_whose_first_one_is_no_longer_kept_is_a_new_entry() -> None:
+    kept = new_traffic()
+    kept.delivered(delivery(None, call="a"))
+    kept.clear()
+    kept.delivered(delivery(call="a"))
+    assert [entry.summary()["attempts"] for entry in kept.entries()] == [1]
+
+
+def test_an_id_that_is_used_for_another_target_is_another_call() -> None:
+    kept = new_traffic()
+    kept.delivered(delivery(None, call="a"))
+    kept.delivered(replace(delivery(call="a"), target="group g"))
+    assert [entry.summary()["target"] for entry in kept.entries()] == ["all", "group g"]
+
+
+def test_calls_that_are_never_tried_again_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "_MAX_UNSUCCESSFUL", 2)
+    kept = new_traffic()
+    for call in ("a", "b", "c", "a"):
+        kept.delivered(delivery(None, call=call))
+    assert len(kept.entries()) == 4
+    kept.delivered(delivery(call="c"))
+    assert len(kept.entries()) == 4
+
+
+def test_large_messages_to_clients_push_older_entries_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "MAX_BYTES", 20_000)
+    kept = new_traffic()
+    for _ in range(10):
+        kept.delivered(delivery(b"x" * 100_000))
+    assert len(kept.entries()) == 3
+
+
+def test_a_line_that_says_what_an_exchange_shows_is_left_out() -> None:
+    kept = new_traffic()
+    record = logging.LogRecord("webpubsub_emulator", logging.WARNING, "", 1, "%s", ("text",), None)
+    record.__dict__.update(IN_EXCHANGE)
+    TrafficLog(kept).handle(record)
+    assert kept.entries() == []
+
+
+async def test_while_an_event_waits_for_its_next_try_its_problem_says_so(
+    handler: RecordingHandler, start_service: StartService
+) -> None:
+    service = await start_service(retry_delays=(60,))
+    handler.script["a"] = [Answer(503)]
+    socket = await service.connect()
+    with service.emulator.traffic.subscribe() as subscription:
+        await socket.send({"type": "event", "event": "a", "data": 1})
+        async with asyncio.timeout(10):
+            while not (found := service.emulator.traffic.exchanges("a")) or found[0].problem is None:
+                await subscription.changes(10)
+    assert (found[0].state, found[0].problem) == (State.WAITING, "HTTP 503, again in 60 s")
+
+
+async def test_sends_of_calls_and_of_clients_are_in_the_traffic(service: Service) -> None:
+    ana = await service.connect(sub="ana", groups=["g"], role=["webpubsub.sendToGroup"])
+    await service.connect(sub="ben", groups=["g"])
+    await ana.request(type="sendToGroup", group="g", dataType="text", data="x", noEcho=True, ackId=1)
+    await service.rest("POST", "/:send", body=b"x")
+    await service.rest("POST", "/groups/g/:send?excluded=conn-1", body=b"x")
+    await service.rest("POST", "/users/ben/:send", body=b"x")
+    await service.rest("POST", "/connections/nobody/:send", body=b"x")
+    found = [entry.summary() for entry in service.emulator.traffic.entries() if isinstance(entry, Delivered)]
+    assert [(entry["connectionId"], entry["target"], entry["receivers"]) for entry in found] == [
+        ("conn-1", "group g", 1),
+        (None, "all", 2),
+        (None, "group g", 1),
+        (None, "user ben", 1),
+        (None, "connection nobody", 0),
+    ]
+
+
 def test_lines_of_other_threads_are_not_taken() -> None:
     kept = new_traffic()
     log = TrafficLog(kept)
@@ -157,7 +283,7 @@ async def test_an_invalid_answer_is_a_failed_exchange(handler: RecordingHandler,
     await socket.request(type="event", event="a", data=1, ackId=1)
     [exchange] = service.emulator.traffic.exchanges("a")
     assert exchange.state is State.FAILED
-    assert "its answer is not valid" in (exchange.problem or "")
+    assert "answer not valid" in (exchange.problem or "")
 
 
 BODIES = [

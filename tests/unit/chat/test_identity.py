@@ -12,7 +12,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 
 from chat import service, table_store
-from chat.azure_options import make_credential
+from chat.azure_clients import make_credential
 from chat.settings import Settings, StorageAccount, WebPubSubEndpoint
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chat.messages import Message, Page, encode_envelope, encode_page, encode_presence, format_time
-from webpubsub_handler import ConnectionContext, DataType, Headers
-from webpubsub_handler.protocol.connection_state import ConnectionState
+from chat.messages import Announcement, Message, Page, encode_envelope, encode_page, encode_presence, format_time
+from webpubsub_handler import DataType
 
 TIME = datetime(2026, 11, 24, 9, 30, 0, 5999, tzinfo=UTC)
 
@@ -53,7 +52,9 @@ def test_the_envelope_names_the_sender_s_key_when_there_is_one() -> None:
 
 
 def test_a_page_is_its_envelopes_and_the_next_cursor() -> None:
-    page = json.loads(encode_page(Page([message(DataType.TEXT, b"a"), message(DataType.TEXT, b"b")], "cursor")))
+    page = json.loads(
+        encode_page(Page([encode_envelope(message(DataType.TEXT, body)) for body in (b"a", b"b")], "cursor"))
+    )
     assert [entry["data"] for entry in page["messages"]] == ["a", "b"]
     assert page["next"] == "cursor"
 
@@ -62,15 +63,15 @@ def test_an_empty_page_is_valid_json() -> None:
     assert json.loads(encode_page(Page((), None))) == {"messages": [], "next": None}
 
 
-def test_presence_tells_which_connection_came_where() -> None:
-    context = ConnectionContext("chat", "conn-42", None, "connected", "1", TIME, None, ConnectionState(), Headers({}))
-    assert json.loads(encode_presence(context, "lobby", TIME)) == {
+def test_presence_tells_in_their_order_which_connections_came_and_went() -> None:
+    came = Announcement("connected", None, "conn-42", TIME)
+    assert json.loads(encode_presence("lobby", [came, replace(came, event="disconnected", user_id="ana")])) == {
         "type": "presence",
-        "event": "connected",
-        "userId": None,
-        "connectionId": "conn-42",
         "room": "lobby",
-        "time": "2026-11-24T09:30:00.005Z",
+        "events": [
+            {"event": "connected", "userId": None, "connectionId": "conn-42", "time": "2026-11-24T09:30:00.005Z"},
+            {"event": "disconnected", "userId": "ana", "connectionId": "conn-42", "time": "2026-11-24T09:30:00.005Z"},
+        ],
     }
 
 

@@ -86,6 +86,21 @@ def test_storage_can_use_an_identity(name: str, value: str) -> None:
     assert settings.storage.connection_string is None
 
 
+@pytest.mark.parametrize("name", ["AzureWebJobsStorage__tableServiceUri", "AzureWebJobsStorage__accountName"])
+def test_an_identity_goes_before_a_connection_string_of_storage_with_a_warning(name: str) -> None:
+    value = "acc" if name.endswith("accountName") else "https://acc.table.core.windows.net"
+    settings = Settings.from_env(GOOD | {name: value})
+    assert settings.storage.connection_string is None
+    assert settings.storage.table_url == "https://acc.table.core.windows.net"
+    assert [warning for warning in settings.warnings if warning.startswith("AzureWebJobsStorage is not used")]
+
+
+def test_a_connection_string_of_storage_alone_is_used_without_a_warning() -> None:
+    settings = Settings.from_env(GOOD)
+    assert settings.storage.connection_string == STORAGE
+    assert not [warning for warning in settings.warnings if "AzureWebJobsStorage" in warning]
+
+
 @pytest.mark.parametrize("url", ["http://acc.table.core.windows.net", "https://", "https://[", "acc"])
 def test_a_table_service_that_is_no_https_url_is_named(url: str) -> None:
     found = problems(AzureWebJobsStorage="", AzureWebJobsStorage__tableServiceUri=url)
@@ -133,7 +148,7 @@ def test_development_storage_is_the_emulator_s_account() -> None:
         ("MAX_MESSAGE_BYTES", "64k"),
         ("DEMO_PAGE", "maybe"),
         ("ALLOW_UNAUTHENTICATED_EVENTS", "yes please"),
-        ("MAX_EVENT_AGE_SECONDS", "29"),
+        ("MAX_EVENT_AGE_SECONDS", "599"),
         ("MAX_EVENT_AGE_SECONDS", "86401"),
         ("MAX_EVENT_AGE_SECONDS", "2 minutes"),
     ],
@@ -159,8 +174,20 @@ def test_a_token_of_entra_id_alone_is_enough_to_prove_events() -> None:
         }
     )
 
-    assert settings.entra_caller == EntraCaller(GUID, GUID, (GUID, GUID.upper()), (GUID,))
+    assert settings.entra_caller == EntraCaller(
+        GUID, GUID, (GUID, GUID.upper()), (GUID,), "https://login.microsoftonline.com"
+    )
     assert settings.proves_events
+
+
+@pytest.mark.parametrize(
+    "value", ["login.microsoftonline.us", "https://login.microsoftonline.us", "https://login.microsoftonline.us/"]
+)
+def test_the_cloud_of_the_tenant_is_named_as_the_azure_sdks_and_the_deployment_name_it(value: str) -> None:
+    caller = Settings.from_env(GOOD | ENTRA | {"AZURE_AUTHORITY_HOST": value}).entra_caller
+
+    assert caller is not None
+    assert caller.authority == "https://login.microsoftonline.us"
 
 
 def test_no_token_is_demanded_where_none_of_its_settings_is_there() -> None:
@@ -178,6 +205,9 @@ def test_no_token_is_demanded_where_none_of_its_settings_is_there() -> None:
         ("WEBHOOK_CALLER_OBJECT_IDS", "me"),
         ("WEBHOOK_CALLER_OBJECT_IDS", f"{GUID},me"),
         ("WEBHOOK_CALLER_APP_IDS", "me"),
+        ("AZURE_AUTHORITY_HOST", "http://login.microsoftonline.us"),
+        ("AZURE_AUTHORITY_HOST", "login.microsoftonline.us:443"),
+        ("AZURE_AUTHORITY_HOST", "US Government"),
     ],
 )
 def test_half_of_a_token_s_settings_is_named_and_never_opens_the_webhook(name: str, value: str) -> None:
@@ -187,7 +217,7 @@ def test_half_of_a_token_s_settings_is_named_and_never_opens_the_webhook(name: s
     assert found[0].startswith(name)
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("", 0), ("0", 0), ("30", 30), ("86400", 86400)])
+@pytest.mark.parametrize(("value", "seconds"), [("", 0), ("0", 0), ("600", 600), ("86400", 86400)])
 def test_the_age_of_events_can_be_limited(value: str, seconds: int) -> None:
     assert Settings.from_env(GOOD | {"MAX_EVENT_AGE_SECONDS": value}).max_event_age_seconds == seconds
 
@@ -203,3 +233,25 @@ def test_no_secret_shows_when_settings_are_printed() -> None:
     shown = repr(Settings.from_env(GOOD)) + str(problems(WebPubSubHub="!"))
     assert "secret" not in shown
     assert "c2VjcmV0" not in shown
+
+
+def test_rooms_presence_and_the_rate_have_defaults() -> None:
+    settings = Settings.from_env(GOOD)
+    assert (settings.default_room, settings.announces_presence, settings.max_messages_per_second) == ("lobby", True, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEFAULT_ROOM", ".."),
+        ("DEFAULT_ROOM", "x" * 129),
+        ("DEFAULT_ROOM", "a\nb"),
+        ("PRESENCE", "maybe"),
+        ("MAX_MESSAGES_PER_SECOND", "-1"),
+        ("MAX_MESSAGES_PER_SECOND", "1001"),
+        ("MAX_MESSAGES_PER_SECOND", "fast"),
+    ],
+)
+def test_an_impossible_room_presence_or_rate_is_named(name: str, value: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name}: ")

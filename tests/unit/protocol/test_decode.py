@@ -13,11 +13,13 @@ from webpubsub_handler import (
     ConnectEventRequest,
     DataType,
     DisconnectedEventRequest,
+    GroupJoinedEventRequest,
+    InvalidDataError,
     MalformedEventError,
+    UnknownEvent,
     UserEventRequest,
 )
 from webpubsub_handler.protocol.decode import decode
-from webpubsub_handler.protocol.events import UnknownEvent
 
 REQUIRED = ["ce-specversion", "ce-type", "ce-id", "ce-time", "ce-connectionId", "ce-hub", "ce-eventName"]
 OPTIONAL = [
@@ -161,9 +163,12 @@ def test_the_parameters_and_the_case_of_a_content_type_do_not_matter(content_typ
 
 
 @pytest.mark.parametrize("name", ["user_text", "user_json"])
-def test_text_and_json_that_are_no_utf_8_are_refused(name: str) -> None:
-    with pytest.raises(MalformedEventError, match="the body is not UTF-8"):
-        user_event(name, b'"\xff\xfe"')
+def test_text_and_json_that_are_not_utf_8_are_the_function_s_to_see(name: str) -> None:
+    request = user_event(name, b'"\xff\xfe"')
+
+    assert request.body == b'"\xff\xfe"'
+    with pytest.raises(InvalidDataError, match="The data is not UTF-8"):
+        _ = request.data
 
 
 @pytest.mark.parametrize(
@@ -209,9 +214,19 @@ def test_any_json_value_is_a_message(body: bytes, data: Any) -> None:
     ],
     ids=lambda body: repr(body[:12]),
 )
-def test_what_is_no_json_to_every_reader_is_refused(body: bytes) -> None:
-    with pytest.raises(MalformedEventError, match="the body is not JSON"):
-        with_json(body)
+def test_what_is_not_json_to_every_reader_is_refused_when_it_is_read(body: bytes) -> None:
+    request = with_json(body)
+
+    assert request.body == body
+    for _ in range(2):
+        with pytest.raises(InvalidDataError, match="The data is not JSON"):
+            _ = request.data
+
+
+def test_data_is_read_once() -> None:
+    request = with_json(b"[]")
+
+    assert request.data is request.data
 
 
 @pytest.mark.parametrize("name", ["user_binary", "quirks/user_without_content_type", "quirks/user_protobuf"])
@@ -244,7 +259,7 @@ def test_a_certificate_has_a_thumbprint_and_its_content_if_there_is_one() -> Non
     assert connect(body).client_certificates == (ClientCertificate("ab", "-----BEGIN"), ClientCertificate("cd", None))
 
 
-@pytest.mark.parametrize("body", [None, b"", b"{}"])
+@pytest.mark.parametrize("body", [None, b"{}"])
 def test_the_collections_of_a_connect_event_can_be_null_or_absent(body: bytes | None) -> None:
     request = decode(event("quirks/connect_null_collections", body))
 
@@ -259,8 +274,17 @@ def test_the_collections_of_a_connect_event_can_be_null_or_absent(body: bytes | 
         (b"[]", "the body is not a JSON object"),
         (b"null", "the body is not a JSON object"),
         (b'"text"', "the body is not a JSON object"),
+        (b"", "the body is missing"),
         (b"{", "the body is not JSON"),
         (b"\xff", "the body is not UTF-8"),
+        (b'{"claims":false}', "claims in the body is not an object"),
+        (b'{"query":""}', "query in the body is not an object"),
+        (b'{"query":[]}', "query in the body is not an object"),
+        (b'{"query":{"room":0}}', "query in the body is not a list"),
+        (b'{"query":{"room":{}}}', "query in the body is not a list"),
+        (b'{"subprotocols":""}', "subprotocols in the body is not a list"),
+        (b'{"clientCertificates":0}', "clientCertificates in the body is not a list"),
+        (b'{"mqtt":{"protocolVersion":5,"userProperties":{}}}', "userProperties in the body is not a list"),
         (b'{"claims":[1]}', "claims in the body is not an object"),
         (b'{"claims":{"sub":"ana"}}', "claims in the body is not a list"),
         (b'{"query":{"room":[1]}}', "query in the body holds something other than strings"),
@@ -303,6 +327,21 @@ def test_a_disconnected_event_has_a_reason_if_there_is_one(body: bytes, reason: 
 def test_a_reason_that_is_no_string_is_refused() -> None:
     with pytest.raises(MalformedEventError, match="reason in the body is not a string"):
         decode(event("disconnected", b'{"reason":{"code":1}}'))
+
+
+@pytest.mark.parametrize("name", ["quirks/group_joined", "quirks/group_left"])
+def test_a_group_event_without_a_body_is_refused(name: str) -> None:
+    with pytest.raises(MalformedEventError, match="the body is missing"):
+        decode(event(name, b""))
+
+
+def test_a_group_may_be_named_by_an_empty_string_but_not_be_missing() -> None:
+    joined = decode(event("quirks/group_joined", b'{"group":""}'))
+
+    assert isinstance(joined, GroupJoinedEventRequest)
+    assert joined.group == ""
+    with pytest.raises(MalformedEventError, match="group in the body is missing"):
+        decode(event("quirks/group_joined", b"{}"))
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,9 @@ def test_what_other_readers_could_not_take_back_is_refused(text: bytes) -> None:
         parse(text)
 
 
-def test_a_deep_message_is_malformed() -> None:
+def test_a_deep_connect_event_is_malformed() -> None:
     with pytest.raises(MalformedEventError, match="at most 128 levels"):
-        decode(event("user_json", b"[" * 129 + b"]" * 129))
+        decode(event("connect", b"[" * 129 + b"]" * 129))
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH, 100_000])

@@ -1,8 +1,8 @@
-import { duration, element, size } from "./elements.js";
+import { copied, copyButton, counted, duration, element, size } from "./elements.js";
 
 /** One event with everything that is known of it. */
-export function showDetails(entry, onConnection) {
-  const copied = element("span", { className: "note", role: "status" });
+export function showEvent(entry, onConnection) {
+  const said = element("span", { className: "note", role: "status" });
   const curl = entry.curl === null ? null : element("pre", { tabIndex: 0, className: "curl" }, entry.curl);
   return element(
     "div",
@@ -10,14 +10,38 @@ export function showDetails(entry, onConnection) {
     element(
       "div",
       { className: "tools" },
-      curl && button("Copy as curl", () => copy(curl, copied)),
-      button("Only this connection", () => onConnection(entry.connectionId)),
-      copied,
+      curl && button("Copy as curl", () => copy(curl, said)),
+      ...connection(entry, onConnection),
+      said,
     ),
     entry.problem && element("p", { className: "problem" }, entry.problem),
     element("div", { className: "sides" }, request(entry), answers(entry)),
     curl && element("details", {}, element("summary", {}, "curl command"), curl),
   );
+}
+
+/** One message to clients: what, to whom, and each try. */
+export function showDelivery(entry, onConnection) {
+  const whom = `${entry.connectionId === null ? "The application server sent" : "A client sent"} to ${entry.target} of hub ${entry.hub}`;
+  const got = entry.problem === null ? `${counted(entry.receivers, "client")} got it` : "nobody got it";
+  const tries = entry.tries.map(({ time, problem }, index) =>
+    element("tr", {}, element("th", { scope: "row" }, `Try ${index + 1}`), element("td", {}, `${new Date(time).toLocaleTimeString("en-GB")} ${problem ?? "ok"}`)),
+  );
+  return element(
+    "div",
+    { className: "detail" },
+    entry.connectionId === null ? null : element("div", { className: "tools" }, ...connection(entry, onConnection)),
+    entry.problem && element("p", { className: "problem" }, entry.problem),
+    element("p", {}, `${whom}: ${got}.`),
+    tries.length > 1 ? element("table", {}, element("tbody", {}, ...tries)) : null,
+    headers(entry.metadata),
+    body(entry.body),
+  );
+}
+
+function connection({ connectionId }, onConnection) {
+  const id = element("span", { className: "whole-id" }, `connection ${connectionId} `, copyButton(connectionId));
+  return [button("Only this connection", () => onConnection(connectionId)), id];
 }
 
 function request(entry) {
@@ -63,12 +87,11 @@ function button(text, onclick) {
 }
 
 async function copy(source, said) {
-  try {
-    await navigator.clipboard.writeText(source.textContent);
+  if (await copied(source.textContent)) {
     said.textContent = "Copied.";
-  } catch {
-    source.closest("details").open = true;
-    getSelection().selectAllChildren(source);
-    said.textContent = "The browser does not let this page copy: the command below is selected.";
+    return;
   }
+  source.closest("details").open = true;
+  getSelection().selectAllChildren(source);
+  said.textContent = "The browser does not let this page copy: the command below is selected.";
 }

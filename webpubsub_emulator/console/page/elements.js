@@ -16,3 +16,33 @@ export const duration = (ms) =>
 
 export const size = (bytes) =>
   bytes < 1024 ? `${bytes} ${bytes === 1 ? "byte" : "bytes"}` : bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
+
+export const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+
+/** An id as a list shows it; the whole one goes into a title, and is what a copy button copies. */
+export const shortId = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
+
+/** The ids of connections in a line of the log, shortened. */
+export const withShortIds = (line) => line.replace(/(connection )([\w-]{13,})/g, (_, word, id) => `${word}${shortId(id)}`);
+
+/** A button that copies a whole id; the row or the summary around it does not hear of the click. */
+export function copyButton(id) {
+  const button = element("button", { type: "button", className: "copy", title: `Copy ${id}`, "aria-label": `Copy ${id}` });
+  button.addEventListener("click", async (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    button.dataset.state = (await copied(id)) ? "copied" : "refused";
+    setTimeout(() => delete button.dataset.state, 1500);
+  });
+  return button;
+}
+
+/** Puts a text on the clipboard; false when the browser does not let the page. */
+export async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

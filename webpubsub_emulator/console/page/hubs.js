@@ -1,4 +1,4 @@
-import { byId, element } from "./elements.js";
+import { byId, copyButton, counted, element, shortId } from "./elements.js";
 
 /** Shows hubs, where their events go, their connections and groups; `selected` is the id of a connection or null. */
 export function showHubs(hubs, selected, onConnection) {
@@ -8,9 +8,9 @@ export function showHubs(hubs, selected, onConnection) {
     element(
       "section",
       { className: "hub" },
-      element("h3", {}, hub.name, element("span", {}, hub.count === 1 ? "1 connection" : `${hub.count} connections`)),
+      element("h3", {}, hub.name, element("span", {}, counted(hub.count, "connection"))),
       ...(hub.handlers.length ? hub.handlers : ["no event handler"]).map((url) => element("p", { className: "handler", title: url }, url)),
-      element("ul", {}, ...hub.connections.map((connection) => element("li", {}, row(connection, selected, onConnection)))),
+      element("ul", {}, ...hub.connections.map((connection) => element("li", {}, row(connection, selected, onConnection), copyButton(connection.id)))),
       hub.connections.length < hub.count ? element("p", { className: "hint" }, `… and ${hub.count - hub.connections.length} more`) : null,
     ),
   );
@@ -33,7 +33,7 @@ function row(connection, selected, onConnection) {
       onclick: () => onConnection(isSelected ? null : connection.id),
     },
     connection.userId === null ? element("b", { className: "nobody" }, "no user") : element("b", {}, connection.userId),
-    element("span", { className: "id" }, connection.id),
+    element("span", { className: "id" }, shortId(connection.id)),
     element("span", { className: "groups" }, ...connection.groups.map((group) => element("span", { className: "tag" }, group))),
   );
 }

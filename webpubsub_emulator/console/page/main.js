@@ -1,21 +1,21 @@
-import { byId } from "./elements.js";
+import { byId, counted, shortId } from "./elements.js";
 import { Entries } from "./entries.js";
 import { Faults } from "./faults.js";
 import { showHubs } from "./hubs.js";
 
-let state = { endpoint: "", hubs: [], faults: [] };
+let state = { endpoint: "", appUrl: null, hubs: [], faults: [] };
 let connection = null;
 
 const faults = new Faults(() => connection);
 const entries = new Entries((shown, all, waiting) => {
-  byId("shown").textContent = `${shown === all ? "" : `${shown} of `}${all} ${all === 1 ? "entry" : "entries"}`;
+  byId("shown").textContent = `${shown === all ? "" : `${shown} of `}${counted(all, "entry", "entries")}`;
   byId("pause").textContent = waiting ? `Resume (${waiting} new)` : byId("pause").ariaPressed === "true" ? "Resume" : "Pause";
 }, select);
 
 function select(id) {
   connection = id;
   byId("connection-filter").hidden = id === null;
-  byId("connection-filter").textContent = id ?? "";
+  byId("connection-filter").textContent = id === null ? "" : shortId(id);
   byId("connection-filter").title = `Only connection ${id}; click to show all`;
   showState();
   filter();
@@ -28,6 +28,8 @@ function filter() {
 
 function showState() {
   byId("endpoint").textContent = state.endpoint;
+  byId("app").hidden = state.appUrl === null;
+  if (state.appUrl !== null) byId("app").href = state.appUrl;
   showHubs(state.hubs, connection, select);
   faults.show(state.faults);
 }
@@ -56,7 +58,11 @@ const stream = new EventSource("/emulator/traffic");
 stream.addEventListener("open", () => showLine("open", "live"));
 stream.addEventListener("error", () => showLine("lost", "emulator not reachable, trying again"));
 stream.addEventListener("start", ({ data }) => entries.start(JSON.parse(data).limit));
-stream.addEventListener("entries", ({ data }) => entries.add(JSON.parse(data)));
+stream.addEventListener("entries", ({ data }) => {
+  const added = JSON.parse(data);
+  entries.add(added);
+  faults.offer(added.filter(({ kind }) => kind === "event").map(({ event }) => event));
+});
 stream.addEventListener("state", ({ data }) => {
   state = JSON.parse(data);
   showState();

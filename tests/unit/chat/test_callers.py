@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from chat.negotiate import RequestRefusedError, identify, requested_room
+from chat.callers import RequestRefusedError, identify, requested_room
 from chat.settings import Settings
 
 BASE = {
@@ -58,15 +58,16 @@ def test_an_impossible_user_id_is_refused(user_id: str) -> None:
     assert status(settings(CLIENT_AUTH="anonymous"), {}, {"userId": user_id}) == 400
 
 
-def test_no_room_is_no_room() -> None:
-    assert requested_room({}) is None
+def test_who_names_no_room_asks_about_the_default_one() -> None:
+    assert requested_room({}, "lobby") == "lobby"
 
 
 def test_a_room_is_taken_as_it_is_written() -> None:
-    assert requested_room({"room": "a/b#c?😀'"}) == "a/b#c?😀'"
+    assert requested_room({"room": "a/b#c?😀'"}, "lobby") == "a/b#c?😀'"
 
 
-def test_an_impossible_room_is_refused() -> None:
+@pytest.mark.parametrize("room", ["x" * 129, ""], ids=["too long", "empty is not missing"])
+def test_an_impossible_room_is_refused(room: str) -> None:
     with pytest.raises(RequestRefusedError) as caught:
-        requested_room({"room": "x" * 129})
+        requested_room({"room": room}, "lobby")
     assert caught.value.code == "invalid_room"

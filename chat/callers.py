@@ -1,4 +1,4 @@
-"""Who may connect, as whom, to which room."""
+"""Who asks over HTTP, and about which room."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def identify(settings: Settings, headers: Mapping[str, str], query: Mapping[str,
     return user_id
 
 
-def requested_room(query: Mapping[str, str]) -> str | None:
-    """Return the room that is asked for, None for none.
+def requested_room(query: Mapping[str, str], default: str) -> str:
+    """Return the room that is asked for, ``default`` where the query names none.
 
     Raises:
         RequestRefusedError: No room can have this name.
     """
-    room = query.get("room") or None
-    if room is not None and not is_room_name(room):
+    room = query.get("room", default)
+    if not is_room_name(room):
         raise RequestRefusedError(
             400, "invalid_room", f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text, and is not . or .."
         )

@@ -1,0 +1,269 @@
+"""``python -m chat.admin``: works on the stored messages, here or in Azure.
+
+It reads the same settings as the app: environment variables first, then the ``Values`` of ``local.settings.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from chat.entities import read_entity
+from chat.keys import partition_key, room_of
+from chat.maintenance import Maintenance
+from chat.messages import encode_envelope
+from chat.rooms import is_room_name
+from chat.settings import SettingsError, StorageAccount, storage_settings
+from chat.table_store import StoreUnavailableError, TableStore
+
+__all__ = ["Admin", "main"]
+
+_SETTINGS_FILES: Final = ("local.settings.json", "local.settings.sample.json")
+_STORAGE: Final = "AzureWebJobsStorage"
+_PROGRESS_SECONDS: Final = 2.0
+_NO_ROOM: Final = "(no room)"
+
+
+class _StoppedError(Exception):
+    """Raised when there is nothing to do, or nobody said yes; the text says what."""
+
+
+class Admin:
+    """The commands; each works room by room, and can be stopped and started again.
+
+    Args:
+        store: Where the messages are.
+        is_sure: Do not ask before something is changed.
+    """
+
+    def __init__(self, store: TableStore, *, is_sure: bool) -> None:
+        self._maintenance = Maintenance(store)
+        self._hub = store.hub
+        self._is_sure = is_sure
+
+    async def rooms(self, move_to: str | None) -> None:
+        """List the rooms, their messages and when the first and the last was sent; move those without a room."""
+        roomless = 0
+        total = 0
+        print(f"{'messages':>10}  {'first':<24}  {'last':<24}  room")
+        async for partition in self._maintenance.partitions():
+            progress = _Progress(self._name(partition))
+            first = last = ""
+            async for page in self._maintenance.messages(partition):
+                last = last or str(page[0].get("time", ""))
+                first = str(page[-1].get("time", ""))
+                progress.add(len(page))
+            if progress.count:
+                print(f"{progress.count:>10,}  {first:<24}  {last:<24}  {self._name(partition)}")
+            total += progress.count
+            roomless += progress.count if partition == self._maintenance.roomless else 0
+        print(f"{total:>10,}  in all")
+        if move_to is not None:
+            await self._move(roomless, move_to)
+        elif roomless:
+            print(
+                f"\nOlder versions stored {roomless:,} messages without a room; nobody can read them. "
+                "Move them into one: python -m chat.admin rooms --move-to ROOM"
+            )
+
+    async def retention(self, days: int, *, is_dry_run: bool) -> None:
+        """Delete the messages that were sent more than so many days ago."""
+        before = datetime.now(UTC) - timedelta(days=days)
+        await self._delete(
+            f"sent before {before:%Y-%m-%d %H:%M} UTC", is_dry_run=is_dry_run, before=before, user_id=None
+        )
+
+    async def erase(self, user_id: str, *, is_dry_run: bool) -> None:
+        """Delete all messages of a user, and the rows of their keys."""
+        await self._delete(f"of the user {user_id!r}", is_dry_run=is_dry_run, before=None, user_id=user_id)
+
+    async def export(self, user_id: str, output: TextIO) -> None:
+        """Write all messages of a user: the JSON that clients get, one a line."""
+        total = 0
+        async for partition in self._maintenance.partitions():
+            progress = _Progress(self._name(partition))
+            async for page in self._maintenance.messages(partition, user_id=user_id, with_body=True):
+                for entity in page:
+                    message = read_entity(entity, "" if partition == self._maintenance.roomless else room_of(partition))
+                    if message is not None:
+                        output.write(encode_envelope(message).decode() + "\n")
+                        total += 1
+                progress.add(len(page))
+        _tell(f"Exported {total:,} messages of the user {user_id!r}.")
+
+    async def _delete(self, what: str, *, is_dry_run: bool, before: datetime | None, user_id: str | None) -> None:
+        found: dict[str, int] = {}
+        async for partition in self._maintenance.partitions():
+            progress = _Progress(self._name(partition))
+            async for page in self._maintenance.messages(partition, before=before, user_id=user_id):
+                progress.add(len(page))
+            if progress.count:
+                found[partition] = progress.count
+        for partition, count in found.items():
+            print(f"{count:>10,}  {self._name(partition)}")
+        print(f"{sum(found.values()):>10,}  messages {what}")
+        if is_dry_run or not found:
+            return
+        self._confirm(f"Delete these {sum(found.values()):,} messages for good?")
+        deleted = 0
+        for partition in found:
+            progress = _Progress(self._name(partition))
+            async for page in self._maintenance.messages(partition, before=before, user_id=user_id):
+                await self._maintenance.delete(partition, page)
+                progress.add(len(page))
+            deleted += progress.count
+        print(f"Deleted {deleted:,} messages {what}.")
+
+    async def _move(self, count: int, room: str) -> None:
+        if not count:
+            raise _StoppedError("no message is without a room")
+        self._confirm(f"Move {count:,} messages without a room into {room!r}?")
+        progress = _Progress(f"to {room}")
+        skipped = 0
+        async for page in self._maintenance.messages(self._maintenance.roomless, with_body=True):
+            for entity in page:
+                if await self._maintenance.move(entity, partition_key(self._hub, room)):
+                    progress.add(1)
+                else:
+                    skipped += 1
+        print(f"Moved {progress.count:,} messages into {room!r}.")
+        if skipped:
+            print(f"Left {skipped:,} rows where they are: somebody edited them by hand.")
+
+    def _name(self, partition: str) -> str:
+        return _NO_ROOM if partition == self._maintenance.roomless else room_of(partition)
+
+    def _confirm(self, question: str) -> None:
+        if self._is_sure:
+            return
+        if not sys.stdin.isatty():
+            raise _StoppedError("nobody is there to confirm; add --yes")
+        if input(f"{question} Type yes: ").strip().lower() != "yes":
+            raise _StoppedError("nothing was changed")
+
+
+class _Progress:
+    """Tells on the console how far a long piece of work is, every other second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = time.monotonic()
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        self.count += count
+        if time.monotonic() - self._told >= _PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            _tell(f"  … {self._what}: {self.count:,}")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _settings(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the app's settings: the environment's, and those of the local file that it does not have."""
+    path = next((folder / name for name in _SETTINGS_FILES if (folder / name).is_file()), None)
+    if path is None:
+        return dict(environment)
+    try:
+        values: Any = json.loads(path.read_text("utf-8")).get("Values")
+    except (ValueError, AttributeError):
+        raise SettingsError([f"{path.name}: this is not the JSON of local settings"]) from None
+    found = {name: value for name, value in dict(values or {}).items() if isinstance(value, str)}
+    if any(name.startswith(_STORAGE) for name in environment):
+        # Where the environment names an account, no other way to name one may win.
+        found = {name: value for name, value in found.items() if not name.startswith(_STORAGE)}
+    return found | dict(environment)
+
+
+def _place(account: StorageAccount) -> str:
+    if account.connection_string is None:
+        return account.table_url or ""
+    parts = dict(part.partition("=")[::2] for part in account.connection_string.split(";"))
+    named = {name.lower(): value for name, value in parts.items()}
+    return named.get("tableendpoint") or f"the storage account {named.get('accountname', '')}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m chat.admin",
+        description="Works on the stored messages: those of the app's own settings, from the environment or "
+        "local.settings.json. Everything can be stopped with Ctrl+C and started again.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    rooms = commands.add_parser("rooms", help="list the rooms and how many messages each has")
+    rooms.add_argument("--move-to", metavar="ROOM", help="move what older versions stored without a room into a room")
+    retention = commands.add_parser("retention", help="delete messages by age")
+    retention.add_argument(
+        "--days", type=int, help="keep the messages of so many days (default: MESSAGE_RETENTION_DAYS)"
+    )
+    export = commands.add_parser("export", help="write all messages of a user as JSON, one a line")
+    export.add_argument("--output", type=Path, help="the file to write (default: the console)")
+    erase = commands.add_parser("erase", help="delete all messages of a user")
+    for command in (export, erase):
+        command.add_argument("--user", required=True, help="the user id: the `from` of the messages")
+    for command in (retention, erase):
+        command.add_argument("--dry-run", action="store_true", help="count only; nothing is deleted")
+    for command in (rooms, retention, erase):
+        command.add_argument("--yes", action="store_true", help="do not ask before something is changed")
+    return parser
+
+
+async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> None:
+    hub, account = storage_settings(settings)
+    _tell(f"Messages of the hub {hub!r} in {_place(account)}")
+    store = TableStore(hub, account)
+    admin = Admin(store, is_sure=getattr(arguments, "yes", False))
+    try:
+        if arguments.command == "rooms":
+            if arguments.move_to is not None and not is_room_name(arguments.move_to):
+                raise _StoppedError("--move-to: no room can have this name")
+            await admin.rooms(arguments.move_to)
+        elif arguments.command == "retention":
+            await admin.retention(_days(arguments.days, settings), is_dry_run=arguments.dry_run)
+        elif arguments.command == "erase":
+            await admin.erase(arguments.user, is_dry_run=arguments.dry_run)
+        elif arguments.output is None:
+            await admin.export(arguments.user, sys.stdout)
+        else:
+            with arguments.output.open("w", encoding="utf-8") as output:
+                await admin.export(arguments.user, output)
+    finally:
+        await store.aclose()
+
+
+def _days(wanted: int | None, settings: Mapping[str, str]) -> int:
+    text = str(wanted if wanted is not None else settings.get("MESSAGE_RETENTION_DAYS", ""))
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) > 0):
+        raise _StoppedError("name the days to keep with --days, or set MESSAGE_RETENTION_DAYS: 1 to 99999")
+    return int(text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status tells whether it came to its end."""
+    arguments = _parser().parse_args(argv)
+    try:
+        asyncio.run(_run(arguments, _settings(os.environ, Path.cwd())))
+    except (SettingsError, _StoppedError, OSError) as error:
+        _tell(f"Stopped: {error}.")
+        return 2
+    except StoreUnavailableError as error:
+        _tell(f"Stopped: {error}: {error.__cause__}. What was done stays done; run it again to go on.")
+        return 1
+    except KeyboardInterrupt:
+        _tell("Stopped. What was done stays done; run it again to go on.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

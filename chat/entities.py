@@ -1,0 +1,129 @@
+"""Messages as entities of Table Storage, and back; pure."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from chat.keys import check_cursor, idempotency_row_key, row_key
+from chat.messages import Message, format_time
+from webpubsub_handler import DataType, parse_json
+
+__all__ = ["read_entity", "to_entity", "to_key_entity", "to_message"]
+
+logger = logging.getLogger("chat")
+
+# Readable in the portal, but XML could not carry them: such text goes into binary properties.
+_UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_MAX_TEXT_UNITS: Final = 32 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+def to_entity(partition: str, message: Message) -> dict[str, Any]:
+    """Return the row of a message; what is None has no property."""
+    entity = {
+        "PartitionKey": partition,
+        "RowKey": row_key(message.id),
+        "connectionId": message.connection_id,
+        "eventId": message.event_id,
+        "eventName": message.event_name,
+        "time": format_time(message.time),
+        "dataType": message.data_type.value,
+        "contentType": message.content_type,
+    }
+    if message.user_id is not None:
+        entity["userId"] = message.user_id
+    if message.key is not None:
+        entity["key"] = message.key
+    return entity | _body_properties(message)
+
+
+def to_key_entity(partition: str, message: Message, key: str) -> dict[str, Any]:
+    """Return the row that says which message an idempotency key belongs to."""
+    return {
+        "PartitionKey": partition,
+        "RowKey": idempotency_row_key(message.user_id, message.connection_id, key),
+        "messageId": message.id,
+    }
+
+
+def to_message(entity: Mapping[str, Any], room: str) -> Message:
+    """Read a row.
+
+    Raises:
+        ValueError: It is not one that was stored here: somebody edited it.
+    """
+    cursor = row_key(_text(entity, "RowKey"))
+    check_cursor(_text(entity, "PartitionKey"), cursor)
+    data_type = DataType(_text(entity, "dataType"))
+    body = _body(entity)
+    if data_type is DataType.TEXT:
+        body.decode()
+    elif data_type is DataType.JSON:
+        # It stands in the answer as it is: what is not JSON would break the whole page.
+        parse_json(body)
+    return Message(
+        id=cursor,
+        time=datetime.fromisoformat(_text(entity, "time")).astimezone(UTC),
+        room=room,
+        user_id=_optional_text(entity, "userId"),
+        connection_id=_text(entity, "connectionId"),
+        event_id=_text(entity, "eventId"),
+        event_name=_text(entity, "eventName"),
+        data_type=data_type,
+        content_type=_text(entity, "contentType"),
+        body=body,
+        key=_optional_text(entity, "key"),
+    )
+
+
+def read_entity(entity: Mapping[str, Any], room: str) -> Message | None:
+    """Read a row, None for one that somebody edited by hand: the log says which one, without what is in it."""
+    try:
+        return to_message(entity, room)
+    except (ValueError, OverflowError) as error:
+        logger.warning(
+            "Skipped a row of the messages table that is not as it was stored (PartitionKey %r, RowKey %r): %s.",
+            entity.get("PartitionKey"),
+            entity.get("RowKey"),
+            type(error).__name__,
+        )
+        return None
+
+
+def _text(entity: Mapping[str, Any], name: str) -> str:
+    if isinstance(value := entity.get(name), str):
+        return value
+    raise ValueError(f"{name} is not a text")
+
+
+def _optional_text(entity: Mapping[str, Any], name: str) -> str | None:
+    return None if entity.get(name) is None else _text(entity, name)
+
+
+def _body(entity: Mapping[str, Any]) -> bytes:
+    text = entity.get("text")
+    if text is not None:
+        return _text(entity, "text").encode()
+    chunks: list[bytes] = []
+    while (chunk := entity.get(f"data{len(chunks)}")) is not None:
+        chunks.append(chunk)
+    if chunks and all(isinstance(chunk, bytes) for chunk in chunks):
+        return b"".join(chunks)
+    raise ValueError("there is no body")
+
+
+def _body_properties(message: Message) -> dict[str, Any]:
+    if message.data_type is not DataType.BINARY:
+        text = message.body.decode()
+        if _fits_one_property(text) and not _UNREADABLE.search(text):
+            return {"text": text}
+    chunks = range(0, len(message.body), _CHUNK_BYTES)
+    return {f"data{number}": message.body[start : start + _CHUNK_BYTES] for number, start in enumerate(chunks)}
+
+
+def _fits_one_property(text: str) -> bool:
+    return len(text) <= _MAX_TEXT_UNITS // 2 or len(text.encode("utf-16-le")) // 2 <= _MAX_TEXT_UNITS

@@ -1,0 +1,33 @@
+"""Who may be in a room, what may be sent there, and how fast. Edit this file first."""
+
+from __future__ import annotations
+
+from chat.messages import Message
+
+__all__ = ["max_messages_per_second", "may_join", "may_send"]
+
+
+def may_join(user_id: str | None, room: str) -> bool:
+    """Return whether this user may be in this room; None is a user without a name.
+
+    It is asked at negotiate, for history and presence, at connect and for each event of a connection. Only True lets
+    the user in.
+    """
+    return True
+
+
+def may_send(message: Message) -> bool | str:
+    """Return True to let this message pass; a text refuses it, and its sender is told that text.
+
+    It is asked before the message is stored, when type and size are right and the sender may be in the room. False
+    refuses with a general text.
+    """
+    return True
+
+
+def max_messages_per_second(user_id: str | None, configured: float) -> float:
+    """Return how many messages a second this user may send for a longer time, and twice as many at once; 0 is no limit.
+
+    ``configured`` is the setting ``MAX_MESSAGES_PER_SECOND``. Users without a name are told apart by their connections.
+    """
+    return configured

@@ -1,0 +1,3 @@
+"""The deployment: templates in Bicep, and what azd runs around them."""
+
+from __future__ import annotations

@@ -1,0 +1,103 @@
+"""HTTP for the hooks: one request, or the same one until its answer is wanted."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.message import Message
+from http.client import HTTPException
+from typing import IO, Any, Final
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+__all__ = ["Answer", "CheckError", "Deadline", "KeepRedirects", "ask", "use_any_console"]
+
+# The service itself waits no longer for the app.
+ANSWER_SECONDS: Final = 10
+RETRY_SECONDS: Final = 2
+MAX_BYTES: Final = 1024 * 1024
+
+
+class CheckError(Exception):
+    """Raised when a hook found something wrong; the text says what, and what to do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a URL answered: ``status`` is 0 and ``problem`` says why when it did not."""
+
+    status: int
+    headers: Message = field(default_factory=Message)
+    body: bytes = b""
+    problem: str = ""
+
+    @property
+    def is_passing(self) -> bool:
+        """Return whether it can be another one soon: no answer, too many requests, or an error of the platform."""
+        return self.status in {0, 429} or self.status >= 500
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return the JSON object of the body, an empty one when it is something else."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def __str__(self) -> str:
+        return self.problem or f"status {self.status}"
+
+
+class KeepRedirects(HTTPRedirectHandler):
+    """Shows a redirect as it is: it is the answer of whoever demands a sign-in."""
+
+    def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str) -> None:
+        """Follow none."""
+
+
+def ask(method: str, url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
+    """Send one request and return its answer."""
+    try:
+        request = Request(url, method=method, headers=headers or {}, data=body)
+        with build_opener(KeepRedirects()).open(request, timeout=ANSWER_SECONDS) as answer:
+            return Answer(answer.status, answer.headers, answer.read(MAX_BYTES))
+    except HTTPError as error:
+        return Answer(error.code, error.headers, error.read(MAX_BYTES))
+    except (OSError, HTTPException, ValueError) as error:
+        return Answer(0, problem=f"no answer: {getattr(error, 'reason', None) or error}")
+
+
+class Deadline:
+    """Asks again until an answer is wanted or the time is over, and shows each new reason to wait."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._shown = ""
+
+    def until(self, ask_once: Callable[[], Answer], reason: Callable[[Answer], str | None]) -> Answer:
+        """Ask until ``reason`` knows none to wait; at the end return the last answer."""
+        while True:
+            answer = ask_once()
+            why = reason(answer)
+            if why is None or time.monotonic() + RETRY_SECONDS > self._end:
+                return answer
+            if why != self._shown:
+                print(f"  waiting: {why}", flush=True)
+                self._shown = why
+            time.sleep(RETRY_SECONDS)
+
+    def until_settled(self, ask_once: Callable[[], Answer]) -> Answer:
+        """Ask until the answer is one that stays."""
+        return self.until(ask_once, lambda answer: str(answer) if answer.is_passing else None)
+
+
+def use_any_console() -> None:
+    """Let consoles of Windows show what they lack a character for."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,327 @@
+"""What is stored is heard: a broadcast that the service refuses waits in the outbox until it takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from azure.core.exceptions import ResourceExistsError
+
+from chat.keys import partition_key, row_key
+from chat.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
+from chat.service import Service, ServiceUnavailableError
+from chat.settings import StorageAccount, WebPubSubEndpoint
+from chat.table_store import TableStore, make_client
+from local.azurite import Azurite
+from tests.clock import Clock
+from tests.e2e.conftest import ACCESS_KEY, System, running_system
+from tests.gate import Gate
+from tests.patience import PATIENCE_SECONDS
+from webpubsub_handler.protocol.signature import sign
+
+SECOND = {"connection_id": "conn-43", "ce_signature": sign(ACCESS_KEY, "conn-43")}
+TIME = "2026-11-24T09:30:00Z"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
+    """A storage of these tests alone: the systems of others would drain its outbox."""
+    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture
+async def storage(own_azurite: Azurite) -> AsyncIterator[Azurite]:
+    """That storage with an empty outbox."""
+    yield own_azurite
+    async with make_client(StorageAccount(own_azurite.connection_string), OUTBOX_TABLE_NAME) as client:
+        async for row in client.list_entities():
+            await client.delete_entity(row)
+
+
+@pytest_asyncio.fixture
+async def gate() -> AsyncIterator[Gate]:
+    async with Gate() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def gated(storage: Azurite, gate: Gate) -> AsyncIterator[System]:
+    """The system, with a gate before the service's REST API."""
+    async with running_system(storage, gate=gate) as system:
+        yield system
+
+
+async def rows(storage: Azurite, table: str = OUTBOX_TABLE_NAME) -> list[Any]:
+    async with make_client(StorageAccount(storage.connection_string), table) as client:
+        return [dict(row) async for row in client.list_entities()]
+
+
+async def change_rows(storage: Azurite, **properties: Any) -> None:
+    async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
+        async for row in client.list_entities():
+            await client.update_entity({**row, **properties}, "merge")
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if await check():
+                return
+            await asyncio.sleep(0.05)
+
+
+async def is_drained(storage: Azurite) -> bool:
+    return await rows(storage) == []
+
+
+async def test_a_refused_broadcast_is_a_success_to_its_sender_and_is_heard_when_the_service_takes_it(
+    gated: System, gate: Gate, storage: Azurite
+) -> None:
+    ana, ben = await gated.connect("o1", "ana"), await gated.connect("o1", "ben")
+    gate.refuse(503)
+    ack, replies = await ana.send("kept")
+    assert (ack["success"], replies) == (True, [])
+    (stored,) = await gated.history("o1")
+    assert [(row["RowKey"], row["room"]) for row in await rows(storage)] == [(stored["id"], "o1")]
+    assert all("text" not in row for row in await rows(storage))
+    gate.open()
+    assert await ben.message() == stored
+    await eventually(lambda: is_drained(storage))
+    assert await gated.history("o1") == [stored]
+
+
+async def test_what_one_connection_sends_is_heard_in_its_order_also_across_an_outage(
+    gated: System, gate: Gate, storage: Azurite
+) -> None:
+    ana, ben = await gated.connect("o2", "ana"), await gated.connect("o2", "ben")
+    await ana.send("1")
+    gate.refuse(500)
+    for text in ("2", "3", "4"):
+        assert (await ana.send(text))[0]["success"]
+    gate.open()
+    for text in ("5", "6"):
+        assert (await ana.send(text))[0]["success"]
+    assert [(await ben.message())["data"] for _ in range(6)] == ["1", "2", "3", "4", "5", "6"]
+    await eventually(lambda: is_drained(storage))
+    assert (await ana.send("7"))[0]["success"]
+    assert (await ben.message())["data"] == "7"
+    assert len(await rows(storage)) == 0
+
+
+async def test_a_redelivery_of_what_waits_is_one_row_in_both_tables(
+    gated: System, gate: Gate, storage: Azurite
+) -> None:
+    gate.refuse(503)
+    for _ in range(3):
+        assert await gated.post_event(b"once", room="o3", ce_time=TIME) == (204, b"")
+    assert len(await rows(storage)) == 1
+    assert len(await gated.history("o3")) == 1
+
+
+async def test_another_process_sends_what_a_killed_one_left_with_its_first_event(storage: Azurite, gate: Gate) -> None:
+    gate.refuse(503)
+    async with running_system(storage, gate=gate) as killed:
+        for number in range(5):
+            assert await killed.post_event(b"%d" % number, room="o4", event_id=str(number), ce_time=TIME) == (204, b"")
+    assert len(await rows(storage)) == 5
+    async with running_system(storage) as system:
+        ben = await system.connect("o4", "ben")  # a connect event is an event
+        assert [(await ben.message())["data"] for _ in range(5)] == ["0", "1", "2", "3", "4"]
+        await eventually(lambda: is_drained(storage))
+
+
+async def test_neither_broadcast_nor_recorded_is_503_and_a_redelivery_mends_it(
+    gated: System, gate: Gate, storage: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.refuse(503)
+    # A name that no table can have: the storage itself refuses the record.
+    with monkeypatch.context() as patch:
+        patch.setattr("chat.outbox.OUTBOX_TABLE_NAME", "not-a-table")
+        async with running_system(storage, gate=gate) as system:
+            assert await system.post_event(b"kept", room="o5", ce_time=TIME) == (503, b"Try again.")
+    assert len(await gated.history("o5")) == 1
+    assert await gated.post_event(b"kept", room="o5", ce_time=TIME) == (204, b"")
+    assert len(await gated.history("o5")) == len(await rows(storage)) == 1
+
+
+async def test_a_message_that_was_deleted_meanwhile_is_not_sent(storage: Azurite, gate: Gate) -> None:
+    gate.refuse(503)
+    async with running_system(storage, gate=gate) as killed:
+        for number in range(2):
+            await killed.post_event(b"%d" % number, room="o6", event_id=str(number), ce_time=TIME)
+        newer, older = await killed.history("o6")
+    async with make_client(StorageAccount(storage.connection_string)) as table:
+        await table.delete_entity(partition_key("chat", "o6"), row_key(older["id"]))
+    async with running_system(storage) as system:
+        ben = await system.connect("o6", "ben")
+        assert await ben.message() == newer
+        await eventually(lambda: is_drained(storage))
+
+
+@pytest.mark.parametrize("status", [400, 413])
+async def test_a_message_is_given_up_when_the_service_refused_it_too_often_and_the_next_event_logs_it(
+    gated: System, gate: Gate, storage: Azurite, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    gate.refuse(status)
+    await gated.post_event(b"bad", room="o7", ce_time=TIME)
+
+    async def refusals() -> int:
+        return int((await rows(storage))[0]["refusals"])
+
+    async def was_counted() -> bool:
+        return await refusals() > 0
+
+    await eventually(was_counted)
+    await change_rows(storage, refusals=MAX_REFUSALS - 1)
+    await eventually(lambda: is_drained(storage))
+    assert "never broadcast" not in caplog.text
+    await gated.post_event(b"next", room="o7-b", **SECOND)
+    (told,) = [record for record in caplog.records if "never broadcast" in record.getMessage()]
+    assert told.levelno == logging.ERROR
+    assert str(status) in told.getMessage()
+    assert [message["data"] for message in await gated.history("o7")] == ["bad"]
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+async def test_any_other_answer_means_wait_however_often_it_comes(
+    gated: System, gate: Gate, storage: Azurite, status: int
+) -> None:
+    gate.refuse(status)
+    await gated.post_event(b"waits", room="o8", ce_time=TIME)
+    await change_rows(storage, refusals=MAX_REFUSALS - 1)
+    seen = gate.requests
+
+    async def was_tried_again() -> bool:
+        return gate.requests > seen + 2
+
+    await eventually(was_tried_again)
+    (row,) = await rows(storage)
+    assert row["refusals"] == MAX_REFUSALS - 1
+
+
+class PickyService(Service):
+    """A service that refuses what says "bad" and keeps the rest."""
+
+    def __init__(self) -> None:
+        super().__init__("chat", WebPubSubEndpoint("http://localhost"))
+        self.taken: list[bytes] = []
+
+    async def broadcast(self, room: str, envelope: bytes) -> None:  # noqa: ARG002
+        if b"bad" in envelope:
+            raise ServiceUnavailableError("the service answered 413", 413)
+        self.taken.append(envelope)
+
+
+async def test_a_message_that_the_service_refuses_keeps_no_other_waiting(storage: Azurite, gate: Gate) -> None:
+    gate.refuse(503)
+    async with running_system(storage, gate=gate, MAX_MESSAGES_PER_SECOND="0") as killed:
+        for number in range(70):  # more than a page
+            text = b"bad" if number < 66 else b"good %d" % number
+            status, _ = await killed.post_event(text, room="o9", event_id=str(number), ce_time=TIME)
+            assert status == 204
+    service = PickyService()
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    outbox = Outbox(store, service)
+    outbox.start_drain()
+
+    async def are_taken() -> bool:
+        return len(await rows(storage)) == 66
+
+    await eventually(are_taken)
+    await outbox.aclose()
+    await store.aclose()
+    assert len(service.taken) == 4
+
+
+async def test_health_tells_how_many_wait_and_since_when(gated: System, gate: Gate, storage: Azurite) -> None:
+    gate.refuse(503)
+    for number in range(3):
+        await gated.post_event(b"%d" % number, room="o10", event_id=str(number), ce_time=TIME)
+    recorded = [row["recorded"] for row in await rows(storage)]
+    status, body = await gated.get("health")
+    assert (status, body["webpubsub"]) == (503, "unavailable")
+    assert body["outbox"] == {"waiting": 3, "since": min(recorded)}
+
+
+async def test_a_process_looks_for_what_others_left_at_most_once_a_minute(storage: Azurite, gate: Gate) -> None:
+    clock = Clock(0)
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
+    service = Service("chat", endpoint)
+    outbox = Outbox(store, service, clock)
+    async with AsyncExitStack() as stack:
+        for part in (service, store, outbox):
+            stack.push_async_callback(part.aclose)
+        looks = 0
+
+        async def answer(_: object) -> None:
+            return None
+
+        start = outbox.start_drain
+
+        def count() -> None:
+            nonlocal looks
+            looks += 1
+            start()
+
+        outbox.start_drain = count  # type: ignore[method-assign]
+        for now in (0, 1, DRAIN_SECONDS - 1, DRAIN_SECONDS, DRAIN_SECONDS + 1, 2 * DRAIN_SECONDS):
+            clock.now = now
+            await outbox.note_event(object(), answer)
+        assert looks == 3
+
+
+async def test_broadcasts_that_go_well_keep_no_drain_running(storage: Azurite) -> None:
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    outbox = Outbox(store, PickyService())
+    outbox.start_drain()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while outbox.is_draining:
+            outbox.saw_broadcast()
+            await asyncio.sleep(0)
+    await outbox.aclose()
+    await store.aclose()
+
+
+async def test_rows_that_two_processes_send_at_once_are_only_repeated_ids(storage: Azurite, gate: Gate) -> None:
+    gate.refuse(503)
+    async with running_system(storage, gate=gate) as killed:
+        for number in range(10):
+            await killed.post_event(b"%d" % number, room="o11", event_id=str(number), ce_time=TIME)
+    gate.open()
+    async with running_system(storage) as system:
+        ben = await system.connect("o11", "ben")
+        store = TableStore("chat", StorageAccount(storage.connection_string))
+        service = Service("chat", WebPubSubEndpoint("", system.emulator.connection_string, ACCESS_KEY))
+        outbox = Outbox(store, service)
+        outbox.start_drain()
+        await eventually(lambda: is_drained(storage))
+        for part in (outbox, store, service):
+            await part.aclose()
+        await system.post_event(b"end", room="o11", **SECOND)
+        heard: dict[str, str] = {}
+        while "end" not in heard.values():
+            message = await ben.message()
+            heard[message["id"]] = message["data"]
+        assert list(heard.values()) == [*map(str, range(10)), "end"]
+
+
+async def test_an_edited_row_of_the_outbox_stops_nobody(gated: System, gate: Gate, storage: Azurite) -> None:
+    async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
+        with contextlib.suppress(ResourceExistsError):
+            await client.create_table()
+        await client.create_entity({"PartitionKey": "chat", "RowKey": "0-a-note", "refusals": "many"})
+        await client.create_entity({"PartitionKey": "chat", "RowKey": "0-a-step", "room": ".."})
+    ben = await gated.connect("o12", "ben")
+    await eventually(lambda: is_drained(storage))
+    gate.refuse(503)
+    await gated.post_event(b"heard", room="o12")
+    gate.open()
+    assert (await ben.message())["data"] == "heard"

@@ -1,0 +1,300 @@
+"""Old messages are deleted room by room with the rows of their keys; users are exported and erased."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+import function_app
+from chat import admin
+from chat.keys import body_digest, hub_partition, message_id, partition_key, row_key
+from chat.maintenance import Maintenance
+from chat.messages import Message
+from chat.outbox import Outbox
+from chat.retention import Retention
+from chat.service import Service
+from chat.settings import Settings, StorageAccount
+from chat.table_store import TableStore, make_client
+from local.azurite import Azurite
+from local.functions_host import FunctionsHost
+from tests.clock import Clock
+from tests.e2e.conftest import running_system
+from tests.patience import PATIENCE_SECONDS
+from webpubsub_handler import DataType
+
+DAY = timedelta(days=1)
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
+    """A storage of these tests alone: they delete what is old in every room."""
+    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture
+async def store(own_azurite: Azurite) -> AsyncIterator[TableStore]:
+    """The messages of that storage, none at first."""
+    opened = TableStore("chat", StorageAccount(own_azurite.connection_string))
+    await opened.check()
+    yield opened
+    await opened.aclose()
+    async with make_client(opened.account) as client:
+        async for row in client.list_entities():
+            await client.delete_entity(row)
+
+
+async def put(store: TableStore, room: str, age: timedelta, number: int = 0, user: str = "ana", key: str = "") -> str:
+    """Store a message that was sent some time ago; return its id."""
+    sent = datetime.now(UTC) - age
+    body = f"{room} {number}".encode()
+    message = Message(
+        id=message_id(partition_key("chat", room), sent, "c", str(number), body_digest("text", body)),
+        time=sent,
+        room=room,
+        user_id=user,
+        connection_id="c",
+        event_id=str(number),
+        event_name="message",
+        data_type=DataType.TEXT,
+        content_type="text/plain",
+        body=body,
+        key=key or None,
+    )
+    await store.append(message)
+    return message.id
+
+
+async def rows(store: TableStore, partition: str | None = None) -> list[str]:
+    """Return the row keys of a partition, or of the whole table."""
+    async with make_client(store.account) as client:
+        found = [row async for row in client.list_entities()]
+    return [row["RowKey"] for row in found if partition in (None, row["PartitionKey"])]
+
+
+async def history(store: TableStore, room: str) -> list[str]:
+    page = await store.history(room, limit=200, before=None, after=None)
+    return [json.loads(envelope)["data"] for envelope in page.envelopes]
+
+
+async def without_room(store: TableStore, number: int, key: str = "") -> None:
+    """Store a message as older versions stored one without a room."""
+    partition = hub_partition("chat")
+    cursor = message_id(partition, NOW, "c", str(number), "")
+    row = {"PartitionKey": partition, "RowKey": row_key(cursor), "connectionId": "c", "eventId": str(number)}
+    row |= {"eventName": "message", "time": "2026-11-26T12:00:00.000Z", "dataType": "text", "userId": "ana"}
+    row |= {"contentType": "text/plain", "text": f"homeless {number}"} | ({"key": key} if key else {})
+    async with make_client(store.account) as client:
+        await client.create_entity(row)
+
+
+def run_admin(store: TableStore, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command as its user does; for a thread, as it makes its own loop."""
+    monkeypatch.setenv("AzureWebJobsStorage", store.account.connection_string or "")
+    return admin.main(arguments)
+
+
+async def test_what_is_older_is_deleted_with_the_rows_of_its_keys_and_what_is_newer_stays(store: TableStore) -> None:
+    for room in ("a", "b|c", "é"):
+        for number in range(3):
+            await put(store, room, 31 * DAY, number, key=f"k{number}" if number else "")
+        await put(store, room, 29 * DAY, 7, key="kept")
+    assert await Retention(store, 30).run() == 9
+    for room in ("a", "b|c", "é"):
+        assert await history(store, room) == [f"{room} 7"]
+        assert len(await rows(store, partition_key("chat", room))) == 2
+    assert await Retention(store, 30).run() == 0
+
+
+async def test_more_than_one_page_of_old_messages_is_deleted(store: TableStore) -> None:
+    for number in range(120):
+        await put(store, "many", 40 * DAY, number, key=f"k{number}")
+    assert await Retention(store, 30).run() == 120
+    assert await rows(store, partition_key("chat", "many")) == []
+
+
+async def test_another_hub_s_messages_stay(store: TableStore) -> None:
+    other = TableStore("chat2", store.account)
+    await put(store, "a", 40 * DAY)
+    assert await Retention(other, 30).run() == 0
+    await other.aclose()
+    assert await history(store, "a") == ["a 0"]
+
+
+async def test_a_retention_that_runs_out_of_time_goes_on_in_the_room_where_it_stopped(store: TableStore) -> None:
+    for room in ("a", "b", "c"):
+        for number in range(60):
+            await put(store, room, 40 * DAY, number)
+
+    class Hurry(Clock):
+        """Every look at the clock costs ten seconds."""
+
+        def __call__(self) -> float:
+            self.now += 10
+            return self.now
+
+    deleted = [await Retention(store, 30, Hurry(0)).run()]
+    assert 0 < deleted[0] < 180
+    stopped = await Maintenance(store).bookmark()
+    assert stopped in [partition_key("chat", room) for room in ("a", "b", "c")]
+    while deleted[-1]:
+        deleted.append(await Retention(store, 30, Hurry(0)).run())
+    assert sum(deleted) == 180
+    await Retention(store, 30).run()
+    assert await Maintenance(store).bookmark() == ""
+
+
+async def test_a_row_that_is_gone_already_stops_nothing(store: TableStore) -> None:
+    await put(store, "a", 40 * DAY, 1, key="k")
+    await put(store, "a", 40 * DAY, 2)
+    async with make_client(store.account) as client:
+        (sent,) = [row for row in await rows(store) if row.startswith("sent-")]
+        await client.delete_entity(partition_key("chat", "a"), sent)
+    assert await Retention(store, 30).run() == 2
+    assert await rows(store, partition_key("chat", "a")) == []
+
+
+async def test_rooms_are_found_by_skipping_and_only_those_of_the_hub(store: TableStore) -> None:
+    names = ["a", "a b", "a|b", "z", "é", "~"]
+    other = TableStore("chatter", store.account)
+    await put(other, "foreign", DAY)
+    await other.aclose()
+    for room in names:
+        for number in range(3):
+            await put(store, room, DAY, number)
+    found = [partition async for partition in Maintenance(store).partitions()]
+    assert sorted(found) == found == sorted(partition_key("chat", room) for room in names)
+    later = [partition async for partition in Maintenance(store).partitions(found[2])]
+    assert later == found[2:]
+
+
+async def test_the_timer_is_registered_only_when_messages_are_to_be_deleted(store: TableStore) -> None:
+    for days, names in (("0", []), ("30", ["retention"])):
+        async with running_app(store, MESSAGE_RETENTION_DAYS=days) as host:
+            assert [timer.name for timer in host.timers.functions] == names
+
+
+def running_app(store: TableStore, **changes: str) -> FunctionsHost:
+    settings = Settings.from_env(
+        {
+            "AzureWebJobsStorage": store.account.connection_string or "",
+            "WebPubSubConnectionString": "Endpoint=http://localhost:1;AccessKey=k;",
+            **changes,
+        }
+    )
+    service = Service("chat", settings.endpoints[0])
+    return FunctionsHost(function_app.build(settings, store, service, Outbox(store, service)))
+
+
+async def test_the_admin_endpoint_of_the_host_starts_the_retention(store: TableStore, own_azurite: Azurite) -> None:
+    await put(store, "a", 40 * DAY)
+    async with running_system(own_azurite, MESSAGE_RETENTION_DAYS="30") as system, asyncio.timeout(PATIENCE_SECONDS):
+        async with system.http.post(f"{system.url}/admin/functions/retention", json={"input": ""}) as answer:
+            assert answer.status == 202
+        while await system.history("a"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_admin_lists_rooms_and_moves_what_has_none(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        await without_room(store, number, key="k" if number == 2 else "")
+    await put(store, "lobby", DAY, 9)
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms") == 0
+    listed = capsys.readouterr().out
+    assert [line.split()[0] for line in listed.splitlines() if "lobby" in line or "(no room)" in line] == ["3", "1"]
+    assert "--move-to" in listed
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms", "--move-to", "lobby") == 2
+    assert "--yes" in capsys.readouterr().err
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms", "--move-to", "lobby", "--yes") == 0
+    assert sorted(await history(store, "lobby")) == ["homeless 0", "homeless 1", "homeless 2", "lobby 9"]
+    assert await rows(store, hub_partition("chat")) == []
+    page = await store.history("lobby", limit=2, before=None, after=None)
+    assert len((await store.history("lobby", limit=9, before=page.next, after=None)).envelopes) == 2
+    assert len(await rows(store, partition_key("chat", "lobby"))) == 5
+
+
+async def test_admin_exports_and_erases_a_user_in_every_room(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for room in ("a", "b"):
+        await put(store, room, DAY, 1, user="ana", key="k")
+        await put(store, room, DAY, 2, user="ben", key="k")
+    output = tmp_path / "ana.jsonl"
+    assert (
+        await asyncio.to_thread(run_admin, store, monkeypatch, "export", "--user", "ana", "--output", str(output)) == 0
+    )
+    exported: list[Any] = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [(message["room"], message["data"], message["from"]) for message in exported] == [
+        ("a", "a 1", "ana"),
+        ("b", "b 1", "ana"),
+    ]
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--dry-run") == 0
+    assert "2  messages of the user 'ana'" in capsys.readouterr().out
+    assert await history(store, "a") == ["a 2", "a 1"]
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--yes") == 0
+    for room in ("a", "b"):
+        assert await history(store, room) == [f"{room} 2"]
+        assert len(await rows(store, partition_key("chat", room))) == 2
+
+
+async def test_an_odd_user_id_erases_its_own_messages_only(store: TableStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "x' or userId ne '"
+    await put(store, "a", DAY, 1, user=odd)
+    await put(store, "a", DAY, 2)
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", odd, "--yes") == 0
+    assert await history(store, "a") == ["a 2"]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("no", 1), ("", 1), ("YES", 0)])
+async def test_admin_asks_before_it_deletes(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
+) -> None:
+    await put(store, "a", 40 * DAY)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _question: answer)
+    await asyncio.to_thread(run_admin, store, monkeypatch, "retention", "--days", "30")
+    assert len(await history(store, "a")) == left
+
+
+async def test_admin_retention_takes_its_days_from_the_setting_and_only_counts_when_it_is_dry(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await put(store, "a", 40 * DAY)
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "retention", "--dry-run") == 2
+    assert "--days" in capsys.readouterr().err
+    monkeypatch.setenv("MESSAGE_RETENTION_DAYS", "30")
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "retention", "--dry-run") == 0
+    assert "1  messages sent before" in capsys.readouterr().out
+    assert await history(store, "a") == ["a 0"]
+
+
+def test_admin_takes_local_settings_but_never_another_account_than_the_environment_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "WebPubSubHub": "local"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AzureWebJobsStorage__tableServiceUri", "https://127.0.0.1:9")
+    assert admin.main(["rooms"]) == 1
+    told = capsys.readouterr().err
+    assert "'local' in https://127.0.0.1:9" in told
+    assert "run it again" in told
+
+
+def test_admin_without_settings_names_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AzureWebJobsStorage", raising=False)
+    assert admin.main(["rooms"]) == 2
+    assert "AzureWebJobsStorage: set" in capsys.readouterr().err

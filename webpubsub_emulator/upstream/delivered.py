@@ -1,0 +1,80 @@
+"""One message to clients, as people want to see it: what, to whom, how many got it, and every try. No I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from webpubsub_emulator.core.hub import Delivery
+from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, iso, preview, snippet
+
+__all__ = ["Delivered"]
+
+# What an entry holds beside the body, as a round figure.
+_ENTRY_BYTES: Final = 1024
+_TRY_BYTES: Final = 128
+
+
+class Delivered:
+    """A message of the application server, or of a client, to clients. A REST call that is tried again stays one."""
+
+    # A broadcast to thousands is one of these; bodies are kept by their beginning.
+    __slots__ = (
+        "body", "body_size", "connection_id", "counted", "data_type", "hub", "id", "metadata", "problem", "receivers",
+        "target", "time", "tries", "user_id",
+    )  # fmt: skip
+
+    def __init__(self, delivery: Delivery, at: datetime) -> None:
+        """``id`` is the keeper's to set."""
+        self.id = self.counted = 0
+        self.time = at
+        self.hub = delivery.hub
+        self.target = delivery.target
+        self.connection_id = delivery.sender.connection_id if delivery.sender is not None else None
+        self.user_id = delivery.sender.user_id if delivery.sender is not None else None
+        self.tries: list[tuple[datetime, str | None]] = []
+        self.tried(delivery, at)
+
+    def tried(self, delivery: Delivery, at: datetime) -> None:
+        """Keep one more try, and its outcome as that of all."""
+        self.tries.append((at, delivery.problem))
+        self.problem = delivery.problem
+        self.receivers = delivery.receivers
+        payload = delivery.payload
+        self.data_type = payload.data_type if payload is not None else None
+        self.metadata = payload.metadata if payload is not None else {}
+        self.body = payload.body[:PREVIEW_BYTES] if payload is not None else b""
+        self.body_size = len(payload.body) if payload is not None else 0
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds."""
+        metadata = sum(len(key) + len(value) for key, value in self.metadata.items())
+        return _ENTRY_BYTES + len(self.body) + len(self.target) + metadata + _TRY_BYTES * len(self.tries)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a list shows of it; without a connection it came by a REST call."""
+        return {
+            "id": self.id,
+            "kind": "delivery",
+            "time": iso(self.time),
+            "hub": self.hub,
+            "connectionId": self.connection_id,
+            "userId": self.user_id,
+            "target": self.target,
+            "receivers": self.receivers,
+            "state": "ok" if self.problem is None else "failed",
+            "problem": self.problem,
+            "attempts": len(self.tries),
+            "dataType": self.data_type,
+            "snippet": snippet(self.body),
+        }
+
+    def details(self) -> dict[str, Any]:
+        """All of it, the body by its beginning."""
+        return {
+            **self.summary(),
+            "metadata": list(self.metadata.items()),
+            "body": preview(self.body, self.body_size),
+            "tries": [{"time": iso(at), "problem": problem} for at, problem in self.tries],
+        }

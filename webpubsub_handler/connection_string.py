@@ -1,0 +1,49 @@
+"""Connection strings of Web PubSub: where a service is, and the key that signs its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from webpubsub_handler.exceptions import ConfigurationError
+from webpubsub_handler.protocol.abuse_protection import normalize_host
+
+__all__ = ["ConnectionString"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionString:
+    """A service's URL without a slash at its end, and one of its access keys, which ``repr`` does not show."""
+
+    endpoint: str
+    access_key: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """Return the host that the service calls itself in ``WebHook-Request-Origin``."""
+        return normalize_host(self.endpoint)
+
+    @classmethod
+    def parse(cls, text: str) -> ConnectionString:
+        """Read ``Endpoint=https://…;AccessKey=…;Version=1.0;``; the order and the case of the names do not matter.
+
+        Raises:
+            ConfigurationError: There is no URL of a service or no key in it; the text of the error holds no part of it.
+        """
+        # At the first "=" only: a key is base64, and may end in more of them.
+        pairs = (part.partition("=") for part in text.split(";"))
+        parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        endpoint, access_key = parts.get("endpoint", "").rstrip("/"), parts.get("accesskey", "")
+        if not _is_url(endpoint) or not access_key:
+            raise ConfigurationError(
+                "a connection string of Web PubSub looks like Endpoint=https://…;AccessKey=…;Version=1.0;"
+            )
+        return cls(endpoint, access_key)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        normalize_host(text)
+        return urlsplit(text).scheme in ("http", "https")
+    except ValueError:
+        return False
