@@ -30,9 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "'func start' in another terminal (default: func where it is installed, else builtin)",
     )
     add("--functions-port", metavar="PORT", type=_port, default=7071, help="the app's port (default: 7071)")
-    add(
-        "--webpubsub-port", metavar="PORT", type=_port, default=8080, help="the emulator's port (default: 8080)"
-    )
+    add("--webpubsub-port", metavar="PORT", type=_port, default=8080, help="the emulator's port (default: 8080)")
     add("--tables-port", metavar="PORT", type=_port, default=10002, help="the table service's port (default: 10002)")
     add(
         "--blobs-port",

@@ -40,7 +40,7 @@ export class Faults {
   show(armed) {
     const connection = this.selected();
     byId("scope").textContent =
-      connection === null ? "Let something go wrong, for any connection." : `Let something go wrong, for connection ${shortId(connection)}.`;
+      connection === null ? "Let something go wrong, for any connection." : `Let something go wrong, for connection ${shortId(connection)}`;
     byId("scope").title = connection ?? "";
     byId("fault-count").hidden = byId("clear-faults").hidden = armed.length === 0;
     byId("fault-count").textContent = String(armed.length);
