@@ -75,10 +75,13 @@ def test_help_needs_nothing_installed_and_knows_no_markup(tmp_path: Path, argume
     assert not (tmp_path / ".venv").exists()
 
 
-def test_a_wrong_flag_is_an_error_before_anything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [["--functions-port", "0"], ["--data", ""], ["--hots", "none"], ["more"]])
+def test_a_wrong_flag_is_an_error_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
     monkeypatch.setattr(dev, "ensure_environment", lambda _: pytest.fail("installed something"))
     with pytest.raises(SystemExit) as ended:
-        dev.run(["--functions-port", "0"])
+        dev.run(arguments)
     assert ended.value.code == 2
 
 
