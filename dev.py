@@ -149,7 +149,7 @@ def test(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         return subprocess.run([sys.executable, "-m", "tests.checks", "--help"], cwd=ROOT, check=False).returncode
     prepare("requirements-dev.txt")
-    return call("-m", "tests.checks", *arguments)
+    return become("-m", "tests.checks", *arguments)
 
 
 def main() -> int:
