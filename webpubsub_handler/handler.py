@@ -116,10 +116,10 @@ class WebPubSubEventHandler:
         allowed_origins: The hosts of the services that may ask for this endpoint (OPTIONS), or ``["*"]``.
         max_event_age: How many seconds ago an event may have been sent (``ce-time``), at least 600 so that what the
             service delivers again passes; None for any age. An event from more than 300 seconds in the future is
-            refused in any case. It is no proof: a signature does not cover the time, so whoever knows one can send new
-            events of its connection.
+            refused in any case. It is not a proof: a signature does not cover the time, so whoever knows one can send
+            new events of its connection.
         max_body_bytes: How large an event may be.
-        clock: Gives now, in seconds since 1970.
+        clock: Returns now, in seconds since 1970.
 
     Raises:
         ConfigurationError: An argument would let anybody in, or nobody.
@@ -287,7 +287,7 @@ class WebPubSubEventHandler:
         try:
             for authenticator in self.authenticators:
                 await authenticator.authenticate(request)
-            # Only now: who proves nothing must not learn what is wrong with an event.
+            # Only now: a caller that proves nothing must not learn what is wrong with an event.
             event = decode(request)
             self._check_time(event)
         except AuthenticationError as error:
