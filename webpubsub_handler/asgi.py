@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
+from webpubsub_handler.exceptions import ConfigurationError
 from webpubsub_handler.handler import WebPubSubEventHandler
 from webpubsub_handler.protocol.http import Headers, HttpRequest
 
@@ -34,7 +35,16 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
         app: A Starlette or FastAPI application or router.
         path: Where the hub's URL template leads, such as ``/eventhandler``.
         handler: The event handler.
+
+    Raises:
+        ConfigurationError: The path does not begin with a slash, or names ``{event}``.
     """
+    # The hub's URL template ends in {event}, and is easily taken for the path.
+    if not path.startswith("/") or "{event" in path:
+        raise ConfigurationError(
+            f"{path!r} is not a path to mount at: it begins with a slash, and {{event}} is left out, as everything below "
+            'the path is answered. Write:\n\nmount(app, "/eventhandler", handler)'
+        )
     events = AsgiEventHandler(handler)
     path = path.rstrip("/")
     if path:

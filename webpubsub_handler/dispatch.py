@@ -7,19 +7,72 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from webpubsub_handler.exceptions import ConfigurationError, InvalidDataError
-from webpubsub_handler.protocol.events import Event, UserEventRequest
-from webpubsub_handler.protocol.responses import EventResponse
+from webpubsub_handler.protocol.events import (
+    ConnectedEventRequest,
+    ConnectEventRequest,
+    DisconnectedEventRequest,
+    Event,
+    GroupJoinedEventRequest,
+    GroupLeftEventRequest,
+    UserEventRequest,
+)
+from webpubsub_handler.protocol.responses import (
+    ConnectEventResponse,
+    EventErrorResponse,
+    EventResponse,
+    MqttConnectEventErrorResponse,
+    UserEventResponse,
+)
 
-__all__ = ["ANY_USER_EVENT", "CallNext", "EventFunction", "Functions", "Middleware"]
+__all__ = [
+    "ANY_USER_EVENT",
+    "CallNext",
+    "ConnectFunction",
+    "ConnectFunctionT",
+    "ConnectedFunction",
+    "ConnectedFunctionT",
+    "DisconnectedFunction",
+    "DisconnectedFunctionT",
+    "EventFunction",
+    "Functions",
+    "GroupJoinedFunction",
+    "GroupJoinedFunctionT",
+    "GroupLeftFunction",
+    "GroupLeftFunctionT",
+    "Middleware",
+    "MiddlewareT",
+    "UserEventFunction",
+    "UserEventFunctionT",
+]
 
 ANY_USER_EVENT: Final = "*"
 
 EventFunction: TypeAlias = Callable[[Any], Any]
 CallNext: TypeAlias = Callable[[Event], Awaitable[EventResponse | None]]
 Middleware: TypeAlias = Callable[[Event, CallNext], Awaitable[EventResponse | None]]
+
+_Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | MqttConnectEventErrorResponse | None
+_Notified: TypeAlias = EventErrorResponse | None
+_Replied: TypeAlias = UserEventResponse | EventErrorResponse | None
+
+ConnectFunction: TypeAlias = Callable[[ConnectEventRequest], _Connect | Awaitable[_Connect]]
+ConnectedFunction: TypeAlias = Callable[[ConnectedEventRequest], _Notified | Awaitable[_Notified]]
+DisconnectedFunction: TypeAlias = Callable[[DisconnectedEventRequest], _Notified | Awaitable[_Notified]]
+GroupJoinedFunction: TypeAlias = Callable[[GroupJoinedEventRequest], _Notified | Awaitable[_Notified]]
+GroupLeftFunction: TypeAlias = Callable[[GroupLeftEventRequest], _Notified | Awaitable[_Notified]]
+UserEventFunction: TypeAlias = Callable[[UserEventRequest], _Replied | Awaitable[_Replied]]
+
+# A decorator returns the very function that it was given, so its type must be that of the function, not of all.
+ConnectFunctionT = TypeVar("ConnectFunctionT", bound=ConnectFunction)
+ConnectedFunctionT = TypeVar("ConnectedFunctionT", bound=ConnectedFunction)
+DisconnectedFunctionT = TypeVar("DisconnectedFunctionT", bound=DisconnectedFunction)
+GroupJoinedFunctionT = TypeVar("GroupJoinedFunctionT", bound=GroupJoinedFunction)
+GroupLeftFunctionT = TypeVar("GroupLeftFunctionT", bound=GroupLeftFunction)
+UserEventFunctionT = TypeVar("UserEventFunctionT", bound=UserEventFunction)
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 _MAX_HINTS: Final = 100
 _HINT: Final = """No function handles the user event %r. Its sender got an empty answer. To handle it, write:
@@ -151,10 +204,23 @@ def _takes(function: object, count: int) -> bool:
 
 def _passing(middleware: Middleware, call_next: CallNext) -> CallNext:
     async def call(event: Event) -> Any:
-        answer = middleware(event, call_next)
-        if not inspect.isawaitable(answer):
-            raise TypeError(f"the middleware {middleware!r} returned {type(answer).__name__}: make it an async def")
-        return await answer
+        passed_on: Any = None
+
+        async def pass_on(request: Event) -> Any:
+            nonlocal passed_on
+            passed_on = await call_next(request)
+            return passed_on
+
+        returned = middleware(event, pass_on)
+        if not inspect.isawaitable(returned):
+            raise TypeError(f"the middleware {middleware!r} returned {type(returned).__name__}: make it an async def")
+        answer = await returned
+        # Without its return, a middleware that only logs would turn a refusal into None, which lets the client in.
+        if answer is None and passed_on is not None:
+            raise TypeError(
+                f"the middleware {middleware!r} lost the answer to the event: write: return await call_next(request)"
+            )
+        return answer
 
     return call
 
