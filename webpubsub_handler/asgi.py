@@ -42,7 +42,7 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
     # The hub's URL template ends in {event}, and is easily taken for the path.
     if not path.startswith("/") or "{event" in path:
         raise ConfigurationError(
-            f"{path!r} is not a path to mount at: it begins with a slash, and {{event}} is left out, as everything below "
+            f"{path!r} is not a path to mount at: it begins with a slash and leaves {{event}} out, as everything below "
             'the path is answered. Write:\n\nmount(app, "/eventhandler", handler)'
         )
     events = AsgiEventHandler(handler)
