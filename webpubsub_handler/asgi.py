@@ -24,8 +24,6 @@ class Routes(Protocol):
 def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
     """Let a handler answer ``path``, ``path/`` and everything below, such as ``path/validate`` and ``path/message``.
 
-    ::
-
         mount(app, "/eventhandler", handler)
 
     ``app.mount(path, AsgiEventHandler(handler))`` does so too, except for ``path`` itself: Starlette sends that away to
@@ -55,10 +53,11 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
 class AsgiEventHandler:
     """An ASGI application that answers the service, whatever the path.
 
-    ::
+    It is what ``mount`` adds. Added by hand, it is one route, or two in a list of routes:
 
-        Mount("/eventhandler", AsgiEventHandler(handler))
         app.add_route("/eventhandler{event:path}", AsgiEventHandler(handler))
+
+        Route("/eventhandler", AsgiEventHandler(handler)), Mount("/eventhandler", AsgiEventHandler(handler))
     """
 
     def __init__(self, handler: WebPubSubEventHandler) -> None:

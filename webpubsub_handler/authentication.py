@@ -55,8 +55,6 @@ class AccessKeyAuthenticator:
     (``WebHook-Request-Origin``), as the service's events do: one without that header is refused, whichever way the keys
     are given.
 
-    ::
-
         AccessKeyAuthenticator(["primary", "secondary"])
         AccessKeyAuthenticator({"a.webpubsub.azure.com": ["key of a"], "b.webpubsub.azure.com": ["key of b"]})
         AccessKeyAuthenticator(lambda: vault.keys)

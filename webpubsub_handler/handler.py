@@ -72,15 +72,16 @@ logger = logging.getLogger("webpubsub_handler")
 class WebPubSubEventHandler:
     """Answers the events of one hub with your functions.
 
-    ::
-
         handler = WebPubSubEventHandler.from_connection_string("Endpoint=…;AccessKey=…;", hub="chat")
 
         @handler.on_user_event("message")
         async def message(request: UserEventRequest) -> UserEventResponse:
             return UserEventResponse(f"you said {request.data}")
 
-    Functions are ``async`` or plain; plain ones run in a thread. ``handle`` is all that a web framework has to call.
+    Functions are ``async`` or plain; plain ones run in a thread. Each takes the request of its event, and returns an
+    ``EventErrorResponse`` or None; for connect also a ``ConnectEventResponse`` or, for MQTT, a
+    ``MqttConnectEventErrorResponse``, for a user event also a ``UserEventResponse``. ``handle`` is all that a web
+    framework has to call.
 
     Args:
         hub: The hub's name; case does not matter.
@@ -129,8 +130,6 @@ class WebPubSubEventHandler:
     ) -> Self:
         """Make an event handler that takes the signed events of these services.
 
-        ::
-
             WebPubSubEventHandler.from_connection_string(primary, secondary, replica, hub="chat")
 
         Args:
@@ -141,7 +140,7 @@ class WebPubSubEventHandler:
             max_body_bytes: As for the class.
 
         Raises:
-            ConfigurationError: A connection string is none, or another argument is wrong.
+            ConfigurationError: A connection string cannot be read, or another argument is wrong.
         """
         keys = access_keys_by_host(connection_strings, allowed_origins)
         return cls(
@@ -163,34 +162,34 @@ class WebPubSubEventHandler:
         return self._admission.max_body_bytes
 
     def on_connect(self, function: ConnectFunctionT) -> ConnectFunctionT:
-        """Register the function that accepts or refuses a connection; without one every connection is accepted."""
+        """Register the function that accepts or refuses a ``ConnectEventRequest``; without one, all are accepted."""
         self._functions.add(ConnectEventRequest, "on_connect", function)
         return function
 
     def on_connected(self, function: ConnectedFunctionT) -> ConnectedFunctionT:
-        """Register the function that is told of a connection."""
+        """Register the function that is told of a connection (``ConnectedEventRequest``)."""
         self._functions.add(ConnectedEventRequest, "on_connected", function)
         return function
 
     def on_disconnected(self, function: DisconnectedFunctionT) -> DisconnectedFunctionT:
-        """Register the function that is told of a connection's end."""
+        """Register the function that is told of a connection's end (``DisconnectedEventRequest``)."""
         self._functions.add(DisconnectedEventRequest, "on_disconnected", function)
         return function
 
     def on_group_joined(self, function: GroupJoinedFunctionT) -> GroupJoinedFunctionT:
-        """Register the function that is told of a connection that joined a group."""
+        """Register the function that is told of a connection that joined a group (``GroupJoinedEventRequest``)."""
         self._functions.add(GroupJoinedEventRequest, "on_group_joined", function)
         return function
 
     def on_group_left(self, function: GroupLeftFunctionT) -> GroupLeftFunctionT:
-        """Register the function that is told of a connection that left a group."""
+        """Register the function that is told of a connection that left a group (``GroupLeftEventRequest``)."""
         self._functions.add(GroupLeftEventRequest, "on_group_left", function)
         return function
 
     def on_user_event(
         self, *names: str, max_body_bytes: int | None = None
     ) -> Callable[[UserEventFunctionT], UserEventFunctionT]:
-        """Register the function for the user events of these names, ``"*"`` for all that have no other.
+        """Register the function for each ``UserEventRequest`` of these names, ``"*"`` for all that have no other.
 
         A plain WebSocket client's frames are the event ``message``.
 

@@ -282,11 +282,12 @@ async def test_keys_under_a_star_are_for_any_service() -> None:
     assert (await answering_handler(proof).handle(event("user_text"))).body == b"ran"
 
 
-async def test_two_spellings_of_one_host_add_up() -> None:
-    proof = AccessKeyAuthenticator({f"https://{A}": ["old"], A.upper(): [ACCESS_KEY]})
-    response = await answering_handler(proof).handle(event("user_text", headers={"WebHook-Request-Origin": A}))
+@pytest.mark.parametrize("key", [ACCESS_KEY, SECONDARY_KEY])
+async def test_two_spellings_of_one_host_add_up(key: str) -> None:
+    proof = AccessKeyAuthenticator({f"https://{A}": [ACCESS_KEY], A.upper(): [SECONDARY_KEY]})
+    headers = {"WebHook-Request-Origin": A, "ce-signature": sign(key, "conn-42")}
 
-    assert response.body == b"ran"
+    assert (await answering_handler(proof).handle(event("user_text", headers=headers))).body == b"ran"
 
 
 async def test_an_unknown_origin_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,8 +37,6 @@ class EventClient:
     answer to the next event, and returns what the functions answered. For WebSocket clients; an MQTT client's events
     can be sent with ``send``.
 
-    ::
-
         client = EventClient(handler, user_id="ana")
         assert await client.connect(query={"room": "lobby"}) == ConnectEventResponse(groups=["lobby"])
         assert await client.user_event("message", "hi") == UserEventResponse("you said hi")
