@@ -247,7 +247,7 @@ class WebPubSubEventHandler:
             logger.warning("Refused an event: %r.", error.reason)
             return HttpResponse.text(401, "The event is not authenticated.")
         except EventRefusedError as error:
-            # Made once more, as a class derived from the error can have any status.
+            # Made once more: what was checked when the error was made can have changed since.
             refusal = EventErrorResponse(error.status, error.message)
             return HttpResponse.text(refusal.status, refusal.message)
         except MalformedEventError as error:
