@@ -135,7 +135,7 @@ class Functions:
         Raises:
             ConfigurationError: It cannot be called with a request and ``call_next``.
         """
-        if not _takes(middleware, 2):
+        if _is_generator(middleware) or not _takes(middleware, 2):
             raise ConfigurationError(
                 "middleware must be a function of (request, call_next). Write:\n\n"
                 "@handler.middleware\n"
@@ -181,11 +181,14 @@ def _check_function(function: object, example: str) -> None:
     Raises:
         ConfigurationError: It cannot be called with one request, or is a generator.
     """
-    is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-    if is_generator or not _takes(function, 1):
+    if _is_generator(function) or not _takes(function, 1):
         raise ConfigurationError(
             f"{function!r} cannot answer events: it must be a function of one request. Write:\n\n{example}"
         )
+
+
+def _is_generator(function: object) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _takes(function: object, count: int) -> bool:
@@ -204,21 +207,25 @@ def _takes(function: object, count: int) -> bool:
 
 def _passing(middleware: Middleware, call_next: CallNext) -> CallNext:
     async def call(event: Event) -> Any:
-        passed_on: Any = None
+        passed_on: list[Any] = []
 
         async def pass_on(request: Event) -> Any:
-            nonlocal passed_on
-            passed_on = await call_next(request)
-            return passed_on
+            answer = await call_next(request)
+            passed_on.append(answer)
+            return answer
 
         returned = middleware(event, pass_on)
         if not inspect.isawaitable(returned):
             raise TypeError(f"the middleware {middleware!r} returned {type(returned).__name__}: make it an async def")
         answer = await returned
-        # Without its return, a middleware that only logs would turn a refusal into None, which lets the client in.
-        if answer is None and passed_on is not None:
+        # None lets a client in. So it must not be what is left of a refusal, or of a rule that was never asked, when
+        # the middleware lacks its return or its await.
+        if answer is None and passed_on and passed_on[-1] is not None:
+            raise TypeError(f"the middleware {middleware!r} lost the answer: write: return await call_next(request)")
+        if answer is None and not passed_on and isinstance(event, ConnectEventRequest):
             raise TypeError(
-                f"the middleware {middleware!r} lost the answer to the event: write: return await call_next(request)"
+                f"the middleware {middleware!r} neither called the next nor answered: to let the client in without "
+                "asking further, return ConnectEventResponse()"
             )
         return answer
 

@@ -223,7 +223,8 @@ class WebPubSubEventHandler:
 
         The first that is registered is outermost. What it returns is the answer: what ``await call_next(request)``
         gave, or its own. One that returns nothing although ``call_next`` gave something has forgotten to, and fails; to
-        keep a reply back, return ``UserEventResponse("")``.
+        keep a reply back, return ``UserEventResponse("")``. So does one that neither calls the next nor answers when a
+        client connects; to accept it, return ``ConnectEventResponse()``.
         """
         self._functions.add_middleware(function)
         return function

@@ -264,3 +264,22 @@ async def test_middleware_can_answer_otherwise_than_the_function(handler: WebPub
 def test_a_refusal_s_status_is_a_whole_number(refusal: Any, status: Any) -> None:
     with pytest.raises(ValueError, match="400 to 599"):
         refusal(status)
+
+
+async def test_middleware_that_asks_nobody_about_a_connection_must_say_that_it_is_accepted(
+    handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    @handler.middleware
+    async def guard(request: Event, call_next: CallNext) -> EventResponse | None:
+        return ConnectEventResponse() if request.context.user_id == "ana" else None
+
+    @handler.on_connect
+    async def connect(_: object) -> EventErrorResponse:
+        return EventErrorResponse(401, "Who are you?")
+
+    assert (await handler.handle(event("connect", headers={"ce-userId": "ana"}))).status == 204
+    assert (await handler.handle(event("connect", headers={"ce-userId": "bob"}))).status == 500
+    assert "guard" in caplog.text
+    assert "neither called the next nor answered" in caplog.text
+    # A message can be dropped without a word: nobody gets in by that.
+    assert (await handler.handle(event("user_text", headers={"ce-userId": "bob"}))).status == 204
