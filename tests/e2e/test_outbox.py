@@ -7,14 +7,18 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from azure.core.exceptions import ResourceExistsError
 
-from chat.keys import partition_key, row_key
+from chat.delivery import Delivery
+from chat.keys import body_digest, message_id, partition_key, row_key
+from chat.messages import Message
 from chat.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
+from chat.presence import Announcer
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import StorageAccount, WebPubSubEndpoint
 from chat.table_store import TableStore, make_client
@@ -23,6 +27,8 @@ from tests.clock import Clock
 from tests.e2e.conftest import ACCESS_KEY, System, running_system
 from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
+from webpubsub_handler import ConnectionContext, DataType, Headers
+from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.signature import sign
 
 SECOND = {"connection_id": "conn-43", "ce_signature": sign(ACCESS_KEY, "conn-43")}
@@ -288,6 +294,85 @@ async def test_broadcasts_that_go_well_keep_no_drain_running(storage: Azurite) -
             await asyncio.sleep(0)
     await outbox.aclose()
     await store.aclose()
+
+
+class CountingOutbox(Outbox):
+    """An outbox that counts how often it heard that the service took something."""
+
+    heard = 0
+
+    def saw_broadcast(self) -> None:
+        self.heard += 1
+
+
+async def test_every_broadcast_that_the_service_takes_is_a_reason_to_send_what_waits(
+    storage: Azurite, gate: Gate
+) -> None:
+    endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
+    async with AsyncExitStack() as stack:
+        store, service = TableStore("chat", StorageAccount(storage.connection_string)), Service("chat", endpoint)
+        outbox = CountingOutbox(store, service)
+        for part in (service, store, outbox):
+            stack.push_async_callback(part.aclose)
+        delivery = Delivery(store, service, outbox, max_message_bytes=1)
+        context = ConnectionContext(
+            "chat", "c", "ana", "connected", "1", datetime.now(UTC), None, ConnectionState(), Headers({})
+        )
+        heard = []
+        for status in (503, 202):
+            gate.refuse(status)
+            await delivery.tell("o13", {"type": "typing"})
+            heard.append(outbox.heard)
+            await Announcer(service).announce(context, ["o13"])
+            heard.append(outbox.heard)
+        assert heard == [0, 0, 1, 2]
+
+
+class WatchedService(PickyService):
+    """A service that writes down which messages wait behind the one that it takes."""
+
+    def __init__(self, check: Callable[[], bool]) -> None:
+        super().__init__()
+        self._check = check
+        self.held_back: list[bool] = []
+
+    async def broadcast(self, room: str, envelope: bytes) -> None:
+        self.held_back.append(self._check())
+        await super().broadcast(room, envelope)
+
+
+async def test_what_is_recorded_while_a_drain_ends_keeps_its_connection_s_later_messages_behind_it(
+    storage: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    now = datetime.now(UTC)
+    cursor = message_id(partition_key("chat", "o14"), now, "c", "1", body_digest("text", b"x"))
+    message = Message(cursor, now, "o14", "ana", "c", "1", "message", DataType.TEXT, "text/plain", b"x")
+    await store.append(message)
+    service = WatchedService(lambda: outbox.holds_back(message))
+    outbox = Outbox(store, service)
+    # Between the last page and the end of a pass there is no other place to record something.
+    pages = outbox._table.query
+    recorded = False
+
+    async def query(*arguments: Any, **options: Any) -> AsyncIterator[Any]:
+        nonlocal recorded
+        async for row in pages(*arguments, **options):
+            yield row
+        if not recorded:
+            recorded = True
+            await outbox.record(message)
+
+    monkeypatch.setattr(outbox._table, "query", query)
+    outbox.start_drain()
+
+    async def was_sent() -> bool:
+        return recorded and await is_drained(storage)
+
+    await eventually(was_sent)
+    await outbox.aclose()
+    await store.aclose()
+    assert service.held_back == [True]
 
 
 async def test_rows_that_two_processes_send_at_once_are_only_repeated_ids(storage: Azurite, gate: Gate) -> None:
