@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from azure.core.exceptions import ResourceExistsError
 
+import chat.outbox
 from chat.delivery import Delivery
 from chat.keys import body_digest, message_id, partition_key, row_key
 from chat.messages import Message
@@ -73,6 +74,12 @@ async def change_rows(storage: Azurite, **properties: Any) -> None:
     async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
         async for row in client.list_entities():
             await client.update_entity({**row, **properties}, "merge")
+
+
+def some_message(room: str) -> Message:
+    now = datetime.now(UTC)
+    cursor = message_id(partition_key("chat", room), now, "c", "1", body_digest("text", b"x"))
+    return Message(cursor, now, room, "ana", "c", "1", "message", DataType.TEXT, "text/plain", b"x")
 
 
 async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
@@ -328,6 +335,38 @@ async def test_every_broadcast_that_the_service_takes_is_a_reason_to_send_what_w
         assert heard == [0, 0, 1, 2]
 
 
+async def test_a_drain_that_pauses_goes_on_when_a_broadcast_works_again(
+    storage: Azurite, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.outbox, "_MIN_PAUSE_SECONDS", 0.01)
+    longest: list[float] = []
+
+    def endless(*_: float) -> float:
+        longest.append(3600)
+        return longest[-1]
+
+    # No pause but the first ends by itself.
+    monkeypatch.setattr(chat.outbox, "min", endless, raising=False)
+    endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
+    async with AsyncExitStack() as stack:
+        store, service = TableStore("chat", StorageAccount(storage.connection_string)), Service("chat", endpoint)
+        outbox = Outbox(store, service)
+        for part in (service, store, outbox):
+            stack.push_async_callback(part.aclose)
+        gate.refuse(503)
+        message = some_message("o15")
+        await store.append(message)
+        await outbox.record(message)
+
+        async def is_waiting() -> bool:
+            return bool(longest) and outbox._is_pausing
+
+        await eventually(is_waiting)
+        gate.refuse(202)
+        await service.broadcast("o15-b", b"{}")
+        await eventually(lambda: is_drained(storage))
+
+
 class WatchedService(PickyService):
     """A service that writes down which messages wait behind the one that it takes."""
 
@@ -345,9 +384,7 @@ async def test_what_is_recorded_while_a_drain_ends_keeps_its_connection_s_later_
     storage: Azurite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = TableStore("chat", StorageAccount(storage.connection_string))
-    now = datetime.now(UTC)
-    cursor = message_id(partition_key("chat", "o14"), now, "c", "1", body_digest("text", b"x"))
-    message = Message(cursor, now, "o14", "ana", "c", "1", "message", DataType.TEXT, "text/plain", b"x")
+    message = some_message("o14")
     await store.append(message)
     service = WatchedService(lambda: outbox.holds_back(message))
     outbox = Outbox(store, service)
