@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import function_app
-from chat.outbox import Outbox
+from chat.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
@@ -34,7 +34,6 @@ LEFT_ALONE: Final = {
 }
 # Of EVERYTHING: what only the deployer's own code reads.
 DEPLOYER_S: Final = {"MY_SETTING"}
-OUTBOX: Final = "outbox"
 
 
 class Asked(dict[str, str]):
@@ -188,10 +187,10 @@ def test_the_hub_sends_every_event_that_the_app_handles(infra: Infra) -> None:
     assert handler["userEventPattern"] == "*"
 
 
-def test_the_table_is_the_code_s(infra: Infra) -> None:
+def test_the_tables_are_the_code_s(infra: Infra) -> None:
     deployment = infra.deploy()
     tables = deployment.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")
-    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX}
+    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX_TABLE_NAME}
     account = tables[0].name.split("/")[0]
     settings = Settings.from_env(app_settings(deployment))
     assert settings.storage.table_url == f"https://{account}.table.core.windows.net"
