@@ -6,25 +6,15 @@ What is wrong is told with its fix, all of it at once. What cannot be seen is a 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from infra.hooks import azd
+from infra.hooks.choices import wrong_choices
 from infra.hooks.web import ask, use_any_console
 
-GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# What infra/app/app-settings.bicep and main.bicep set themselves.
-TAKEN: Final = re.compile(
-    r"APPLICATIONINSIGHTS_\w+|AZURE_AUTHORITY_HOST|AZURE_CLIENT_ID|AZURE_TOKEN_CREDENTIALS|AzureWebJobsStorage\w*|"
-    r"CLIENT_AUTH|DEFAULT_ROOM|DEMO_PAGE|"
-    r"MAX_EVENT_AGE_SECONDS|MAX_MESSAGE_BYTES|MAX_MESSAGES_PER_SECOND|MESSAGE_RETENTION_DAYS|OVERRIDE_USE_MI_\w+|PRESENCE|"
-    r"WEBHOOK_(TENANT_ID|APP_CLIENT_ID|CALLER_OBJECT_IDS)|WebPubSubConnectionString\w*|WebPubSubHub",
-    re.IGNORECASE,
-)
 # Roles of the directory that may register applications, by the ids of their templates.
 REGISTERING_ROLES: Final = {
     "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
@@ -32,33 +22,21 @@ REGISTERING_ROLES: Final = {
     "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
     "cf1c38e5-3621-4004-a7cb-879624dced7c",  # Application Developer
 }
-REGISTERING_PERMISSIONS: Final = {"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"}
+REGISTERING_PERMISSIONS: Final = {
+    "Application.ReadWrite.All",
+    "Application.ReadWrite.OwnedBy",
+    "Directory.ReadWrite.All",
+}
+# What each user, guest or application of a tenant is; any other role may bring the right, custom ones too.
+ORDINARY_ROLES: Final = {
+    "b79fbf4d-3ef9-4689-8143-76b194e85509",  # User
+    "10dae51f-b6af-4016-8d66-8c2a99b929b3",  # Guest User
+    "0997a1d0-0d1d-4acb-b408-d5ca73121e90",  # the default of applications
+}
 NO_RIGHT: Final = (
     "you may not register applications in this tenant. Have one made and run "
     "`azd env set WEBHOOK_APP_CLIENT_ID <client>`: docs/deploy.md, section 'Without the right to register applications'"
 )
-
-
-def wrong_choices(env: Mapping[str, str]) -> Iterator[str]:
-    """Return what is wrong with the choices alone."""
-    units = env.get("WEB_PUBSUB_UNITS") or "1"
-    if env.get("WEB_PUBSUB_SKU", "Free_F1") in {"", "Free_F1"} and units != "1":
-        yield (
-            f"Free_F1 has one unit, not {units}: `azd env set WEB_PUBSUB_SKU Standard_S1`, or "
-            "`azd env set WEB_PUBSUB_UNITS 1`"
-        )
-    try:
-        settings = json.loads(env.get("APP_SETTINGS") or "{}")
-    except ValueError:
-        settings = None
-    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
-        yield """APP_SETTINGS is not a JSON object of texts: `azd env set APP_SETTINGS '{"NAME": "value"}'`"""
-    else:
-        for name in filter(TAKEN.fullmatch, settings):
-            yield f"APP_SETTINGS: the template sets {name} itself; docs/deploy.md, 'Choices', has its variable"
-    for client in (env.get("CLIENT_APP_IDS") or "").replace(",", " ").split():
-        if not GUID.fullmatch(client):
-            yield f"CLIENT_APP_IDS: {client} is not a client id; use GUIDs, separated by commas"
 
 
 class Azure:
@@ -73,11 +51,12 @@ class Azure:
     def problems(self) -> Iterator[str]:
         """Return what Azure lacks for the choices."""
         if not self._env.get("AZURE_SUBSCRIPTION_ID"):
-            self.notes.append("the subscription is not chosen yet, so nothing could be looked up in it")
-        else:
-            yield from self._region()
-            if (self._env.get("VNET_ENABLED") or "false").lower() in {"true", "1"}:
-                yield from self._provider("Microsoft.App")
+            # Neither is the tenant then: the right to register applications could be looked up in the wrong one.
+            self.notes.append("the subscription is not chosen yet, so nothing could be looked up")
+            return
+        yield from self._region()
+        if (self._env.get("VNET_ENABLED") or "false").lower() in {"true", "1", "t"}:
+            yield from self._provider("Microsoft.App")
         if self._registers_application():
             yield from self._right_to_register()
 
@@ -114,23 +93,33 @@ class Azure:
 
     def _right_to_register(self) -> Iterator[str]:
         try:
-            bearer = azd.token(f"{self._graph}/.default")
+            bearer = azd.token(f"{self._graph}/.default", self._env.get("AZURE_TENANT_ID"))
         except azd.NoTokenError as error:
             self.notes.append(f"the right to register applications: {error}")
             return
         held = azd.claims(bearer)
+        roles = held.get("wids")
+        if REGISTERING_ROLES & set(roles or []):
+            return
         if held.get("idtyp") == "app":
-            if not REGISTERING_PERMISSIONS & set(held.get("roles", [])):
-                yield NO_RIGHT
+            may_register = bool(REGISTERING_PERMISSIONS & set(held.get("roles", [])))
+            roles = roles or []
+        else:
+            answer = ask(
+                "GET", f"{self._graph}/v1.0/policies/authorizationPolicy", {"Authorization": f"Bearer {bearer}"}
+            )
+            policy = answer.document.get("defaultUserRolePermissions")
+            if answer.status != 200 or not isinstance(policy, dict):
+                self.notes.append(f"the right to register applications: {answer}")
+                return
+            may_register = policy.get("allowedToCreateApps") is not False
+        if may_register:
             return
-        if REGISTERING_ROLES & set(held.get("wids", [])):
-            return
-        headers = {"Authorization": f"Bearer {bearer}"}
-        policy = ask("GET", f"{self._graph}/v1.0/policies/authorizationPolicy", headers)
-        allowed = policy.document.get("defaultUserRolePermissions")
-        if policy.status != 200 or not isinstance(allowed, dict):
-            self.notes.append(f"the right to register applications: {policy}")
-        elif allowed.get("allowedToCreateApps") is False:
+        if roles is None or set(roles) - ORDINARY_ROLES:
+            self.notes.append(
+                f"whether a role of yours brings the right to register applications; otherwise {NO_RIGHT}"
+            )
+        else:
             yield NO_RIGHT
 
     def _get(self, path: str, what: str) -> Mapping[str, object]:

@@ -240,7 +240,8 @@ def test_the_hooks_after_provisioning_find_what_they_need_among_the_outputs(infr
 
 
 def test_the_hook_before_provisioning_looks_at_variables_that_exist(infra: Infra) -> None:
-    source = (ROOT / "infra" / "hooks" / "preprovision.py").read_text()
+    hooks = ROOT / "infra" / "hooks"
+    source = "".join((hooks / name).read_text() for name in ("preprovision.py", "choices.py"))
     asked = set(re.findall(r'env(?:\.get)?[(\[]"(\w+)"', source))
     known = {match["name"] for match in variables(infra).values()} | set(infra.main.outputs)
     assert len(asked) > 8

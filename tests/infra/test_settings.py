@@ -9,7 +9,7 @@ from chat.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
-from infra.hooks.preprovision import TAKEN
+from infra.hooks.choices import TAKEN
 from tests.infra.azure import TENANT
 from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EXISTING_APPLICATION, Infra
