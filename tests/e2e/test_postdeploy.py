@@ -173,7 +173,40 @@ async def test_without_the_role_it_says_that_no_event_was_tried(tmp_path: Path, 
     assert status == 0, shown
     assert "note: no event was tried" in shown
     assert reason in shown
-    assert "Ready, as far as could be seen." in shown
+    assert "Ready" not in shown
+    assert "Whether events arrive was not seen" in shown
+
+
+async def test_a_network_without_websockets_is_a_note_about_the_network(azd: Path) -> None:
+    async def hang_up(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    service = web.Application()
+    service.router.add_post("/api/hubs/chat/:generateToken", returning(web.json_response({"token": "t"})))
+    service.router.add_get("/client/hubs/chat", hang_up)
+    runner = web.AppRunner(service)
+    await runner.setup()
+    port = free_port()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        async with app_that_answers(allowed="*") as app:
+            status, shown = await look(app, service=f"http://127.0.0.1:{port}", azd=azd)
+    finally:
+        await runner.cleanup()
+    assert status == 0, shown
+    assert f"note: no event was tried: no WebSocket to http://127.0.0.1:{port} from here: no answer" in shown
+    assert "Ready" not in shown
+
+
+async def test_where_there_is_no_demo_none_is_shown() -> None:
+    async with app_that_answers() as app:
+        given = outputs(app, SERVICE, None, "anonymous", "chat") | {"DEMO_URL": ""}
+        status, shown = await run_hook("postdeploy", given, "--wait", "0")
+    assert status == 0, shown
+    assert "demo" not in shown
+    assert f"webhook   {app}/api/eventhandler" in shown
 
 
 async def test_without_azd_it_says_that_no_event_was_tried() -> None:
@@ -228,7 +261,7 @@ async def test_it_waits_for_an_app_that_comes_up_late() -> None:
         async with app_that_answers(port=port):
             shown, _ = await process.communicate()
     assert process.returncode == 0, shown
-    assert b"Ready" in shown
+    assert b"webhook   " in shown
 
 
 @pytest.mark.parametrize("app", [f"http://localhost:{free_port()}", "nonsense"])
@@ -330,4 +363,4 @@ async def test_a_console_without_the_characters_is_no_reason_to_fail(monkeypatch
 async def test_what_is_missing_is_named() -> None:
     status, shown = await run_hook("postdeploy", {})
     assert status == 2
-    assert "--app, --webhook, --service, --demo, --hub, --client-auth, --tenant: azd sets these" in shown
+    assert "--app, --webhook, --service, --hub, --client-auth, --tenant: azd sets these" in shown

@@ -181,6 +181,11 @@ def test_the_event_handler_s_url_is_the_route_of_the_function(infra: Infra) -> N
     assert infra.deploy(clientAuth="anonymous").outputs["DEMO_URL"] == f"{site}/api/demo/"
 
 
+def test_no_demo_is_shown_where_the_page_is_not_served_or_cannot_connect(infra: Infra) -> None:
+    assert infra.deploy(demoPage=False).outputs["DEMO_URL"] == ""
+    assert infra.deploy(clientAuth="function_key").outputs["DEMO_URL"] == ""
+
+
 def test_the_hub_sends_every_event_that_the_app_handles(infra: Infra) -> None:
     (handler,) = infra.deploy().one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]
     assert handler["systemEvents"] == ["connect", "connected", "disconnected"]
