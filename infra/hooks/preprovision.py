@@ -13,7 +13,7 @@ from typing import Final
 
 from infra.hooks import azd
 from infra.hooks.choices import wrong_choices
-from infra.hooks.web import ask, use_any_console
+from infra.hooks.web import Answer, ask, use_any_console
 
 # Roles of the directory that may register applications, by the ids of their templates.
 REGISTERING_ROLES: Final = {
@@ -57,6 +57,8 @@ class Azure:
         yield from self._region()
         if (self._env.get("VNET_ENABLED") or "false").lower() in {"true", "1", "t"}:
             yield from self._provider("Microsoft.App")
+        if self._env.get("LOG_WORKSPACE_ID"):
+            yield from self._workspace(self._env["LOG_WORKSPACE_ID"])
         if self._registers_application():
             yield from self._right_to_register()
 
@@ -65,10 +67,9 @@ class Azure:
         if not location:
             self.notes.append("the region is not chosen yet")
             return
-        found = self._get(
-            "providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-11-01", "the regions"
-        )
-        listed = found.get("value")
+        subscription = self._subscription
+        path = f"{subscription}/providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-11-01"
+        listed = self._get(path, "the regions").document.get("value")
         regions = {_plain(str(region.get("name"))) for region in (listed if isinstance(listed, list) else [])}
         if regions and location not in regions:
             yield (
@@ -77,12 +78,21 @@ class Azure:
             )
 
     def _provider(self, name: str) -> Iterator[str]:
-        state = self._get(f"providers/{name}?api-version=2021-04-01", f"the provider {name}").get("registrationState")
+        path = f"{self._subscription}/providers/{name}?api-version=2021-04-01"
+        state = self._get(path, f"the provider {name}").document.get("registrationState")
         if state is not None and state != "Registered":
             yield (
                 f"VNET_ENABLED needs the resource provider {name}, which is {state}: "
                 f"`az provider register --namespace {name} --wait`"
             )
+
+    def _workspace(self, workspace: str) -> Iterator[str]:
+        if self._get(f"{workspace}?api-version=2025-02-01", "the workspace", 404).status == 404:
+            yield f"LOG_WORKSPACE_ID: there is no {workspace}; `az monitor log-analytics workspace list` has the ids"
+
+    @property
+    def _subscription(self) -> str:
+        return f"/subscriptions/{self._env['AZURE_SUBSCRIPTION_ID']}"
 
     def _registers_application(self) -> bool:
         if self._env.get("WEBHOOK_APP_CLIENT_ID") or self._env.get("APPLICATION_CLIENT_ID"):
@@ -122,18 +132,17 @@ class Azure:
         else:
             yield NO_RIGHT
 
-    def _get(self, path: str, what: str) -> Mapping[str, object]:
+    def _get(self, path: str, what: str, *expected: int) -> Answer:
+        """Ask Resource Manager; any status but 200 and an expected one is a note. A document comes with 200 only."""
         try:
             bearer = azd.token(f"{self._resource_manager}/.default", self._env.get("AZURE_TENANT_ID"))
         except azd.NoTokenError as error:
             self.notes.append(f"{what}: {error}")
-            return {}
-        url = f"{self._resource_manager}/subscriptions/{self._env['AZURE_SUBSCRIPTION_ID']}/{path}"
-        answer = ask("GET", url, {"Authorization": f"Bearer {bearer}"})
-        if answer.status != 200:
+            return Answer(0)
+        answer = ask("GET", f"{self._resource_manager}{path}", {"Authorization": f"Bearer {bearer}"})
+        if answer.status not in {200, *expected}:
             self.notes.append(f"{what}: {answer}")
-            return {}
-        return answer.document
+        return answer if answer.status == 200 else Answer(answer.status)
 
 
 def _plain(region: str) -> str:

@@ -38,11 +38,16 @@ async def azure(
             case "/subscriptions/s/providers/Microsoft.Web/geoRegions":
                 assert request.query["sku"] == "FlexConsumption"
                 return web.json_response({"value": [{"name": name} for name in regions]})
+            case path if path.endswith("/workspaces/logs"):
+                return web.json_response({"id": path})
+            case path if "/workspaces/" in path:
+                return web.json_response({"error": {"code": "ResourceNotFound"}}, status=404)
             case "/subscriptions/s/providers/Microsoft.App":
                 return web.json_response({"registrationState": microsoft_app})
             case "/v1.0/policies/authorizationPolicy" if may_register is not None:
                 return web.json_response(policy)
-        return web.json_response({}, status=403)
+        # The policy may be hidden; anything else is not there.
+        return web.json_response({}, status=403 if request.path.startswith("/v1.0/") else 404)
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
@@ -163,6 +168,12 @@ async def test_every_token_is_one_of_the_tenant_where_it_is_known(tmp_path: Path
     assert (status, shown) == (0, "Looking at the choices before anything is made …\n  ok\n")
 
 
+async def test_a_workspace_that_is_not_there_is_told(tmp_path: Path) -> None:
+    status, shown = await look(tmp_path, CHOSEN | {"LOG_WORKSPACE_ID": f"{WORKSPACE}-of-yore"})
+    assert status == 1
+    assert f"LOG_WORKSPACE_ID: there is no {WORKSPACE}-of-yore" in shown
+
+
 async def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     wrong = {"AZURE_LOCATION": "moon", "WEB_PUBSUB_UNITS": "2", "APP_SETTINGS": "x"}
     _, shown = await look(tmp_path, CHOSEN | wrong, may_register=False)
@@ -220,6 +231,10 @@ async def test_what_cannot_be_seen_is_a_note_and_stops_nobody(tmp_path: Path) ->
     status, shown = await look(tmp_path, CHOSEN | {"VNET_ENABLED": "true"}, token=None)
     assert status == 0
     assert shown.count("note: not checked: ") == 3
+    status, shown = await look(tmp_path, CHOSEN | {"AZURE_SUBSCRIPTION_ID": "another", "VNET_ENABLED": "true"})
+    assert status == 0
+    assert "note: not checked: the regions: status 404" in shown
+    assert "note: not checked: the provider Microsoft.App: status 404" in shown
     status, shown = await look(tmp_path, {})
     assert status == 0
     assert "the subscription is not chosen yet" in shown
