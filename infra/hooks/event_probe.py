@@ -66,7 +66,7 @@ class Probe:
             )
         client_token = made.document.get("token")
         if made.status != 200 or not isinstance(client_token, str):
-            raise CheckError(f"The service gives out no token for a client: {made} from {self.service}.")
+            raise CheckError(f"The service did not issue a token for a client: {made} from {self.service}.")
         try:
             self._expect_refusal(client_token, deadline)
             socket = self._connect(client_token, deadline)

@@ -80,7 +80,7 @@ def check_handshake(webhook: str, service: str, deadline: Deadline) -> None:
         return
     if answer.status in {301, 302, 307, 401, 403}:
         fix = (
-            "Another answers in place of the app: App Service authentication or a firewall. It must leave this path "
+            "Something else answers for the app: App Service authentication or a firewall. It must leave this path "
             "alone; `azd provision --no-state` excludes it from App Service authentication."
         )
     else:

@@ -115,6 +115,7 @@ def test_actions_are_pinned_by_commit_with_their_version_beside_and_keep_no_cred
                 if step.get("uses", "").startswith("actions/checkout@"):
                     assert step["with"] == {"persist-credentials": False}, path
             assert job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04", path
+            assert "uses" in job or job["timeout-minutes"] <= 60, path
 
 
 def test_dependabot_looks_after_actions_and_both_kinds_of_packages() -> None:
