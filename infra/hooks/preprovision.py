@@ -50,12 +50,17 @@ class Azure:
 
     def problems(self) -> Iterator[str]:
         """Return what Azure lacks for the choices."""
+        if _is_on(self._env.get("USERS_ASSIGNED_ONLY")) and self._env.get("WEBHOOK_APP_CLIENT_ID"):
+            self.notes.append(
+                "whether only assigned users may sign in: the template leaves WEBHOOK_APP_CLIENT_ID as it is, "
+                "so its owner sets 'Assignment required' (docs/deploy.md, 'Who may sign in')"
+            )
         if not self._env.get("AZURE_SUBSCRIPTION_ID"):
             # Neither is the tenant then: the right to register applications could be looked up in the wrong one.
             self.notes.append("the subscription is not chosen yet, so nothing could be looked up")
             return
         yield from self._region()
-        if (self._env.get("VNET_ENABLED") or "false").lower() in {"true", "1", "t"}:
+        if _is_on(self._env.get("VNET_ENABLED")):
             yield from self._provider("Microsoft.App")
         if self._env.get("LOG_WORKSPACE_ID"):
             yield from self._workspace(self._env["LOG_WORKSPACE_ID"])
@@ -143,6 +148,10 @@ class Azure:
         if answer.status not in {200, *expected}:
             self.notes.append(f"{what}: {answer}")
         return answer if answer.status == 200 else Answer(answer.status)
+
+
+def _is_on(value: str | None) -> bool:
+    return (value or "").lower() in {"true", "1", "t"}
 
 
 def _plain(region: str) -> str:

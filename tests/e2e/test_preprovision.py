@@ -153,6 +153,16 @@ async def test_a_role_that_the_hook_does_not_know_is_a_note(tmp_path: Path, toke
     assert "azd env set WEBHOOK_APP_CLIENT_ID <client>" in shown
 
 
+@pytest.mark.parametrize(("application", "is_told"), [("", False), (CLIENT, True)])
+async def test_a_choice_that_an_existing_application_does_not_follow_is_a_note(
+    tmp_path: Path, application: str, is_told: bool
+) -> None:
+    chosen = CHOSEN | {"USERS_ASSIGNED_ONLY": "true", "WEBHOOK_APP_CLIENT_ID": application}
+    status, shown = await look(tmp_path, chosen)
+    assert status == 0
+    assert ("its owner sets 'Assignment required'" in shown) is is_told
+
+
 async def test_no_tenant_is_looked_at_before_the_subscription_is_chosen(tmp_path: Path) -> None:
     """Whoever is a guest elsewhere would hear about the wrong tenant."""
     status, shown = await look(tmp_path, {}, may_register=False)
