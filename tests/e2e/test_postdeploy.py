@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 import function_app
 from chat.settings import SettingsError
+from infra.hooks.websocket import UpgradeError, WebSocket
 from local.azurite import free_port
 from local.functions_host import FunctionsHost
 from tests.e2e.conftest import StartSystem, System
@@ -205,6 +207,27 @@ async def test_a_network_without_websockets_is_a_note_about_the_network(azd: Pat
     assert status == 0, shown
     assert f"note: no event was tried: no WebSocket to http://127.0.0.1:{port} from here: no answer" in shown
     assert "Ready" not in shown
+
+
+async def test_a_proxy_is_told_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        for name, value in {"http_proxy": f"http://dev:p%40ss@127.0.0.1:{port}", "no_proxy": ""}.items():
+            monkeypatch.setenv(name, value)
+            monkeypatch.delenv(name.upper(), raising=False)
+        with pytest.raises(UpgradeError, match="407"):
+            await asyncio.to_thread(WebSocket, "http://contoso.example/client/hubs/chat", "json")
+    known = base64.b64encode(b"dev:p@ss")
+    assert asked[0].startswith(b"CONNECT contoso.example:")
+    assert b"\r\nProxy-Authorization: Basic " + known + b"\r\n" in asked[0]
 
 
 async def test_where_there_is_no_demo_none_is_shown() -> None:
