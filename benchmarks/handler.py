@@ -35,9 +35,9 @@ from webpubsub_handler import (
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
+    sign,
 )
 from webpubsub_handler.entra import EntraAuthenticator
-from webpubsub_handler.protocol.signature import sign
 from webpubsub_handler.signing_keys import SigningKeys
 
 LIMIT_MICROSECONDS: Final = 50

@@ -42,11 +42,18 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--data",
         metavar="FOLDER",
-        type=Path,
+        type=_folder,
         default=ROOT / ".local",
         help="where data lives; one system at a time can use a folder (default: .local)",
     )
     return result
+
+
+def _folder(text: str) -> Path:
+    # A variable of a shell that is not set; as a path it would be the folder that the shell is in.
+    if text:
+        return Path(text)
+    raise argparse.ArgumentTypeError("name a folder")
 
 
 def _port(text: str) -> int:

@@ -19,8 +19,6 @@ def blueprint(
 ) -> func.Blueprint:
     """Return the HTTP function that answers the service, to be registered in a v2 model app.
 
-    ::
-
         app = func.FunctionApp()
         app.register_functions(blueprint(handler))
 

@@ -82,8 +82,6 @@ class EntraAuthenticator:
     object id of its identity, its application id, or both; what is given must hold. A token that was verified is
     remembered by its SHA-256 until it expires.
 
-    ::
-
         EntraAuthenticator(tenant_id="<GUID>", audience="<client id>", object_ids=["<principal id of the service>"])
 
     Args:

@@ -84,11 +84,11 @@ class ConnectionStateError(WebPubSubHandlerError, ValueError):
     """Raised when a connection state is not JSON or too large for a header, or set in an event that cannot set it."""
 
 
-def check_error_status(status: int) -> None:
+def check_error_status(status: object) -> None:
     """Let only the statuses of an error pass.
 
     Raises:
-        ValueError: The status is not 400 to 599.
+        ValueError: The status is not a whole number of 400 to 599.
     """
-    if not 400 <= status <= 599:
-        raise ValueError(f"the status of a refusal is 400 to 599, not {status}")
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        raise ValueError(f"the status of a refusal is 400 to 599, not {status!r}")
