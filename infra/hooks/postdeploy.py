@@ -2,7 +2,7 @@
 
 It wakes the app up, waits until it is healthy, asks it what the service asks before the first event, makes sure that it
 refuses an event without a proof, lets the service send it one event, and prints where the demo is, if there is one. It
-changes nothing, but for one message in a room of its own where ``CLIENT_AUTH`` is anonymous. Standard library only.
+changes nothing, except for one message in a room of its own where ``CLIENT_AUTH`` is anonymous. Standard library only.
 """
 
 from __future__ import annotations
