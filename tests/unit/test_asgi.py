@@ -17,6 +17,7 @@ from tests.wire import ACCESS_KEY, event
 from webpubsub_handler import (
     MAX_BODY_BYTES,
     AccessKeyAuthenticator,
+    ConfigurationError,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
@@ -85,6 +86,25 @@ def test_a_handler_can_be_mounted_at_the_root() -> None:
 
     for path in ("/", "/validate"):
         assert TestClient(app).options(path, headers={"WebHook-Request-Origin": "localhost"}).status_code == 200
+
+
+def test_the_bare_path_of_a_mount_of_starlette_s_own_is_still_a_redirect() -> None:
+    # The router decides before it asks the mounted application: this is why there is `mount`. Should this fail one day,
+    # `mount` has had its time.
+    app = Starlette()
+    app.mount("/eventhandler", AsgiEventHandler(make_handler()))
+
+    assert TestClient(app, follow_redirects=False).post("/eventhandler").status_code == 307
+
+
+@pytest.mark.parametrize("path", ["/eventhandler/{event}", "/eventhandler/{event:path}", "eventhandler"])
+def test_a_path_that_is_no_path_is_an_error_that_shows_one(path: str) -> None:
+    app = Starlette()
+
+    with pytest.raises(ConfigurationError, match=r'mount\(app, "/eventhandler", handler\)'):
+        mount(app, path, make_handler())
+
+    assert app.routes == []
 
 
 def test_another_path_that_begins_alike_is_not_the_event_handler_s() -> None:
