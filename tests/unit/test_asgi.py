@@ -165,10 +165,17 @@ def test_a_body_over_the_limit_is_413_without_being_read_to_its_end(client: Test
     assert client.post("/eventhandler/x", headers=list(request.headers), content=body).status_code == 413
 
 
+def test_a_body_that_reaches_the_limit_before_its_last_piece_is_not_taken_for_whole(client: TestClient) -> None:
+    request = event("user_text")
+    pieces = iter([b"x" * MAX_BODY_BYTES, b"x"])
+    assert client.post("/eventhandler/x", headers=list(request.headers), content=pieces).status_code == 413
+
+
 def test_nothing_to_say_is_204_without_a_body(client: TestClient) -> None:
     request = event("connected")
     response = client.post("/eventhandler/connected", headers=list(request.headers), content=request.body)
     assert (response.status_code, response.content) == (204, b"")
+    assert "content-length" not in response.headers
 
 
 async def test_what_is_not_http_is_refused() -> None:
