@@ -187,7 +187,7 @@ async def main() -> None:
     text = b"x" * 1024
     message = make_request(MESSAGE, text)
     with_token = make_request(MESSAGE | {"authorization": f"Bearer {make_token()}"}, text)
-    # More than are remembered, so every one is verified anew.
+    # More than are remembered, so every one is verified again.
     new_tokens = [
         make_request(MESSAGE | {"authorization": f"Bearer {make_token(number)}"}, text) for number in range(100)
     ]

@@ -37,7 +37,7 @@ class Admission:
         authenticators: The proofs; each must hold.
         max_event_age: How many seconds ago an event may have been sent; None for any age.
         max_body_bytes: How large an event may be.
-        clock: Gives now, in seconds since 1970.
+        clock: Returns now, in seconds since 1970.
 
     Raises:
         ConfigurationError: An argument would let anybody in, or nobody.
@@ -80,7 +80,7 @@ class Admission:
             raise EventRefusedError(411, "The body of the event did not arrive: send it with a Content-Length.")
         for authenticator in self.authenticators:
             await _demand(authenticator, request)
-        # Only now: who proves nothing must not learn what is wrong with an event.
+        # Only now: a caller that proves nothing must not learn what is wrong with an event.
         event = decode(request)
         self._check_time(event)
         return event

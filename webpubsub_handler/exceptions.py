@@ -4,7 +4,7 @@
 
     WebPubSubHandlerError
     ├── ConfigurationError      the event handler is set up wrongly: at start, or by keys that a provider returns
-    ├── MalformedEventError     the request is no CloudEvent of Web PubSub (400)
+    ├── MalformedEventError     the request is not a CloudEvent of Web PubSub (400)
     ├── AuthenticationError     a configured proof is missing or wrong (401)
     ├── EventRefusedError       a function refuses its event, an authenticator cannot tell now (the status it names)
     ├── InvalidDataError        the data of a user event is not what its content type says (answered to its sender)
@@ -34,7 +34,7 @@ class ConfigurationError(WebPubSubHandlerError, ValueError):
 
 
 class MalformedEventError(WebPubSubHandlerError, ValueError):
-    """Raised when a request is no CloudEvent of Web PubSub; ``problems`` names every header or part at fault.
+    """Raised when a request is not a CloudEvent of Web PubSub; ``problems`` names every header or part at fault.
 
     The text describes the request's shape only, never its values, so it may be answered to the caller.
     """

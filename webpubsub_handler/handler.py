@@ -89,10 +89,10 @@ class WebPubSubEventHandler:
         allowed_origins: The hosts of the services that may ask for this endpoint (OPTIONS), or ``["*"]``.
         max_event_age: How many seconds ago an event may have been sent (``ce-time``), at least 600 so that what the
             service delivers again passes; None for any age. An event from more than 300 seconds in the future is
-            refused in any case. It is no proof: a signature does not cover the time, so whoever knows one can send new
-            events of its connection.
+            refused in any case. It is not a proof: a signature does not cover the time, so whoever knows one can send
+            new events of its connection.
         max_body_bytes: How large an event may be.
-        clock: Gives now, in seconds since 1970.
+        clock: Returns now, in seconds since 1970.
 
     Raises:
         ConfigurationError: An argument would let anybody in, or nobody.

@@ -71,6 +71,15 @@ async def test_400_events_against_a_storage_that_never_answers_are_all_told_to_c
     assert [message["data"] for message in await gated.history("f1")] == ["late"]
 
 
+async def test_an_event_that_is_not_stored_is_one_line_of_the_log_whatever_its_id_holds(
+    gated: System, storage_gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage_gate.answer = b""
+    assert (await gated.post_event(room="f6", event_id="7\u2028ERROR forged"))[0] == 503
+    told = [record.getMessage() for record in caplog.records if "the message was not stored" in record.getMessage()]
+    assert [len(text.splitlines()) for text in told] == [1]
+
+
 async def test_a_service_that_never_answers_keeps_no_sender_waiting_for_it_to_come_back(
     gated: System, service_gate: Gate
 ) -> None:
