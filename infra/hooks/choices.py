@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from uuid import UUID
 
-__all__ = ["TAKEN", "wrong_choices"]
+__all__ = ["TAKEN", "WORKSPACE", "wrong_choices"]
 
 # What infra/app/app-settings.bicep and main.bicep set themselves, and what the platform sets.
 TAKEN: Final = re.compile(
@@ -22,7 +22,7 @@ TAKEN: Final = re.compile(
 _OPENS: Final = "ALLOW_UNAUTHENTICATED_EVENTS"
 _ORIGIN: Final = re.compile(r"\*|https?://[^/?#@\s]+")
 _UNITS: Final = {*map(str, range(1, 11)), *map(str, range(20, 101, 10))}
-_WORKSPACE: Final = re.compile(
+WORKSPACE: Final = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.OperationalInsights/workspaces/[^/]+",
     re.IGNORECASE,
 )
@@ -39,7 +39,7 @@ def wrong_choices(env: Mapping[str, str]) -> Iterator[str]:
     if application and not _is_guid(application):
         yield f"WEBHOOK_APP_CLIENT_ID: {application} is not a client id; it is a GUID, without api:// before it"
     workspace = env.get("LOG_WORKSPACE_ID") or ""
-    if workspace and not _WORKSPACE.fullmatch(workspace):
+    if workspace and not WORKSPACE.fullmatch(workspace):
         yield (
             f"LOG_WORKSPACE_ID: {workspace} is not the resource id of a workspace: `az monitor log-analytics workspace "
             "show --resource-group <group> --name <name> --query id --output tsv`"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from infra.hooks import azd
-from infra.hooks.choices import wrong_choices
+from infra.hooks.choices import WORKSPACE, wrong_choices
 from infra.hooks.web import Answer, ask, use_any_console
 
 # Roles of the directory that may register applications, by the ids of their templates.
@@ -62,8 +62,10 @@ class Azure:
         yield from self._region()
         if _is_on(self._env.get("VNET_ENABLED")):
             yield from self._provider("Microsoft.App")
-        if self._env.get("LOG_WORKSPACE_ID"):
-            yield from self._workspace(self._env["LOG_WORKSPACE_ID"])
+        workspace = self._env.get("LOG_WORKSPACE_ID") or ""
+        # It becomes a part of the URL that the token is sent to.
+        if WORKSPACE.fullmatch(workspace):
+            yield from self._workspace(workspace)
         if self._registers_application():
             yield from self._right_to_register()
 
@@ -124,10 +126,11 @@ class Azure:
                 "GET", f"{self._graph}/v1.0/policies/authorizationPolicy", {"Authorization": f"Bearer {bearer}"}
             )
             policy = answer.document.get("defaultUserRolePermissions")
-            if answer.status != 200 or not isinstance(policy, dict):
-                self.notes.append(f"the right to register applications: {answer}")
+            allowed = policy.get("allowedToCreateApps") if isinstance(policy, dict) else None
+            if answer.status != 200 or not isinstance(allowed, bool):
+                self.notes.append(f"the right to register applications: {answer}, and no policy on it")
                 return
-            may_register = policy.get("allowedToCreateApps") is not False
+            may_register = allowed
         if may_register:
             return
         if roles is None or set(roles) - ORDINARY_ROLES:

@@ -27,7 +27,7 @@ CHOICES = yaml.safe_load((ROOT / "azure.yaml").read_text())["pipeline"]["variabl
 async def azure(
     regions: tuple[str, ...] = ("West Europe", "Sweden Central"),
     microsoft_app: str = "Registered",
-    may_register: bool | None = True,
+    may_register: bool | str | None = True,
 ) -> AsyncIterator[str]:
     """Resource Manager and Microsoft Graph at one URL; ``may_register`` None means that nobody may see it."""
     policy = {"defaultUserRolePermissions": {"allowedToCreateApps": may_register}}
@@ -182,6 +182,18 @@ async def test_a_workspace_that_is_not_there_is_told(tmp_path: Path) -> None:
     status, shown = await look(tmp_path, CHOSEN | {"LOG_WORKSPACE_ID": f"{WORKSPACE}-of-yore"})
     assert status == 1
     assert f"LOG_WORKSPACE_ID: there is no {WORKSPACE}-of-yore" in shown
+
+
+async def test_a_token_goes_to_resource_manager_alone(tmp_path: Path) -> None:
+    status, shown = await look(tmp_path, CHOSEN | {"LOG_WORKSPACE_ID": ".contoso.example/workspaces/logs"})
+    assert status == 1
+    assert "not checked: the workspace" not in shown
+
+
+async def test_a_policy_that_says_nothing_is_a_note(tmp_path: Path) -> None:
+    status, shown = await look(tmp_path, CHOSEN, may_register="unknown")
+    assert status == 0
+    assert "note: not checked: the right to register applications" in shown
 
 
 async def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -169,6 +169,7 @@ def test_nothing_to_say_is_204_without_a_body(client: TestClient) -> None:
     request = event("connected")
     response = client.post("/eventhandler/connected", headers=list(request.headers), content=request.body)
     assert (response.status_code, response.content) == (204, b"")
+    assert "content-length" not in response.headers
 
 
 async def test_what_is_not_http_is_refused() -> None:
@@ -198,6 +199,24 @@ async def test_a_body_is_not_read_to_its_end_when_it_is_too_large_already() -> N
 
     async with asyncio.timeout(PATIENCE_SECONDS):
         await application({"type": "http", "method": "POST", "headers": []}, receive, send)
+
+    assert sent[0]["status"] == 413
+
+
+async def test_a_body_that_reaches_the_limit_before_its_last_piece_is_not_taken_for_whole() -> None:
+    request = event("user_text")
+    headers = [(name.encode(), value.encode()) for name, value in request.headers]
+    pieces = iter([(b"x" * MAX_BODY_BYTES, True), (b"x", False)])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        body, more_body = next(pieces)
+        return {"type": "http.request", "body": body, "more_body": more_body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await AsgiEventHandler(make_handler())({"type": "http", "method": "POST", "headers": headers}, receive, send)
 
     assert sent[0]["status"] == 413
 
