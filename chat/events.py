@@ -47,7 +47,7 @@ class ChatEvents:
         service: Takes connections out of rooms.
         announcer: Tells rooms who comes and goes; None tells nobody.
         default_room: The room of a connection that names none.
-        max_messages_per_second: What the policy is told about how fast a user may send; 0 is no limit.
+        max_messages_per_second: What the policy is told about how fast a user may send; 0 means no limit.
         clock: Seconds that never go back.
     """
 

@@ -131,7 +131,7 @@ class Table:
             except HttpResponseError as error:
                 if error.status_code != 404:
                     raise
-                # One that is gone ends a transaction; alone, it is no error.
+                # One that is gone ends a transaction; alone, it is not an error.
                 for row in batch:
                     await client.delete_entity(partition, row)
 

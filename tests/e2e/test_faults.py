@@ -11,7 +11,7 @@ import pytest_asyncio
 from local.azurite import Azurite, table_connection_string
 from tests.e2e.conftest import ACCESS_KEY, System, running_system
 from tests.gate import Gate
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 TIME = "2026-11-24T09:30:00Z"
 # A body that breaks off: azure-core does not wrap what aiohttp raises for it.

@@ -28,9 +28,7 @@ from tests.clock import Clock
 from tests.e2e.conftest import ACCESS_KEY, System, running_system
 from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
-from webpubsub_handler import ConnectionContext, DataType, Headers
-from webpubsub_handler.protocol.connection_state import ConnectionState
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import ConnectionContext, ConnectionState, DataType, Headers, sign
 
 SECOND = {"connection_id": "conn-43", "ce_signature": sign(ACCESS_KEY, "conn-43")}
 TIME = "2026-11-24T09:30:00Z"
