@@ -46,7 +46,7 @@ __all__ = [
     "AccountKeyPolicy",
     "Calls",
     "Credential",
-    "DatePolicy",
+    "TablePolicy",
     "TokenPolicy",
     "TooManyTimeoutsError",
     "make_credential",
@@ -125,15 +125,17 @@ class Calls:
             self._next_probe = self._clock() + PROBE_SECONDS
 
 
-class DatePolicy(SansIOHTTPPolicy[Any, Any]):
-    """Dates requests, which Table Storage needs whoever makes them."""
+class TablePolicy(SansIOHTTPPolicy[Any, Any]):
+    """Dates requests to Table Storage, and tells its SDK that they went to the primary location: no other is used."""
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         """Set the date."""
+        # The SDK names a location with each query, reads it again with the answer, and has a policy in between.
+        request.context["location_mode"] = request.context.options.pop("use_location", "primary")
         request.http_request.headers["x-ms-date"] = formatdate(usegmt=True)
 
 
-class AccountKeyPolicy(DatePolicy):
+class AccountKeyPolicy(TablePolicy):
     """Signs requests to Table Storage with the account's key.
 
     Source: "Authorize with Shared Key", the signature of the Table service.
@@ -211,8 +213,8 @@ def _authentication(credential: Credential, scope: str) -> tuple[Policy, ...]:
     if isinstance(credential, AzureNamedKeyCredential):
         return (AccountKeyPolicy(credential),)
     if isinstance(credential, AzureSasCredential):
-        return DatePolicy(), AzureSasCredentialPolicy(credential)
-    return DatePolicy(), AsyncBearerTokenCredentialPolicy(credential, scope)
+        return TablePolicy(), AzureSasCredentialPolicy(credential)
+    return TablePolicy(), AsyncBearerTokenCredentialPolicy(credential, scope)
 
 
 def make_credential() -> AsyncTokenCredential:
