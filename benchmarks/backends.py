@@ -19,11 +19,13 @@ __all__ = ["ROOT", "azurite", "emulator", "environment", "python", "settings_of"
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _START_SECONDS: Final = 60
+# One user sends all that is measured.
+_OPEN: Final = {"CLIENT_AUTH": "anonymous", "MAX_MESSAGES_PER_SECOND": "0"}
 
 
 def environment(storage: str, service: str) -> dict[str, str]:
     """Return the app's settings for two connection strings."""
-    return {"AzureWebJobsStorage": storage, "WebPubSubConnectionString": service, "CLIENT_AUTH": "anonymous"}
+    return {"AzureWebJobsStorage": storage, "WebPubSubConnectionString": service, **_OPEN}
 
 
 @asynccontextmanager
@@ -46,16 +48,21 @@ async def emulator() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def python(*arguments: str, settings: dict[str, str] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a Python process of this checkout until the end of the block."""
+async def python(
+    *arguments: str,
+    settings: dict[str, str] | None = None,
+    cwd: Path = ROOT,
+    stderr: int = asyncio.subprocess.DEVNULL,
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a Python process until the end of the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **(settings or {})},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
     )
     try:
         yield process

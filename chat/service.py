@@ -161,6 +161,10 @@ class Service:
         async with Calls().limit(_CHECK_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("HEAD", "/api/health", 200, b"")
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self._clients.get()
+
     async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()

@@ -155,6 +155,10 @@ class Table:
             if getattr(error, "error_code", None) == "TableNotFound":
                 await self.create()
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self._clients.get()
+
     async def close(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
@@ -264,6 +268,10 @@ class TableStore:
         # Health is asked to find out, so it is asked while the others are refused, too.
         async with Calls().limit(_CHECK_SECONDS, StoreUnavailableError("the table does not answer")):
             await self.table.check()
+
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self.table.open()
 
     async def aclose(self) -> None:
         """Close the running loop's client."""
