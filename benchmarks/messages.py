@@ -70,7 +70,8 @@ class App:
             settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
         )
         self._handler.middleware(self._outbox.note_event)
-        events = ChatEvents(delivery, self.service, None, default_room=_ROOM, max_messages_per_second=0)
+        limit = settings.max_messages_per_second
+        events = ChatEvents(delivery, self.service, None, default_room=_ROOM, max_messages_per_second=limit)
         events.register(self._handler)
         endpoint = settings.endpoints[0]
         self._fields = {
@@ -82,15 +83,15 @@ class App:
             "ce-connectionid": "conn-42",
             "ce-hub": settings.hub,
             "ce-eventname": "message",
-            "ce-userid": "ana",
         }
         self.numbers = itertools.count(1)
 
-    async def send(self, number: int, room: str = _ROOM) -> None:
+    async def send(self, number: int, room: str = _ROOM, user: str = "ana") -> None:
         """Let one signed event through everything."""
         state = base64.b64encode(json.dumps({"rooms": [room]}).encode()).decode()
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        headers = Headers({**self._fields, "ce-id": str(number), "ce-time": now, "ce-connectionstate": state})
+        own = {"ce-id": str(number), "ce-time": now, "ce-userid": user, "ce-connectionstate": state}
+        headers = Headers({**self._fields, **own})
         response = await self._handler.handle(HttpRequest("POST", headers, _TEXT.encode()))
         if response.status != 204:
             raise SystemExit(f"a message was answered {response.status}: {response.body!r}")

@@ -24,6 +24,7 @@ _LEFT: Final = 430
 _WIDTH: Final = 260
 # The bound stands in the middle; what is twice as far or farther ends at the edge.
 _SCALE: Final = 2.0
+_FONT: Final = 'font-family="system-ui, sans-serif" font-size="12"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +85,10 @@ def document(figures: Mapping[str, Sequence[Figure]], descriptions: Mapping[str,
     lines = [
         "# Benchmarks",
         "",
-        "`python -m benchmarks` wrote this page; `python -m benchmarks --list` names the parts that run alone. Each figure",
-        "stands beside its baseline, which was measured in the same run, in turns with ours. A ratio is the median of the",
-        "ratios of the pairs. All servers ran on the same machine: rates are for comparison, not for planning, which is what",
-        "[scaling.md](scaling.md) is for.",
+        "`python -m benchmarks` wrote this page; `python -m benchmarks --help` names the parts that run alone. Each",
+        "figure stands beside its baseline, which was measured in the same run, in turns with ours. A ratio is the",
+        "median of the ratios of the pairs. All servers ran on the same machine: rates are for comparison, not for",
+        "planning, which is what [scaling.md](scaling.md) is for.",
         "",
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load average at the end {load}; {versions}.",
         "",
@@ -116,20 +117,19 @@ def plot(figures: Mapping[str, Sequence[Figure]]) -> str:
     height = (len(bars) + 2) * _ROW
     line = _LEFT + _WIDTH / _SCALE
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 110} {height}" '
-        'font-family="system-ui, sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 130} {height}" {_FONT}>',
         "<title>Each figure in relation to its bound</title>",
         '<rect width="100%" height="100%" fill="#fff"/>',
     ]
     for row, (name, figure) in enumerate(bars):
         top = (row + 1) * _ROW
         length = min(_used(figure), _SCALE) / _SCALE * _WIDTH
+        values = f"{figure.measured} ({figure.bound})"
         colour = "#2e7d5b" if figure.is_met else "#b3372f"
         parts += [
             f'<text x="{_LEFT - 8}" y="{top + 13}" text-anchor="end">{escape(f"{name}: {figure.what}")}</text>',
             f'<rect x="{_LEFT}" y="{top + 3}" width="{length:.1f}" height="14" fill="{colour}"/>',
-            f'<text x="{_LEFT + max(length, _WIDTH / _SCALE) + 6:.1f}" y="{top + 13}">'
-            f"{escape(figure.measured)} ({escape(figure.bound)})</text>",
+            f'<text x="{_LEFT + max(length, _WIDTH / _SCALE) + 6:.1f}" y="{top + 13}">{escape(values)}</text>',
         ]
     bottom = height - _ROW + 4
     parts += [
