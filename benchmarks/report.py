@@ -1,16 +1,19 @@
-"""A figure, and how many of them become a table and a plot."""
+"""Figures, and how they become a table and a plot."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
-__all__ = ["Figure", "document", "plot", "text"]
+__all__ = ["Figure", "Run", "document", "dump", "machine", "plot", "read", "text"]
 
 _PACKAGES: Final = (
     "azure-core",
@@ -78,10 +81,38 @@ def text(figure: Figure) -> str:
     return line
 
 
-def document(figures: Mapping[str, Sequence[Figure]], descriptions: Mapping[str, str], plot_name: str) -> str:
-    """Return the page of all figures, in Markdown."""
-    load = ", ".join(f"{load:.1f}" for load in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The figures of one benchmark, and on what they were measured."""
+
+    name: str
+    machine: str
+    figures: Sequence[Figure]
+
+
+def machine() -> str:
+    """Say when this is, and what it runs on."""
+    load = f"{os.getloadavg()[1]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    python = f"Python {platform.python_version()}"
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {os.cpu_count()} cores, load average {load}; {python}, {versions}"
+
+
+def dump(runs: Iterable[Run]) -> str:
+    """Return runs as JSON, for ``read``."""
+    return json.dumps([asdict(run) for run in runs], indent=1, ensure_ascii=False) + "\n"
+
+
+def read(path: Path) -> dict[str, Run]:
+    """Return the runs of a file by their names; none when there is no file."""
+    runs = json.loads(path.read_text("utf-8")) if path.exists() else []
+    return {
+        run["name"]: Run(run["name"], run["machine"], [Figure(**figure) for figure in run["figures"]]) for run in runs
+    }
+
+
+def document(runs: Iterable[Run], descriptions: Mapping[str, str], plot_name: str) -> str:
+    """Return the page of all runs, in Markdown."""
     lines = [
         "# Benchmarks",
         "",
@@ -90,35 +121,30 @@ def document(figures: Mapping[str, Sequence[Figure]], descriptions: Mapping[str,
         "median of the ratios of the pairs. All servers ran on the same machine: rates are for comparison, not for",
         "planning, which is what [scaling.md](scaling.md) is for.",
         "",
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, load average at the end {load}; {versions}.",
-        "",
-        f"![Each figure in relation to its bound]({plot_name})",
-        "",
-        "| benchmark | what | ours | baseline | measured | bound | kept |",
-        "|---|---|---|---|---|---|---|",
+        f"![How much of its bound each figure uses up]({plot_name})",
     ]
-    lines += [
-        f"| `{name}` | {figure.what} | {figure.ours} | {figure.baseline} | {figure.measured} | {figure.bound} "
-        f"| {figure.verdict} |"
-        for name, of_one in figures.items()
-        for figure in of_one
-    ]
-    for name in figures:
-        lines += ["", f"## {name}", "", descriptions[name].strip()]
+    for run in runs:
+        lines += ["", f"## {run.name}", "", descriptions[run.name].strip(), "", f"{run.machine}.", ""]
+        lines += ["| what | ours | baseline | measured | bound | kept |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {figure.what} | {figure.ours} | {figure.baseline} | {figure.measured} | {figure.bound} "
+            f"| {figure.verdict} |"
+            for figure in run.figures
+        ]
     return "\n".join(lines) + "\n"
 
 
-def plot(figures: Mapping[str, Sequence[Figure]]) -> str:
+def plot(runs: Iterable[Run]) -> str:
     """Return a bar for each figure that has a bound, as SVG: a bar that keeps its bound ends before the line.
 
     The length is the share of the bound that is used up, so shorter is better for all.
     """
-    bars = [(name, figure) for name, of_one in figures.items() for figure in of_one if figure.bound != "–"]
+    bars = [(run.name, figure) for run in runs for figure in run.figures if figure.bound != "–"]
     height = (len(bars) + 2) * _ROW
     line = _LEFT + _WIDTH / _SCALE
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 130} {height}" {_FONT}>',
-        "<title>Each figure in relation to its bound</title>",
+        "<title>How much of its bound each figure uses up</title>",
         '<rect width="100%" height="100%" fill="#fff"/>',
     ]
     for row, (name, figure) in enumerate(bars):
