@@ -34,9 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
-    runs = read(_DATA)
     results = [run(name) for name in names or NAMES]
-    runs |= {result.name: result for result in results}
+    runs = read(_DATA) | {result.name: result for result in results}
     runs = {name: runs[name] for name in NAMES if name in runs}
     descriptions = {name: importlib.import_module(f"benchmarks.{name}").__doc__ or "" for name in runs}
     _DATA.write_text(dump(runs.values()), "utf-8")

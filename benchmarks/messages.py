@@ -39,6 +39,8 @@ _MAX_P99: Final = 1.0
 # How many at a time, and how many a round: a round takes about a second.
 _ROUNDS: Final = {1: 150, 32: 480, 128: 768}
 _PAIRS: Final = 7
+# The service delivers again what a busy machine did not store in time.
+_DELIVERIES: Final = 4
 _ROOM: Final = "lobby"
 _TEXT: Final = "x" * 1024
 
@@ -91,8 +93,11 @@ class App:
         state = base64.b64encode(json.dumps({"rooms": [room]}).encode()).decode()
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         own = {"ce-id": str(number), "ce-time": now, "ce-userid": user, "ce-connectionstate": state}
-        headers = Headers({**self._fields, **own})
-        response = await self._handler.handle(HttpRequest("POST", headers, _TEXT.encode()))
+        headers = {**self._fields, **own}
+        for _ in range(_DELIVERIES):
+            response = await self._handler.handle(HttpRequest("POST", Headers(headers), _TEXT.encode()))
+            if response.status != 503:
+                break
         if response.status != 204:
             raise SystemExit(f"a message was answered {response.status}: {response.body!r}")
 
