@@ -1,4 +1,4 @@
-"""What the benchmarks run against: Azurite and the local Web PubSub, each in a process of its own."""
+"""What the benchmarks run against: Azurite and the emulator, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def azurite() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def emulator() -> AsyncIterator[str]:
-    """Run the local Web PubSub; give its connection string."""
+    """Run the emulator; give its connection string."""
     port = free_port()
     async with python("-m", "webpubsub_emulator", "--port", str(port)) as process:
         async with asyncio.timeout(_START_SECONDS):

@@ -1,7 +1,7 @@
 """What a page costs that nobody uses: the bytes of each minute, when it is connected and up to date.
 
 The app's own page in a Chromium, with presence, and one other person in the room. Every byte between the browser and
-the app, and between the browser and the local Web PubSub, passes a relay that counts it, with all headers and frames.
+the app, and between the browser and the emulator, passes a relay that counts it, with all headers and frames.
 TLS would add some 22 bytes to each packet.
 """
 

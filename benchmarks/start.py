@@ -3,7 +3,7 @@
 Both are measured in fresh processes, from a copy of the deployed files with compiled modules. The baseline of the
 import is to import ``azure.functions``, both asynchronous SDKs and ``aiohttp``, in CPU time. The app is imported while
 an event loop runs, as the worker of Azure Functions does; then come events one by one, the first of them right after
-indexing, through the function that the host calls. They are stored in Azurite and broadcast by the local Web PubSub.
+indexing, through the function that the host calls. They are stored in Azurite and broadcast by the emulator.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ __all__ = [
     "make_pipeline",
 ]
 
-# Fail soon: the service delivers an event again after 1, 3 and 5 s, and an answer that comes late is no use.
+# Fail soon: the service delivers an event again after 1, 3 and 5 s, and an answer that comes late is of no use.
 _TIME_LIMITS: Final[dict[str, Any]] = {"connection_timeout": 2, "read_timeout": 10}
 _RETRIES: Final[dict[str, Any]] = {"retry_total": 2, "retry_backoff_factor": 0.1}
 # azure-core does not repeat a POST, as it may have arrived. Ours may: an insert meets its own row, and clients drop a

@@ -115,7 +115,7 @@ class Delivery:
         try:
             await self._service.broadcast(room, encode_told(event, room))
         except ServiceUnavailableError as error:
-            logger.warning("%s (%s): %r", error, event.get("type"), error.__cause__)
+            logger.warning("%s (%r): %r", error, event.get("type"), error.__cause__)
 
     async def _deliver(self, stored: Message, envelope: bytes) -> EventErrorResponse | None:
         """Broadcast what is stored, or record that it is still to be broadcast; 503 when neither can be done."""
@@ -127,7 +127,6 @@ class Delivery:
         except ServiceUnavailableError as error:
             logger.warning("%s (message %s): %r", error, stored.id, error.__cause__)
             return None if not must_wait and await self._is_recorded(stored) else _UNAVAILABLE
-        self._outbox.saw_broadcast()
         return None
 
     async def _is_recorded(self, stored: Message) -> bool:
@@ -159,5 +158,5 @@ def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Mess
 
 
 def _unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
-    logger.error("%s (event %s of %s): %r", error, context.event_id, context.connection_id, error.__cause__)
+    logger.error("%s (event %r of %r): %r", error, context.event_id, context.connection_id, error.__cause__)
     return _UNAVAILABLE

@@ -12,7 +12,7 @@ from chat.keys import check_cursor, idempotency_row_key, row_key
 from chat.messages import Message, format_time
 from webpubsub_handler import DataType, parse_json
 
-__all__ = ["read_entity", "to_entity", "to_key_entity", "to_message"]
+__all__ = ["read_entity", "read_key_entity", "to_entity", "to_key_entity", "to_message"]
 
 logger = logging.getLogger("chat")
 
@@ -92,6 +92,21 @@ def read_entity(entity: Mapping[str, Any], room: str) -> Message | None:
             type(error).__name__,
         )
         return None
+
+
+def read_key_entity(entity: Mapping[str, Any]) -> str | None:
+    """Return which message an idempotency key belongs to, None for a row that somebody edited by hand."""
+    try:
+        cursor = _text(entity, "messageId")
+        check_cursor(_text(entity, "PartitionKey"), cursor)
+    except ValueError:
+        logger.warning(
+            "The row of a key names no message (PartitionKey %r, RowKey %r).",
+            entity.get("PartitionKey"),
+            entity.get("RowKey"),
+        )
+        return None
+    return cursor
 
 
 def _text(entity: Mapping[str, Any], name: str) -> str:

@@ -47,7 +47,7 @@ class ChatEvents:
         service: Takes connections out of rooms.
         announcer: Tells rooms who comes and goes; None tells nobody.
         default_room: The room of a connection that names none.
-        max_messages_per_second: What the policy is told about how fast a user may send; 0 is no limit.
+        max_messages_per_second: What the policy is told about how fast a user may send; 0 means no limit.
         clock: Seconds that never go back.
     """
 
@@ -162,7 +162,7 @@ class ChatEvents:
             await self._service.leave(context.connection_id, room)
         except ServiceUnavailableError as error:
             # The state still has the room, so the next message of the connection comes here again.
-            logger.warning("%s (connection %s): %r", error, context.connection_id, error.__cause__)
+            logger.warning("%s (connection %r): %r", error, context.connection_id, error.__cause__)
             return
         keep_rooms(context, [kept for kept in joined_rooms(context) or () if kept != room])
 
@@ -172,7 +172,7 @@ class ChatEvents:
             return
         self._warned = now
         logger.warning(
-            "Refused a message of connection %s, whose state names no rooms: the event handler of hub %s must send "
+            "Refused a message of connection %r, whose state names no rooms: the event handler of hub %r must send "
             "the system event connect, which puts a connection into its room.",
             context.connection_id,
             context.hub,

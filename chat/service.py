@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -71,10 +71,14 @@ class ClientAccess:
 class Service:
     """One hub of the Web PubSub service.
 
+    ``after_broadcast`` is called when the service took a broadcast of any kind.
+
     Args:
         hub: The hub's name.
         endpoint: Where the service is.
     """
+
+    after_broadcast: Callable[[], None] | None = None
 
     def __init__(self, hub: str, endpoint: WebPubSubEndpoint) -> None:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
@@ -93,6 +97,8 @@ class Service:
         path = f"{self._path}/groups/{quote(room, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("POST", path, 202, envelope)
+        if self.after_broadcast is not None:
+            self.after_broadcast()
 
     async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
         """Make the URL for a client; the rooms travel in its query to the connect event.

@@ -12,7 +12,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
 
 from chat.azure_clients import REPEATABLE_POST, Calls, make_credential, make_pipeline
-from chat.entities import read_entity, to_entity, to_key_entity
+from chat.entities import read_entity, read_key_entity, to_entity, to_key_entity
 from chat.keys import (
     BEHIND_MESSAGES,
     body_part,
@@ -135,7 +135,7 @@ class Table:
             except HttpResponseError as error:
                 if error.status_code != 404:
                     raise
-                # One that is gone ends a transaction; alone, it is no error.
+                # One that is gone ends a transaction; alone, it is not an error.
                 for row in batch:
                     await client.delete_entity(partition, row)
 
@@ -298,7 +298,9 @@ class TableStore:
         if message.key is not None:
             row = idempotency_row_key(message.user_id, message.connection_id, message.key)
             sent = await self.table.get(partition, row)
-        stored_id = message.id if sent is None else str(sent.get("messageId"))
+        stored_id = message.id if sent is None else read_key_entity(sent)
+        if stored_id is None:  # "stored already" would lose the message that comes with the key
+            raise KeyTakenError("the key belongs to an unknown message")
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
         if sent is not None:

@@ -102,7 +102,7 @@ async def two_hosts(azurite: Azurite) -> AsyncIterator[TwoHosts]:
         started = [await start_host(stack, azurite, service) for _ in range(2)]
         urls, processes = [url for url, _ in started], [process for _, process in started]
         front = Front(urls, http)
-        runner = web.ServerRunner(web.Server(front.answer))  # type: ignore[arg-type]
+        runner = web.ServerRunner(web.Server(front.answer))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "localhost", front_port).start()
