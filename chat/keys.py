@@ -25,9 +25,11 @@ __all__ = [
     "check_cursor",
     "connection_part",
     "hub_partition",
+    "event_key",
     "id_in_partition",
     "idempotency_row_key",
     "idempotency_row_keys",
+    "members_partition",
     "message_id",
     "older_than",
     "oldest_row_key",
@@ -35,6 +37,9 @@ __all__ = [
     "partition_range",
     "room_of",
     "row_key",
+    "user_of_row",
+    "user_partition",
+    "user_row_key",
 ]
 
 # Messages have row keys of hex digits.
@@ -86,7 +91,7 @@ def room_of(partition: str) -> str:
     _, separator, escaped = partition.partition("|")
     if not separator:
         raise ValueError("the partition is not of a room")
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), escaped.encode()).decode()
+    return _unescape(escaped)
 
 
 def message_id(partition: str, time: datetime, connection_id: str, event_id: str, digest: str) -> str:
@@ -162,6 +167,34 @@ def idempotency_row_keys(cursor: str, user_id: str | None, connection_id: str, k
     return found
 
 
+def event_key(connection_id: str, event_id: str, time: datetime, digest: str) -> str:
+    """Return what names an event: a redelivered one has the same; ``digest`` is the ``body_digest`` of what it carries.
+
+    It has 32 hex digits, so a room may be named so.
+    """
+    return _digest(f"{connection_id}\n{event_id}\n{int(time.timestamp())}\n{digest}", 32)
+
+
+def user_partition(hub: str, user_id: str) -> str:
+    """Return the partition of the members table that says which private rooms a person is in."""
+    return f"user|{partition_key(hub, user_id)}"
+
+
+def members_partition(hub: str, room: str) -> str:
+    """Return the partition of the members table that holds a private room and the list of its members."""
+    return f"room|{partition_key(hub, room)}"
+
+
+def user_row_key(user_id: str) -> str:
+    """Return the row key of a person in the list of a room."""
+    return f"member-{_escape(user_id)}"
+
+
+def user_of_row(row: str) -> str:
+    """Return the person of a row of a room's list."""
+    return _unescape(row.removeprefix("member-"))
+
+
 def check_cursor(partition: str, cursor: str) -> None:
     """Refuse a cursor that is no message id of this partition.
 
@@ -175,6 +208,10 @@ def check_cursor(partition: str, cursor: str) -> None:
 
 def _escape(text: str) -> str:
     return _SAFE.sub(lambda match: b"=%02X" % match[0][0], text.encode()).decode("ascii")
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text.encode()).decode()
 
 
 def _event_order(event_id: str) -> str:

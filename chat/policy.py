@@ -1,10 +1,16 @@
-"""Who may be in a room, what may be sent there, and how fast. Edit this file first."""
+"""Who may be in a room, what may be sent there, how fast, and who may change private rooms. Edit this file first."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chat.messages import Message
 
-__all__ = ["max_messages_per_second", "may_join", "may_send"]
+if TYPE_CHECKING:
+    from chat.chat_client_protocol import MemberOperation
+    from chat.members import PrivateRoom
+
+__all__ = ["max_messages_per_second", "may_create_room", "may_join", "may_manage", "may_send"]
 
 
 def may_join(user_id: str | None, room: str) -> bool:
@@ -31,3 +37,17 @@ def max_messages_per_second(user_id: str | None, configured: float) -> float:
     ``configured`` is the setting ``MAX_MESSAGES_PER_SECOND``. Users without a name are told apart by their connections.
     """
     return configured
+
+
+def may_create_room(user_id: str) -> bool:
+    """Return whether this user may create private rooms. Only True allows it."""
+    return True
+
+
+def may_manage(user_id: str, room: PrivateRoom, operation: MemberOperation, other: str) -> bool:
+    """Return whether a member of a private room may add somebody (``Add``) or end a membership (``Delete``).
+
+    It is asked about members only; who ends their own membership leaves. Here, every member may add, the creator may
+    remove, and everyone may leave. Only True allows it.
+    """
+    return operation == "Add" or user_id in (other, room.creator)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
+from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
@@ -45,8 +46,12 @@ _APPEND_SECONDS: Final = 4.5
 _FIND_SECONDS: Final = 2.0
 _HISTORY_SECONDS: Final = 10.0
 _CHECK_SECONDS: Final = 3.0
+# What a conditional call is answered when the entity is another one now, or gone.
+_CHANGED: Final = (404, 412)
 _MAX_TRANSACTION: Final = 100
 _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
+# What an event is answered goes to the client as one frame.
+_MAX_ANSWER_BYTES: Final = 512 * 1024
 
 logger = logging.getLogger("chat")
 
@@ -119,6 +124,48 @@ class Table:
     async def put(self, entity: Mapping[str, Any]) -> None:
         """Write an entity, in place of one with the same keys."""
         await self._clients.get().upsert_entity(dict(entity), UpdateMode.REPLACE)
+
+    async def insert_one(self, entity: Mapping[str, Any]) -> str | None:
+        """Insert an entity; return its ETag, None when there is one with its keys."""
+        client = self._clients.get()
+        try:
+            try:
+                inserted = await client.create_entity(dict(entity), **REPEATABLE_POST)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+                await self.create()
+                inserted = await client.create_entity(dict(entity), **REPEATABLE_POST)
+        except HttpResponseError as error:
+            if error.status_code == 409:
+                return None
+            raise
+        return str(inserted["etag"])
+
+    async def replace(self, entity: Mapping[str, Any], etag: str) -> str | None:
+        """Write an entity in place of the one that has this ETag; return the new one, None if there is none any more.
+
+        None may also mean that it was written: a call that got no answer is made again.
+        """
+        try:
+            replaced = await self._clients.get().update_entity(
+                dict(entity), UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if error.status_code in _CHANGED:
+                return None
+            raise
+        return str(replaced["etag"])
+
+    async def delete_unchanged(self, partition: str, row: str, etag: str) -> None:
+        """Delete an entity if it still has this ETag."""
+        try:
+            await self._clients.get().delete_entity(
+                partition, row, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if error.status_code not in _CHANGED:
+                raise
 
     async def delete(self, partition: str, rows: Sequence[str]) -> None:
         """Delete entities of one partition; those that are gone do not matter."""
@@ -250,6 +297,38 @@ class TableStore:
             parameters["oldest"] = oldest_row_key(after, reach_back_seconds) if reaches_back else row_key(after)
         async with self.table.reads.limit(_HISTORY_SECONDS, StoreUnavailableError("the history was not read")):
             return await self._page(" and ".join(clauses), parameters, room, limit)
+
+    async def between(
+        self, room: str, *, limit: int, start: str | None, end: str | None, before: str | None
+    ) -> tuple[Sequence[Message], str | None]:
+        """Read one page of messages, newest first: from ``start`` to ``end``, both included, older than ``before``.
+
+        Return them and what is ``before`` of the next page, None at the end. A page ends when it is large, too.
+
+        Raises:
+            InvalidCursorError: A cursor is not this room's.
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        partition = partition_key(self.hub, room)
+        clauses = ["PartitionKey eq @partition", "RowKey lt @behind"]
+        parameters: dict[str, Any] = {"partition": partition, "behind": BEHIND_MESSAGES}
+        for cursor, comparison, name in ((start, "le", "oldest"), (end, "ge", "newest"), (before, "gt", "last")):
+            if cursor is not None:
+                check_cursor(partition, cursor)
+                clauses.append(f"RowKey {comparison} @{name}")
+                parameters[name] = row_key(cursor)
+        messages: list[Message] = []
+        size = 0
+        async with self.table.reads.limit(_HISTORY_SECONDS, StoreUnavailableError("the history was not read")):
+            async for entity in self.table.query(" and ".join(clauses), parameters, page_size=limit + 1):
+                message = read_entity(entity, room)
+                if message is None:
+                    continue
+                size += len(encode_envelope(message))
+                if len(messages) == limit or (messages and size > _MAX_ANSWER_BYTES):
+                    return messages, messages[-1].id
+                messages.append(message)
+        return messages, None
 
     async def check(self) -> None:
         """Ask the table for a row that is not there.
