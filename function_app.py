@@ -56,15 +56,15 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
 
     @app.route("negotiate", methods=["GET", "POST"], auth_level=client_level)
     async def negotiate(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await api.negotiate(req.headers, req.params))
+        return to_func_response(await api.negotiate(req.headers, req.url))
 
     @app.route("messages", methods=["GET"], auth_level=client_level)
     async def messages(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await api.messages(req.headers, req.params))
+        return to_func_response(await api.messages(req.headers, req.url))
 
     @app.route("presence", methods=["GET"], auth_level=client_level)
     async def presence(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await api.presence(req.headers, req.params))
+        return to_func_response(await api.presence(req.headers, req.url))
 
     @app.route("health", methods=["GET"])
     async def health(req: func.HttpRequest) -> func.HttpResponse:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chat import policy
-from chat.incoming import Incoming, InvalidMessageError, idempotency_key, read_incoming
+from chat.answers import sender_error
+from chat.incoming import Incoming, InvalidMessageError, read_incoming, subject_of
 from chat.keys import body_digest, message_id, partition_key
 from chat.messages import Message, encode_envelope, encode_told
 from chat.outbox import Outbox
@@ -16,27 +17,12 @@ from chat.service import MAX_BROADCAST_BYTES, Service, ServiceUnavailableError
 from chat.table_store import KeyTakenError, StoreUnavailableError, TableStore
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
 
-__all__ = ["Delivery", "sender_error"]
+__all__ = ["Delivery"]
 
 logger = logging.getLogger("chat")
 
 _CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-stream")
 _UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
-
-
-def sender_error(
-    code: str, message: str, key: str | None = None, *, retry_after: float | None = None
-) -> UserEventResponse:
-    """Tell the sender of an event what was wrong with it; ``key`` says which message is meant.
-
-    ``retry_after`` is in seconds. It is a reply, not an error status: that would close a plain WebSocket client.
-    """
-    error: dict[str, object] = {"type": "error", "code": code, "message": message}
-    if key is not None:
-        error["key"] = key
-    if retry_after is not None:
-        error["retryAfter"] = retry_after
-    return UserEventResponse(error)
 
 
 class Delivery:
@@ -61,28 +47,28 @@ class Delivery:
         None means stored, and broadcast or recorded in the outbox. The user's mistakes, and what may not pass, are
         sender errors; 503 asks the service to deliver again, which stores nothing twice.
         """
-        key = idempotency_key(request)
+        subject = subject_of(request)
         try:
             incoming = read_incoming(request)
         except InvalidMessageError as error:
-            return sender_error("invalid_message", str(error), key)
+            return sender_error("invalid_message", str(error), subject)
         if incoming.content_type not in _CONTENT_TYPES:
-            return sender_error("unsupported_type", "A message is text, JSON or binary.", key)
+            return sender_error("unsupported_type", "A message is text, JSON or binary.", subject)
         if not incoming.body:
-            return sender_error("empty", "The message is empty.", key)
+            return sender_error("empty", "The message is empty.", subject)
         received = _received(request.context, incoming, room)
         envelope = encode_envelope(received)
         if len(received.body) > self._max_message_bytes or len(envelope) > MAX_BROADCAST_BYTES:
-            return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.", key)
+            return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.", subject)
         verdict = policy.may_send(received)
         if verdict is not True:
             reason = verdict if isinstance(verdict, str) and verdict else "This message may not be sent here."
-            return await self.refuse(request, room, sender_error("refused", reason, key))
+            return await self.refuse(request, room, sender_error("refused", reason, subject))
         try:
             # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
             stored = await self._store.append(received)
         except KeyTakenError:
-            return sender_error("key_taken", "Another message was sent with this key.", key)
+            return sender_error("key_taken", "Another message was sent with this key.", subject)
         except StoreUnavailableError as error:
             return _unavailable(error, request.context)
         if stored is None:  # it was stored and is deleted since: there is nothing to hear any more

@@ -2,10 +2,11 @@
 
 A ``message`` event is the message itself: any client can send one. A ``send`` event is JSON around it::
 
-    {"key": "3f0c…", "dataType": "text|json|binary", "data": "…"}
+    {"key": "3f0c…", "room": "lobby", "dataType": "text|json|binary", "data": "…"}
 
 ``key`` is an idempotency key that the client chose: however often it sends the message, over whatever connection, it is
-stored once. ``data`` is always a string: the text, the text of the JSON, or base64.
+stored once. ``data`` is always a string: the text, the text of the JSON, or base64. ``room`` may be missing where the
+connection is in one room only.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chat.rooms import is_room_name
 from webpubsub_handler import DataType, InvalidDataError, UserEventRequest, parse_json
 
-__all__ = ["Incoming", "InvalidMessageError", "idempotency_key", "read_incoming"]
+__all__ = ["Incoming", "InvalidMessageError", "fields_of", "named_room", "read_incoming", "subject_of"]
 
+_MESSAGE: Final = "message"
 _SEND: Final = "send"
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTENT_TYPES: Final = {
@@ -53,7 +57,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
     if not _is_send(request):
         content_type = request.content_type.partition(";")[0].strip().lower()
         return Incoming(request.data_type, content_type, request.body, None)
-    key = idempotency_key(request)
+    key = _key(data)
     if key is None:
         raise InvalidMessageError("A send event is JSON with a key of 1 to 64 letters, digits, _ or -.")
     kind, data = data.get("dataType"), data.get("data")
@@ -63,12 +67,40 @@ def read_incoming(request: UserEventRequest) -> Incoming:
     return Incoming(data_type, _CONTENT_TYPES[data_type], _body(data_type, data), key)
 
 
-def idempotency_key(request: UserEventRequest) -> str | None:
-    """Return the key of a ``send`` event, None without one."""
+def fields_of(request: UserEventRequest) -> Mapping[str, Any]:
+    """Return the fields of an event that is a JSON object; none of another one, and of a ``message``, which is data."""
+    if request.context.event_name.lower() == _MESSAGE:
+        return {}
     try:
-        fields: Any = request.data if _is_send(request) else None
+        fields: Any = request.data
     except InvalidDataError:
-        return None
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def named_room(request: UserEventRequest) -> str | None:
+    """Return the room that an event names, None where it names none.
+
+    Raises:
+        InvalidMessageError: No room can have this name.
+    """
+    room = fields_of(request).get("room")
+    if room is not None and not (isinstance(room, str) and is_room_name(room)):
+        raise InvalidMessageError("room is the name of a room.")
+    return room
+
+
+def subject_of(request: UserEventRequest) -> Mapping[str, str]:
+    """Return the fields that say which event an answer is about: ``key`` and ``room``, where it has them."""
+    fields = fields_of(request)
+    key, room = _key(fields) if _is_send(request) else None, fields.get("room")
+    subject = {} if key is None else {"key": key}
+    if isinstance(room, str) and is_room_name(room):
+        subject["room"] = room
+    return subject
+
+
+def _key(fields: Any) -> str | None:
     key = fields.get("key") if isinstance(fields, dict) else None
     return key if isinstance(key, str) and _KEY.fullmatch(key) else None
 

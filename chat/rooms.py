@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from chat import policy
-from webpubsub_handler import ConnectionContext, decode_text
+from webpubsub_handler import ConnectionContext, ConnectionState, ConnectionStateError, decode_text
 
-__all__ = ["MAX_NAME_BYTES", "admits", "is_room_name", "is_user_id", "joined_rooms", "keep_rooms"]
+__all__ = [
+    "MAX_NAME_BYTES",
+    "MAX_ROOMS",
+    "TOO_MANY_ROOMS",
+    "admits",
+    "is_room_name",
+    "is_user_id",
+    "joined_rooms",
+    "keep_rooms",
+    "rooms_fit",
+]
 
 # A room's name is part of a table key (1,024 characters, three for an escaped byte) and a group's name.
 MAX_NAME_BYTES: Final = 128
+# Of one connection; each is a broadcast when it comes and when it goes.
+MAX_ROOMS: Final = 20
+TOO_MANY_ROOMS: Final = f"A connection is in at most {MAX_ROOMS} rooms, and in fewer where their names are long."
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -55,6 +68,19 @@ def joined_rooms(context: ConnectionContext) -> tuple[str, ...] | None:
     if not isinstance(rooms, list) or not all(isinstance(room, str) and is_room_name(room) for room in rooms):
         return None
     return tuple(rooms)
+
+
+def rooms_fit(rooms: Sequence[str], state: Mapping[str, Any]) -> bool:
+    """Return whether a connection can be in so many rooms at once, and whether their names fit its state."""
+    if len(rooms) > MAX_ROOMS:
+        return False
+    kept = ConnectionState()
+    kept.update({**state, "rooms": list(rooms)})
+    try:
+        kept.encode()
+    except ConnectionStateError:
+        return False
+    return True
 
 
 def keep_rooms(context: ConnectionContext, rooms: Sequence[str]) -> None:

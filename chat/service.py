@@ -37,7 +37,7 @@ _API_VERSION: Final = "2024-12-01"
 
 # What an event may wait for; see the store's limits beside it.
 _BROADCAST_SECONDS: Final = 3.0
-_LEAVE_SECONDS: Final = 2.5
+_GROUP_SECONDS: Final = 2.5
 _CALL_SECONDS: Final = 10.0
 _CHECK_SECONDS: Final = 3.0
 
@@ -140,6 +140,18 @@ class Service:
         async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connections were not listed")):
             return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
 
+    async def join(self, connection_id: str, room: str) -> None:
+        """Put one connection into a room, so that it hears the room.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(connection_id, room)
+        async with self._others.limit(
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into the room")
+        ):
+            await self._clients.get().add_connection_to_group(room, connection_id)
+
     async def leave(self, connection_id: str, room: str) -> None:
         """Take one connection out of a room, so that it hears the room no more; it stays connected.
 
@@ -148,7 +160,7 @@ class Service:
         """
         _refuse_steps(connection_id, room)
         async with self._others.limit(
-            _LEAVE_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
         ):
             await self._clients.get().remove_connection_from_group(room, connection_id)
 

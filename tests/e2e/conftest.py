@@ -44,7 +44,7 @@ class Client:
         """Return the next frame; a chat message is kept for ``message``, too."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             frame = json.loads(await self._socket.receive_str())
-        if _data_type(frame) == "message":
+        if kind_of(frame) == "message":
             self._messages.append(frame["data"])
         return frame
 
@@ -67,7 +67,7 @@ class Client:
         await self._socket.send_json(frame)
         replies = []
         while (received := await self.next()).get("ackId") != ack_id:
-            if _data_type(received) == "error":
+            if kind_of(received) == "error":
                 replies.append(received["data"])
         return received, replies
 
@@ -81,10 +81,10 @@ class Client:
 
 def presence_events(frame: Any) -> list[Any]:
     """Return what a frame tells of who came and went, in its order; nothing for other frames."""
-    return list(frame["data"]["events"]) if _data_type(frame) == "presence" else []
+    return list(frame["data"]["events"]) if kind_of(frame) == "presence" else []
 
 
-def _data_type(frame: Any) -> Any:
+def kind_of(frame: Any) -> Any:
     data = frame.get("data")
     return data.get("type") if isinstance(data, dict) else None
 

@@ -12,6 +12,7 @@ import pytest
 
 import chat.policy
 from chat.events import ChatEvents
+from chat.rooms import MAX_ROOMS, TOO_MANY_ROOMS
 from chat.service import ServiceUnavailableError
 from tests.clock import Clock
 from webpubsub_handler import (
@@ -26,7 +27,7 @@ from webpubsub_handler import (
     UserEventRequest,
     UserEventResponse,
 )
-from webpubsub_handler.protocol.connection_state import ConnectionState
+from webpubsub_handler.protocol.connection_state import MAX_STATE_LENGTH, ConnectionState
 
 TIME = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 FOREIGN_STATES = [
@@ -67,9 +68,12 @@ def context(event: str, raw_state: str | None = None, user_id: str | None = "ana
 def message(raw_state: str | None, *, key: str | None = None, user_id: str | None = "ana") -> UserEventRequest:
     if key is None:
         return UserEventRequest(context("message", raw_state, user_id), b"hello", DataType.TEXT, "text/plain")
-    data = {"key": key, "dataType": "text", "data": "hello"}
+    return event("send", raw_state, {"key": key, "dataType": "text", "data": "hello"}, user_id=user_id)
+
+
+def event(name: str, raw_state: str | None, data: object, *, user_id: str | None = "ana") -> UserEventRequest:
     body = json.dumps(data).encode()
-    return UserEventRequest(context("send", raw_state, user_id), body, DataType.JSON, "application/json")
+    return UserEventRequest(context(name, raw_state, user_id), body, DataType.JSON, "application/json")
 
 
 def connect(query: Mapping[str, Sequence[str]], user_id: str | None = "ana") -> ConnectEventRequest:
@@ -93,13 +97,18 @@ class Rooms:
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         self.asked.append(("tell", room, event["type"]))
 
+    async def join(self, connection_id: str, room: str) -> None:
+        self.asked.append(("join", connection_id, room))
+        if self.is_down:
+            raise ServiceUnavailableError("the service does not answer")
+
     async def leave(self, connection_id: str, room: str) -> None:
         self.asked.append(("leave", connection_id, room))
         if self.is_down:
             raise ServiceUnavailableError("the service does not answer")
 
-    async def announce(self, context: ConnectionContext, rooms: Sequence[str]) -> None:
-        self.asked.append(("announce", context.event_name, *rooms))
+    async def announce(self, _: ConnectionContext, event: str, rooms: Sequence[str]) -> None:
+        self.asked.append(("announce", event, *rooms))
 
 
 @pytest.fixture
@@ -139,7 +148,7 @@ async def test_a_connection_is_put_into_the_room_it_names_or_into_the_default_on
     assert dict(request.context.state) == {"rooms": [room]}
 
 
-@pytest.mark.parametrize("query", [{"room": [""]}, {"room": [".."]}, {"room": ["a", "b"]}, {"room": ["x" * 129]}])
+@pytest.mark.parametrize("query", [{"room": [""]}, {"room": [".."]}, {"room": ["a", ".."]}, {"room": ["x" * 129]}])
 async def test_a_connection_that_names_no_possible_room_is_refused(
     events: ChatEvents, query: Mapping[str, Sequence[str]]
 ) -> None:
@@ -187,9 +196,85 @@ async def test_the_policy_is_never_asked_about_a_room_that_cannot_exist(
     await events.connected(ConnectedEventRequest(context("connected", raw)))
 
 
-async def test_a_message_of_a_connection_in_several_rooms_is_for_none_of_them(events: ChatEvents, rooms: Rooms) -> None:
-    assert code(await events.message(message(state({"rooms": ["a", "b"]})))) == "not_a_member"
+@pytest.mark.parametrize("key", [None, "k-1"], ids=["message", "send"])
+async def test_a_message_of_a_connection_in_several_rooms_has_to_name_one(
+    events: ChatEvents, rooms: Rooms, key: str | None
+) -> None:
+    several = state({"rooms": ["a", "b"]})
+    assert code(await events.message(message(several, key=key))) == "room_needed"
+    assert code(await events.typing(event("typing", several, {}))) == "room_needed"
     assert rooms.asked == []
+
+
+async def test_a_message_that_names_its_room_is_for_that_room_alone(events: ChatEvents, rooms: Rooms) -> None:
+    several = state({"rooms": ["a", "b"]})
+    assert await events.message(event("send", several, {"key": "k", "room": "b"})) is None
+    assert await events.typing(event("typing", several, {"room": "a"})) is None
+    assert rooms.asked == [("publish", "b"), ("tell", "a", "typing")]
+
+
+@pytest.mark.parametrize("name", ["send", "typing"])
+async def test_an_event_for_a_room_that_the_connection_is_not_in_goes_nowhere(
+    events: ChatEvents, rooms: Rooms, name: str
+) -> None:
+    answer = await getattr(events, {"send": "message"}.get(name, name))(
+        event(name, state({"rooms": ["a"]}), {"room": "b"})
+    )
+    assert code(answer) == "not_a_member"
+    assert answer.data["room"] == "b"
+    assert rooms.asked == []
+
+
+@pytest.mark.parametrize("room", ["", "..", 7, ["a"], {}, False])
+async def test_a_room_that_cannot_be_one_is_not_the_only_one_of_the_connection(
+    events: ChatEvents, rooms: Rooms, room: object
+) -> None:
+    one = state({"rooms": ["a"]})
+    assert code(await events.message(event("send", one, {"key": "k", "room": room}))) == "invalid_message"
+    assert code(await events.typing(event("typing", one, {"room": room}))) == "invalid_message"
+    assert rooms.asked == []
+
+
+async def test_the_room_in_the_data_of_a_plain_message_is_data(events: ChatEvents, rooms: Rooms) -> None:
+    assert await events.message(event("message", state({"rooms": ["a"]}), {"room": "b"})) is None
+    assert rooms.asked == [("publish", "a")]
+
+
+async def test_a_connection_may_name_several_rooms_each_counted_once(events: ChatEvents) -> None:
+    request = connect({"room": ["a,b", "c", "a,b"]})
+    assert await events.connect(request) == ConnectEventResponse(groups=["a,b", "c"])
+    assert dict(request.context.state) == {"rooms": ["a,b", "c"]}
+
+
+async def test_one_room_that_may_not_be_joined_refuses_the_connection_and_is_named(
+    events: ChatEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.policy, "may_join", lambda _, room: room != "b")
+    request = connect({"room": ["a", "b", "c"]})
+    assert await events.connect(request) == EventErrorResponse(403, "You may not join the room b.")
+    assert dict(request.context.state) == {}
+
+
+@pytest.mark.parametrize(
+    ("rooms", "fits"),
+    [
+        ([f"room {n}" for n in range(MAX_ROOMS)], True),
+        ([f"room {n}" for n in range(MAX_ROOMS + 1)], False),
+        (["x" * 126 + f"{n:02}" for n in range(MAX_ROOMS)], True),
+        (["\N{GRINNING FACE}" * 31 + f"{n:02}" for n in range(MAX_ROOMS)], False),
+    ],
+    ids=["twenty", "one more", "long names", "names that take more of the state"],
+)
+async def test_a_connection_has_no_more_rooms_than_its_state_can_hold(
+    events: ChatEvents, rooms: list[str], fits: bool
+) -> None:
+    request = connect({"room": rooms})
+    answer = await events.connect(request)
+    assert isinstance(answer, ConnectEventResponse if fits else EventErrorResponse)
+    if fits:
+        assert len(request.context.state.encode() or "") <= MAX_STATE_LENGTH
+    else:
+        assert answer == EventErrorResponse(400, TOO_MANY_ROOMS)
 
 
 async def test_the_key_of_a_refused_message_is_told(events: ChatEvents) -> None:
@@ -243,8 +328,8 @@ async def test_every_room_of_a_connection_hears_that_it_comes_and_what_is_not_st
 ) -> None:
     raw = state({"rooms": ["a", "b"]})
     await events.connected(ConnectedEventRequest(context("connected", raw)))
-    await events.typing(message(raw))
-    assert rooms.asked == [("announce", "connected", "a", "b"), ("tell", "a", "typing"), ("tell", "b", "typing")]
+    await events.tell_rooms(context("wave", raw), {"type": "wave"})
+    assert rooms.asked == [("announce", "connected", "a", "b"), ("tell", "a", "wave"), ("tell", "b", "wave")]
 
 
 async def test_a_group_that_cannot_be_a_room_is_told_nothing(events: ChatEvents, rooms: Rooms) -> None:

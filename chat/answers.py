@@ -1,0 +1,35 @@
+"""What the sender of an event is told about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from webpubsub_handler import UserEventResponse
+
+__all__ = ["rate_limited", "sender_error"]
+
+
+def sender_error(
+    code: str, message: str, subject: Mapping[str, str] | None = None, *, retry_after: float | None = None
+) -> UserEventResponse:
+    """Tell the sender of an event what was wrong with it.
+
+    It is a reply, not an error status: that would close a plain WebSocket client.
+
+    Args:
+        code: What a program reads.
+        message: What a person reads.
+        subject: The fields of the event that say which one is meant: ``key``, ``id``, ``room``.
+        retry_after: In how many seconds the same event may pass.
+    """
+    error: dict[str, object] = {"type": "error", "code": code, "message": message, **(subject or {})}
+    if retry_after is not None:
+        error["retryAfter"] = retry_after
+    return UserEventResponse(error)
+
+
+def rate_limited(wait: float, subject: Mapping[str, str]) -> UserEventResponse:
+    """Tell the sender of an event that it came ``wait`` seconds too early."""
+    retry_after = math.ceil(wait * 1000) / 1000
+    return sender_error("rate_limited", "You send too fast.", subject, retry_after=retry_after)
