@@ -10,11 +10,13 @@ import azure.functions as func
 
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
+from chat.chat_client_events import ChatClientEvents
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
 from chat.events import ChatEvents
 from chat.outbox import Outbox
 from chat.presence import Announcer
+from chat.private_rooms import PrivateRooms
 from chat.retention import SCHEDULE, Retention
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
@@ -43,14 +45,19 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     )
     handler.middleware(outbox.note_event)
     delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
-    ChatEvents(
+    private_rooms = PrivateRooms(outbox, service) if settings.has_private_rooms else None
+    events = ChatEvents(
         delivery,
         service,
         Announcer(service) if settings.announces_presence else None,
+        private_rooms=private_rooms,
         default_room=settings.default_room,
         max_messages_per_second=settings.max_messages_per_second,
-    ).register(handler)
-    api = ChatApi(settings, store, service, outbox)
+    )
+    events.register(handler)
+    if private_rooms is not None:
+        ChatClientEvents(private_rooms, store, send=events.send, wait_of=events.wait_of).register(handler)
+    api = ChatApi(settings, store, service, outbox, private_rooms)
 
     app.register_functions(blueprint(handler, route="eventhandler/{event?}"))
 

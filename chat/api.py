@@ -21,6 +21,8 @@ from chat.keys import InvalidCursorError
 from chat.messages import encode_page, format_time
 from chat.outbox import Outbox
 from chat.presence import Presence
+from chat.private_names import is_private
+from chat.private_rooms import PrivateRooms
 from chat.rooms import admits
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import ClientAuth, Settings
@@ -41,10 +43,18 @@ class ChatApi:
     An error is ``{"type":"error","code":…,"message":…}``.
     """
 
-    def __init__(self, settings: Settings, store: TableStore, service: Service, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: TableStore,
+        service: Service,
+        outbox: Outbox,
+        private_rooms: PrivateRooms | None,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._service = service
+        self._private_rooms = private_rooms
         self._health = Health(store, service, outbox)
         self._presence = Presence(service)
 
@@ -83,13 +93,13 @@ class ChatApi:
         user_id = identify(self._settings, headers, query)
         rooms = requested_rooms(query, self._settings.default_room)
         for room in rooms:
-            _admit(user_id, room)
+            await self._admit(user_id, room)
         access = await self._service.client_access(user_id, rooms)
         answer = {"url": access.url, "userId": user_id, "room": rooms[0], "rooms": rooms}
         return json_response(200, answer | {"expires": format_time(access.expires)})
 
     async def _messages(self, headers: Mapping[str, str], query: Query) -> HttpResponse:
-        room = self._room(headers, query)
+        room = await self._room(headers, query)
         page = await self._store.history(
             room,
             limit=_limit(query),
@@ -100,21 +110,24 @@ class ChatApi:
         return _json(200, encode_page(page))
 
     async def _present(self, headers: Mapping[str, str], query: Query) -> HttpResponse:
-        room = self._room(headers, query)
+        room = await self._room(headers, query)
         present = await self._presence.of(room)
         connections = [{"connectionId": one.connection_id, "userId": one.user_id} for one in present.connections]
         return json_response(200, {"room": room, "time": format_time(present.time), "connections": connections})
 
-    def _room(self, headers: Mapping[str, str], query: Query) -> str:
+    async def _room(self, headers: Mapping[str, str], query: Query) -> str:
         user_id = identify(self._settings, headers, query)
         room = requested_room(query, self._settings.default_room)
-        _admit(user_id, room)
+        await self._admit(user_id, room)
         return room
 
-
-def _admit(user_id: str | None, room: str) -> None:
-    if not admits(room, user_id):
-        raise RequestRefusedError(403, "not_a_member", "You may not join this room.", room=room)
+    async def _admit(self, user_id: str | None, room: str) -> None:
+        """Refuse who may not be in a room; a private one that there is not is refused alike."""
+        is_in = admits(room, user_id)
+        if is_private(room) and self._private_rooms is not None:
+            is_in = await self._private_rooms.heard(user_id, room) is not None
+        if not is_in:
+            raise RequestRefusedError(403, "not_a_member", "You may not join this room.", room=room)
 
 
 async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:

@@ -1,7 +1,7 @@
 """The private rooms that a connection asked for, as its state keeps them.
 
-Who is a member is not there: others change it. It is what the connection named, ``@`` for all its user's rooms, and when
-the answer was read that named its groups.
+Who is a member is not there: others change it. It is what the connection named, ``@`` for all rooms of its user, and
+when it was read which groups that means.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def asked_rooms(context: ConnectionContext) -> AskedRooms | None:
     if not isinstance(names, list) or not all(isinstance(name, str) and _can_be_asked(name) for name in names):
         return None
     try:
-        return AskedRooms(names, datetime.fromisoformat(since).astimezone(UTC))
-    except (TypeError, ValueError):
+        return AskedRooms(names, datetime.fromisoformat(str(since)).astimezone(UTC))
+    except ValueError:
         return None
 
 

@@ -1,4 +1,4 @@
-"""How a stored message is broadcast: its envelope in an open room, a notification of the Chat client in a private one."""
+"""How a message is broadcast: in an open room as its envelope, in a private one as the Chat client's notification."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
+from chat.private_names import ALL_PRIVATE_ROOMS
 from chat.rooms import MAX_NAME_BYTES, TOO_MANY_ROOMS, is_room_name, is_user_id, rooms_fit
 from chat.settings import ClientAuth, Settings
 
@@ -99,7 +100,9 @@ def requested_rooms(query: Query, default: str) -> Sequence[str]:
     Raises:
         RequestRefusedError: No room can have one of these names, or they are too many.
     """
-    rooms = [_checked(room) for room in dict.fromkeys(query.get("room") or [default])]
+    rooms = [
+        room if room == ALL_PRIVATE_ROOMS else _checked(room) for room in dict.fromkeys(query.get("room") or [default])
+    ]
     if not rooms_fit(rooms, {}):
         raise RequestRefusedError(400, "too_many_rooms", TOO_MANY_ROOMS)
     return rooms

@@ -23,9 +23,9 @@ from chat.chat_client_protocol import (
     write_room,
 )
 from chat.keys import InvalidCursorError, body_digest, event_key
-from chat.private_names import ALL_PRIVATE_ROOMS, is_private_user_id
+from chat.private_names import ALL_PRIVATE_ROOMS
 from chat.private_rooms import PrivateRooms
-from chat.rooms import is_user_id
+from chat.rooms import can_be_member
 from chat.service import ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, TableStore
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
@@ -172,7 +172,7 @@ def _user(request: UserEventRequest) -> str:
     user_id = request.context.user_id
     if user_id is None:
         raise ChatError(Code.NO_ANONYMOUS, "Private rooms are for users with a name.")
-    if not is_user_id(user_id) or not is_private_user_id(user_id):
+    if not can_be_member(user_id):
         raise ChatError(Code.INVALID_USER_ID, "Your user id has a character that private rooms do not allow.")
     return user_id
 

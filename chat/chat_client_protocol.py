@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from chat.members import PrivateRoom
 from chat.messages import Message, format_time
-from chat.private_names import is_private, is_private_room_name, is_private_user_id
-from chat.rooms import MAX_TITLE_BYTES, is_title, is_user_id
+from chat.private_names import is_private_room_name
+from chat.rooms import MAX_TITLE_BYTES, can_be_member, is_title
 from webpubsub_handler import DataType, InvalidDataError, UserEventRequest
 
 __all__ = [
@@ -205,9 +205,7 @@ def read_history_query(request: UserEventRequest) -> HistoryQuery:
         count = _DEFAULT_COUNT
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ChatError(Code.INVALID_REQUEST, "maxCount is a whole number above 0.")
-    return HistoryQuery(
-        _conversation(fields), None if start == "0" else start, end, before, min(count, _MAX_COUNT)
-    )
+    return HistoryQuery(_conversation(fields), None if start == "0" else start, end, before, min(count, _MAX_COUNT))
 
 
 def write_profile(user_id: str, rooms: Sequence[str]) -> Mapping[str, Any]:
@@ -277,7 +275,7 @@ def _fields(request: UserEventRequest) -> Mapping[str, Any]:
 
 
 def _room(value: object) -> str:
-    if not isinstance(value, str) or is_private(value) or not is_private_room_name(f"@{value}"):
+    if not isinstance(value, str) or not is_private_room_name(f"@{value}"):
         raise ChatError(Code.INVALID_REQUEST, "The id of a room has 1 to 64 letters, digits, _ or -.")
     return f"@{value}"
 
@@ -288,7 +286,7 @@ def _conversation(fields: Mapping[str, Any]) -> str:
 
 
 def _user_id(value: object) -> str:
-    if not isinstance(value, str) or not is_user_id(value) or not is_private_user_id(value):
+    if not isinstance(value, str) or not can_be_member(value):
         raise ChatError(Code.INVALID_USER_ID, "A user id is printable text of 1 to 128 bytes without / \\ # ? : ;")
     return value
 

@@ -9,10 +9,13 @@ from typing import Final
 
 from chat import policy
 from chat.answers import sender_error
+from chat.broadcasts import encode_broadcast
+from chat.chat_client_protocol import unheard_by
 from chat.incoming import Incoming, InvalidMessageError, read_incoming, subject_of
 from chat.keys import body_digest, message_id, partition_key
-from chat.messages import Message, encode_envelope, encode_told
+from chat.messages import Message, encode_told
 from chat.outbox import Outbox
+from chat.private_names import is_private
 from chat.service import MAX_BROADCAST_BYTES, Service, ServiceUnavailableError
 from chat.table_store import KeyTakenError, StoreUnavailableError, TableStore
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
@@ -57,7 +60,7 @@ class Delivery:
         if not incoming.body:
             return sender_error("empty", "The message is empty.", subject)
         received = _received(request.context, incoming, room)
-        envelope = encode_envelope(received)
+        envelope = encode_broadcast(received)
         if len(received.body) > self._max_message_bytes or len(envelope) > MAX_BROADCAST_BYTES:
             return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.", subject)
         verdict = policy.may_send(received)
@@ -72,8 +75,8 @@ class Delivery:
         except StoreUnavailableError as error:
             return _unavailable(error, request.context)
         if stored is None:  # it was stored and is deleted since: there is nothing to hear any more
-            return None
-        return await self._deliver(stored, envelope if stored is received else encode_envelope(stored))
+            return _accepted(received)
+        return await self._deliver(stored, envelope if stored is received else encode_broadcast(stored))
 
     async def refuse(
         self, request: UserEventRequest, room: str, error: UserEventResponse
@@ -91,7 +94,7 @@ class Delivery:
             stored = await self._store.find(_received(request.context, incoming, room))
         except StoreUnavailableError as unavailable:
             return _unavailable(unavailable, request.context)
-        return error if stored is None else await self._deliver(stored, encode_envelope(stored))
+        return error if stored is None else await self._deliver(stored, encode_broadcast(stored))
 
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         """Broadcast ``event`` with its ``room`` to a room; nothing is stored.
@@ -103,18 +106,18 @@ class Delivery:
         except ServiceUnavailableError as error:
             logger.warning("%s (%s): %r", error, event.get("type"), error.__cause__)
 
-    async def _deliver(self, stored: Message, envelope: bytes) -> EventErrorResponse | None:
+    async def _deliver(self, stored: Message, envelope: bytes) -> UserEventResponse | EventErrorResponse | None:
         """Broadcast what is stored, or record that it is still to be broadcast; 503 when neither can be done."""
         must_wait = self._outbox.holds_back(stored)
         if must_wait and await self._is_recorded(stored):
-            return None
+            return _accepted(stored)
         try:
-            await self._service.broadcast(stored.room, envelope)
+            await self._service.broadcast(stored.room, envelope, unheard_by=unheard_by(stored))
         except ServiceUnavailableError as error:
             logger.warning("%s (message %s): %r", error, stored.id, error.__cause__)
-            return None if not must_wait and await self._is_recorded(stored) else _UNAVAILABLE
+            return _accepted(stored) if not must_wait and await self._is_recorded(stored) else _UNAVAILABLE
         self._outbox.saw_broadcast()
-        return None
+        return _accepted(stored)
 
     async def _is_recorded(self, stored: Message) -> bool:
         try:
@@ -142,6 +145,11 @@ def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Mess
         body=incoming.body,
         key=incoming.key,
     )
+
+
+def _accepted(stored: Message) -> UserEventResponse | None:
+    """Tell the sender in a private room the message's id; in an open room it is what the sender hears."""
+    return UserEventResponse({"id": stored.id}) if is_private(stored.room) else None
 
 
 def _unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:

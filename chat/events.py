@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from chat import policy
 from chat.answers import rate_limited, sender_error
+from chat.asked_rooms import asked_rooms, keep_asked_rooms
 from chat.delivery import Delivery
 from chat.incoming import InvalidMessageError, named_room, subject_of
 from chat.joining import Joining
 from chat.limits import RateLimiter
 from chat.presence import Announcer
+from chat.private_names import ALL_PRIVATE_ROOMS, is_private
+from chat.private_rooms import PrivateRooms
 from chat.rooms import TOO_MANY_ROOMS, admits, is_room_name, joined_rooms, keep_rooms, rooms_fit
-from chat.service import Service
+from chat.service import Service, ServiceUnavailableError
+from chat.table_store import StoreUnavailableError
 from webpubsub_handler import (
     ConnectedEventRequest,
     ConnectEventRequest,
@@ -47,6 +52,7 @@ class ChatEvents:
         delivery: Stores messages and tells rooms.
         service: Puts connections into rooms and takes them out.
         announcer: Tells rooms who comes and goes; None tells nobody.
+        private_rooms: The rooms whose names begin with ``@``; None refuses every such name.
         default_room: The room of a connection that names none.
         max_messages_per_second: What the policy is told about how fast a user may send; 0 is no limit.
         clock: Seconds that never go back.
@@ -58,6 +64,7 @@ class ChatEvents:
         service: Service,
         announcer: Announcer | None,
         *,
+        private_rooms: PrivateRooms | None = None,
         default_room: str,
         max_messages_per_second: float,
         clock: Callable[[], float] = time.monotonic,
@@ -65,6 +72,7 @@ class ChatEvents:
         self._delivery = delivery
         self._joining = Joining(service, announcer)
         self._announcer = announcer
+        self._private_rooms = private_rooms
         self._default_room = default_room
         self._max_messages_per_second = max_messages_per_second
         self._clock = clock
@@ -90,18 +98,37 @@ class ChatEvents:
         connection, so every answer names them all.
         """
         rooms = list(dict.fromkeys(request.query.get("room") or [self._default_room]))
-        if not all(is_room_name(room) for room in rooms):
+        if not all(is_room_name(room) or room == ALL_PRIVATE_ROOMS for room in rooms):
             return EventErrorResponse(403, "You may not join this room.")
-        if not rooms_fit(rooms, request.context.state):
+        context, asked = request.context, [room for room in rooms if is_private(room)]
+        since = datetime.now(UTC)
+        if asked:
+            keep_asked_rooms(context, asked, since)
+        if not rooms_fit(rooms, context.state):
             return EventErrorResponse(400, TOO_MANY_ROOMS)
+        groups: list[str] = []
         for room in rooms:
-            if not admits(room, request.context.user_id):
+            try:
+                heard = await self._heard(context.user_id, room)
+            except StoreUnavailableError as error:
+                return _unavailable(error, context)
+            if heard is None:
                 return EventErrorResponse(403, f"You may not join the room {room}.")
-        keep_rooms(request.context, rooms)
-        return ConnectEventResponse(groups=rooms)
+            groups += heard
+        keep_rooms(context, [room for room in rooms if not is_private(room)])
+        return ConnectEventResponse(groups=list(dict.fromkeys(groups)))
 
     async def connected(self, request: ConnectedEventRequest) -> EventErrorResponse | None:
-        """Tell the rooms of a connection that it came."""
+        """Tell the rooms of a connection that it came.
+
+        Who is in private rooms may have changed since the answer to ``connect`` named them.
+        """
+        context, asked = request.context, asked_rooms(request.context)
+        if self._private_rooms is not None and asked is not None and context.user_id is not None:
+            try:
+                await self._private_rooms.correct(context.user_id, context.connection_id, asked.names, asked.since)
+            except (StoreUnavailableError, ServiceUnavailableError) as error:
+                return _unavailable(error, context)
         return await self._announce(request.context, joined_rooms(request.context) or ())
 
     async def disconnected(self, request: DisconnectedEventRequest) -> EventErrorResponse | None:
@@ -118,7 +145,7 @@ class ChatEvents:
 
     async def join(self, request: UserEventRequest) -> UserEventResponse:
         """Put a connection into one more room."""
-        wait = self._wait_of(request.context, "join")
+        wait = self.wait_of(request.context, "join")
         if wait:
             return rate_limited(wait, subject_of(request))
         if joined_rooms(request.context) is None:
@@ -127,21 +154,28 @@ class ChatEvents:
 
     async def leave(self, request: UserEventRequest) -> UserEventResponse:
         """Take a connection out of a room."""
-        wait = self._wait_of(request.context, "join")
+        wait = self.wait_of(request.context, "join")
         return rate_limited(wait, subject_of(request)) if wait else await self._joining.leave(request)
 
     async def message(self, request: UserEventRequest) -> UserEventResponse | EventErrorResponse | None:
         """Store a message of a member and broadcast it to the room."""
-        context = request.context
         room = self._room_of(request)
-        if isinstance(room, UserEventResponse):
-            return room
-        # First, as an expulsion is a call to the service.
-        wait = self._wait_of(context, "message")
+        return room if isinstance(room, UserEventResponse) else await self.send(request, room)
+
+    async def send(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
+        """Store a message of a user and broadcast it to a room, if the user may be there."""
+        context = request.context
+        # First, as an expulsion is a call to the service, and a private room one to the store.
+        wait = self.wait_of(context, "message")
         if wait:
             return await self._delivery.refuse(request, room, rate_limited(wait, subject_of(request)))
-        if not admits(room, context.user_id):
-            await self._joining.expel(context, room)
+        try:
+            heard = await self._heard(context.user_id, room)
+        except StoreUnavailableError as error:
+            return _unavailable(error, context)
+        if heard is None:
+            if not is_private(room):
+                await self._joining.expel(context, room)
             return await self._delivery.refuse(request, room, _not_a_member(request))
         return await self._delivery.publish(request, room)
 
@@ -161,7 +195,7 @@ class ChatEvents:
         await self._tell(context, joined_rooms(context) or (), event)
 
     async def _tell(self, context: ConnectionContext, rooms: Iterable[str], event: Mapping[str, object]) -> None:
-        if self._wait_of(context, "tell"):
+        if self.wait_of(context, "tell"):
             return
         for room in rooms:
             if admits(room, context.user_id):
@@ -170,7 +204,15 @@ class ChatEvents:
     async def _announce(self, context: ConnectionContext, rooms: Iterable[str]) -> EventErrorResponse | None:
         if self._announcer is None:
             return None
-        return await self._announcer.announce(context, context.event_name, filter(is_room_name, rooms))
+        # Private rooms are told who is a member, not who is there.
+        open_rooms = (room for room in rooms if is_room_name(room) and not is_private(room))
+        return await self._announcer.announce(context, context.event_name, open_rooms)
+
+    async def _heard(self, user_id: str | None, room: str) -> Sequence[str] | None:
+        """Return the rooms that a name stands for, None if the user may not be there now."""
+        if not is_private(room):
+            return [room] if admits(room, user_id) else None
+        return None if self._private_rooms is None else await self._private_rooms.heard(user_id, room)
 
     def _room_of(self, request: UserEventRequest) -> str | UserEventResponse:
         """Return the room that an event is for: the one that it names, or the only one of its connection.
@@ -181,18 +223,23 @@ class ChatEvents:
             room = named_room(request)
         except InvalidMessageError as error:
             return sender_error("invalid_message", str(error), subject_of(request))
-        rooms = joined_rooms(request.context)
+        if room is not None and is_private(room):
+            return room
+        rooms, asked = joined_rooms(request.context), asked_rooms(request.context)
         if rooms is None:
             self._warn_of_missing_rooms(request.context)
+            return _not_a_member(request)
+        if room is None and asked is not None:
+            rooms = (*rooms, *asked.names)
         if not rooms:
             return _not_a_member(request)
-        if room is None and len(rooms) > 1:
+        if room is None and (len(rooms) > 1 or rooms[0] == ALL_PRIVATE_ROOMS):
             return sender_error(
                 "room_needed", "You are in several rooms: send an event that names its room.", subject_of(request)
             )
         return _not_a_member(request) if room is not None and room not in rooms else room or rooms[0]
 
-    def _wait_of(self, context: ConnectionContext, kind: str) -> float:
+    def wait_of(self, context: ConnectionContext, kind: str) -> float:
         """Count an event of a user; return 0.0, or how many seconds too early it came."""
         user_id = context.user_id
         per_second = policy.max_messages_per_second(user_id, self._max_messages_per_second)
@@ -210,6 +257,11 @@ class ChatEvents:
             context.connection_id,
             context.hub,
         )
+
+
+def _unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
+    logger.error("%s (%s of %s): %r", error, context.event_name, context.connection_id, error.__cause__)
+    return EventErrorResponse(503, "Try again.")
 
 
 def _not_a_member(request: UserEventRequest) -> UserEventResponse:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chat.chat_client_protocol import ChatError, Invocation, read_text_message
 from chat.rooms import is_room_name
 from webpubsub_handler import DataType, InvalidDataError, UserEventRequest, parse_json
 
@@ -54,6 +55,8 @@ def read_incoming(request: UserEventRequest) -> Incoming:
         InvalidMessageError: It is no message.
     """
     data = _data(request)
+    if request.context.event_name.lower() == Invocation.SEND_TEXT_MESSAGE.lower():
+        return _read_text_message(request, data)
     if not _is_send(request):
         content_type = request.content_type.partition(";")[0].strip().lower()
         return Incoming(request.data_type, content_type, request.body, None)
@@ -65,6 +68,20 @@ def read_incoming(request: UserEventRequest) -> Incoming:
         raise InvalidMessageError("dataType is text, json or binary, and data a string: text, JSON or base64.")
     data_type = DataType(kind)
     return Incoming(data_type, _CONTENT_TYPES[data_type], _body(data_type, data), key)
+
+
+def _read_text_message(request: UserEventRequest, data: Any) -> Incoming:
+    try:
+        _, text = read_text_message(request)
+        body = text.encode()
+    except ChatError as error:
+        raise InvalidMessageError(str(error)) from None
+    except UnicodeEncodeError:
+        raise InvalidMessageError("The text has half a character.") from None
+    key = _key(data)
+    if key is None and data.get("key") is not None:
+        raise InvalidMessageError("A key has 1 to 64 letters, digits, _ or -.")
+    return Incoming(DataType.TEXT, _CONTENT_TYPES[DataType.TEXT], body, key)
 
 
 def fields_of(request: UserEventRequest) -> Mapping[str, Any]:

@@ -26,8 +26,8 @@ from chat.messages import format_time
 from chat.outbox import Outbox
 from chat.private_names import ALL_PRIVATE_ROOMS
 from chat.room_groups import RoomGroups
+from chat.rooms import can_be_member
 from chat.service import Service, ServiceUnavailableError
-from chat.table_store import StoreUnavailableError
 
 __all__ = ["MAX_CREATED_ROOMS", "MAX_JOINED_ROOMS", "MAX_MEMBERS", "PrivateRooms"]
 
@@ -72,19 +72,11 @@ class PrivateRooms:
             if one.is_member and policy.may_join(user_id, one.room) is True
         ]
 
-    async def heard(self, user_id: str | None, asked: Iterable[str]) -> Sequence[str] | None:
-        """Return the rooms that a connection hears which asked for some, None if it may not be in one of them."""
-        found: dict[str, None] = {}
-        for name in asked:
-            if name != ALL_PRIVATE_ROOMS:
-                if not await self._groups.admits(user_id, name):
-                    return None
-                found[name] = None
-            elif user_id is None:
-                return None
-            else:
-                found |= dict.fromkeys(await self.rooms_of(user_id))
-        return list(found)
+    async def heard(self, user_id: str | None, name: str) -> Sequence[str] | None:
+        """Return the rooms that a user hears who asked for one, or for all by ``@``; None if that may not be."""
+        if name == ALL_PRIVATE_ROOMS:
+            return await self.rooms_of(user_id) if can_be_member(user_id) else None
+        return [name] if await self._groups.admits(user_id, name) else None
 
     async def hear(self, user_id: str, connection_id: str) -> Sequence[str]:
         """Put a connection into all rooms of its user; return them."""
@@ -155,9 +147,7 @@ class PrivateRooms:
         changes += await self._each(
             others, lambda other: self._members.add(other, name, event, joined=f"{found.time} 1")
         )
-        joined = [
-            member for member, change in zip([user_id, *others], changes, strict=True) if change is Change.MADE
-        ]
+        joined = [member for member, change in zip([user_id, *others], changes, strict=True) if change is Change.MADE]
         await self._each(joined, lambda member: self._follow_or_record(member, name))
         if joined:
             await self._tell(self._service.broadcast(name, encode_room("RoomJoined", found), unheard_by=connection_id))

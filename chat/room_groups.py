@@ -17,8 +17,8 @@ from typing import Any, Final
 from chat import policy
 from chat.members import Members
 from chat.messages import format_time
-from chat.private_names import is_private_room_name, is_private_user_id
-from chat.rooms import is_user_id
+from chat.private_names import is_private_room_name
+from chat.rooms import can_be_member
 from chat.service import Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, Table
 
@@ -56,9 +56,9 @@ class RoomGroups:
         Raises:
             StoreUnavailableError: Table Storage did not answer.
         """
-        if user_id is None or not is_user_id(user_id) or not is_private_user_id(user_id):
+        if not can_be_member(user_id) or not is_private_room_name(room):
             return False
-        if not is_private_room_name(room) or policy.may_join(user_id, room) is not True:
+        if policy.may_join(user_id, room) is not True:
             return False
         return await self._members.is_member(user_id, room)
 
@@ -154,7 +154,7 @@ class GroupRecords:
         async with slots:
             try:
                 # What somebody wrote by hand cannot be a group, and must not be a path.
-                if is_user_id(user_id) and is_private_user_id(user_id) and is_private_room_name(room):
+                if can_be_member(user_id) and is_private_room_name(room):
                     await self._groups.follow(user_id, room)
                     if due is None:
                         due = datetime.now(UTC) + timedelta(seconds=AGAIN_SECONDS)

@@ -172,7 +172,7 @@ class Service:
         """
         _refuse_steps(connection_id, room)
         async with self._others.limit(
-            _LEAVE_SECONDS, ServiceUnavailableError("the connection was not put into the room")
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into the room")
         ):
             try:
                 await self._clients.get().add_connection_to_group(room, connection_id)
@@ -189,7 +189,7 @@ class Service:
         _refuse_steps(connection_id, *rooms)
         body = json.dumps({"groups": list(rooms), "filter": f"connectionId eq {_quoted(connection_id)}"}).encode()
         async with self._others.limit(
-            _LEAVE_SECONDS, ServiceUnavailableError("the connection was not put into its rooms")
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into its rooms")
         ):
             await self._request("POST", f"{self._path}/:addToGroups", 200, body)
 
@@ -200,7 +200,7 @@ class Service:
             ServiceUnavailableError: The service did not do it.
         """
         _refuse_steps(user_id, room)
-        async with self._others.limit(_LEAVE_SECONDS, ServiceUnavailableError("the user was not put into the room")):
+        async with self._others.limit(_GROUP_SECONDS, ServiceUnavailableError("the user was not put into the room")):
             with contextlib.suppress(ResourceNotFoundError):
                 await self._clients.get().add_user_to_group(room, user_id)
 
@@ -213,7 +213,9 @@ class Service:
             ServiceUnavailableError: The service did not do it.
         """
         _refuse_steps(user_id, room)
-        async with self._others.limit(_LEAVE_SECONDS, ServiceUnavailableError("the user was not taken out of the room")):
+        async with self._others.limit(
+            _GROUP_SECONDS, ServiceUnavailableError("the user was not taken out of the room")
+        ):
             await self._clients.get().remove_user_from_group(room, user_id)
 
     async def close(self, connection_id: str) -> None:

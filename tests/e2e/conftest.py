@@ -22,6 +22,7 @@ from chat.settings import Settings
 from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
+from tests.chat_client import ChatClient
 from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
@@ -128,6 +129,20 @@ class System:
         client = Client(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]))
         self._clients.append(client)
         await client.until(lambda frame: frame.get("event") == "connected")
+        return client
+
+    async def chat(self, user: str, room: str = "@") -> ChatClient:
+        """Negotiate and connect a client of the Chat client SDK's wire; it did not log in."""
+        status, access = await self.get("negotiate", userId=user, room=room)
+        assert status == 200, access
+        return await self.chat_url(access["url"], user)
+
+    async def chat_url(self, url: str, user: str | None) -> ChatClient:
+        """Connect such a client to a client access URL."""
+        sending_port, port = next(iter(self.ports.items()))
+        url = url.replace(f":{sending_port}/", f":{port}/")
+        client = ChatClient(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]), user)
+        await client.started()
         return client
 
     async def upgrade_status(self, url: str) -> int:

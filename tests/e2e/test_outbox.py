@@ -213,7 +213,7 @@ class PickyService(Service):
         super().__init__("chat", WebPubSubEndpoint("http://localhost"))
         self.taken: list[bytes] = []
 
-    async def broadcast(self, room: str, envelope: bytes) -> None:  # noqa: ARG002
+    async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:  # noqa: ARG002
         if b"bad" in envelope:
             raise ServiceUnavailableError("the service answered 413", 413)
         self.taken.append(envelope)
