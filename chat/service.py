@@ -250,7 +250,8 @@ class Service:
         request = HttpRequest(
             method,
             path,
-            params={"api-version": _API_VERSION, **query},
+            # As the SDK writes them: the URL is what the access token is for, so it is encoded before.
+            params={name: quote(value, safe="") for name, value in {"api-version": _API_VERSION, **query}.items()},
             headers={"Content-Type": "application/json"} if body else {},
             content=body or None,
         )

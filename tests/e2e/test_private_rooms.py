@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
-import chat.policy
 from tests.e2e.conftest import System
 
 
@@ -86,3 +81,18 @@ async def test_history_presence_and_negotiate_refuse_a_stranger_as_they_refuse_a
         assert refused[0] == missing[0] == 403
         assert refused[1] | {"room": ""} == missing[1] | {"room": ""}
         assert refused[1]["code"] == "not_a_member"
+
+
+async def test_who_is_added_is_told_and_so_are_the_others(system: System) -> None:
+    ana, ben = await system.chat("v6-ana"), await system.chat("v6 'ben")
+    await ana.create("v6", title="Ünser Raum")
+    assert await ana.add("v6", "v6 'ben") == {}
+    assert await ben.next("RoomJoined") == {"roomId": "v6", "title": "Ünser Raum", "defaultConversationId": "v6"}
+    assert await ana.next("RoomMemberJoined") == {"roomId": "v6", "title": "Ünser Raum", "userId": "v6 'ben"}
+    await ana.send("v6", "hello")
+    assert await ben.text() == "hello"
+    assert await ben.remove("v6", "v6 'ben") == {}
+    assert await ben.next("RoomLeft") == {"roomId": "v6", "title": "Ünser Raum"}
+    assert await ana.next("RoomMemberLeft") == {"roomId": "v6", "title": "Ünser Raum", "userId": "v6 'ben"}
+    await ana.event("send", {"room": "@v6", "key": "end", "dataType": "text", "data": "end"})
+    assert await ana.told_until("end") == []
