@@ -10,6 +10,8 @@ import azure.functions as func
 
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
+from chat.changes import Changes
+from chat.checks import Checks
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
 from chat.events import ChatEvents
@@ -42,9 +44,11 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
         max_event_age=settings.max_event_age_seconds or None,
     )
     handler.middleware(outbox.note_event)
-    delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
+    checks = Checks(settings.max_message_bytes)
+    delivery = Delivery(store, service, outbox, checks)
     ChatEvents(
         delivery,
+        Changes(store, delivery, checks),
         service,
         Announcer(service) if settings.announces_presence else None,
         default_room=settings.default_room,

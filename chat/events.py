@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeAlias
 
 from chat import policy
 from chat.answers import rate_limited, sender_error
+from chat.changes import Changes
 from chat.delivery import Delivery
 from chat.incoming import InvalidMessageError, named_room, subject_of
 from chat.joining import Joining
@@ -39,12 +40,15 @@ logger = logging.getLogger("chat")
 
 _REPEAT_WARNING_SECONDS: Final = 60.0
 
+_Answer: TypeAlias = UserEventResponse | EventErrorResponse | None
+
 
 class ChatEvents:
     """One method for each event.
 
     Args:
         delivery: Stores messages and tells rooms.
+        changes: Edits and deletes messages.
         service: Puts connections into rooms and takes them out.
         announcer: Tells rooms who comes and goes; None tells nobody.
         default_room: The room of a connection that names none.
@@ -55,6 +59,7 @@ class ChatEvents:
     def __init__(
         self,
         delivery: Delivery,
+        changes: Changes,
         service: Service,
         announcer: Announcer | None,
         *,
@@ -63,6 +68,7 @@ class ChatEvents:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
+        self._changes = changes
         self._joining = Joining(service, announcer)
         self._announcer = announcer
         self._default_room = default_room
@@ -81,6 +87,8 @@ class ChatEvents:
         handler.on_user_event("join")(self.join)
         handler.on_user_event("leave")(self.leave)
         handler.on_user_event("message", "send")(self.message)
+        handler.on_user_event("edit")(self.edit)
+        handler.on_user_event("delete")(self.delete)
         handler.on_user_event("typing")(self.typing)
 
     async def connect(self, request: ConnectEventRequest) -> ConnectEventResponse | EventErrorResponse:
@@ -130,20 +138,17 @@ class ChatEvents:
         wait = self._wait_of(request.context, "join")
         return rate_limited(wait, subject_of(request)) if wait else await self._joining.leave(request)
 
-    async def message(self, request: UserEventRequest) -> UserEventResponse | EventErrorResponse | None:
+    async def message(self, request: UserEventRequest) -> _Answer:
         """Store a message of a member and broadcast it to the room."""
-        context = request.context
-        room = self._room_of(request)
-        if isinstance(room, UserEventResponse):
-            return room
-        # First, as an expulsion is a call to the service.
-        wait = self._wait_of(context, "message")
-        if wait:
-            return await self._delivery.refuse(request, room, rate_limited(wait, subject_of(request)))
-        if not admits(room, context.user_id):
-            await self._joining.expel(context, room)
-            return await self._delivery.refuse(request, room, _not_a_member(request))
-        return await self._delivery.publish(request, room)
+        return await self._of_member(request, self._delivery.publish, self._delivery.refuse)
+
+    async def edit(self, request: UserEventRequest) -> _Answer:
+        """Replace what a message of a member says, and tell the room."""
+        return await self._of_member(request, self._changes.edit, self._changes.refuse)
+
+    async def delete(self, request: UserEventRequest) -> _Answer:
+        """Delete a message of a member, and tell the room."""
+        return await self._of_member(request, self._changes.delete, self._changes.refuse)
 
     async def typing(self, request: UserEventRequest) -> UserEventResponse | None:
         """Tell the room of a member that the user is writing."""
@@ -159,6 +164,26 @@ class ChatEvents:
         It may do so as often as it may send messages; what comes faster is told to nobody.
         """
         await self._tell(context, joined_rooms(context) or (), event)
+
+    async def _of_member(
+        self,
+        request: UserEventRequest,
+        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
+        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
+    ) -> _Answer:
+        """Pass on what is to be stored in a room, if it comes from a member and not too fast."""
+        context = request.context
+        room = self._room_of(request)
+        if isinstance(room, UserEventResponse):
+            return room
+        # First, as an expulsion is a call to the service.
+        wait = self._wait_of(context, "message")
+        if wait:
+            return await refuse(request, room, rate_limited(wait, subject_of(request)))
+        if not admits(room, context.user_id):
+            await self._joining.expel(context, room)
+            return await refuse(request, room, _not_a_member(request))
+        return await store(request, room)
 
     async def _tell(self, context: ConnectionContext, rooms: Iterable[str], event: Mapping[str, object]) -> None:
         if self._wait_of(context, "tell"):

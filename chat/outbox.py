@@ -1,8 +1,9 @@
 """What was stored and not yet broadcast: recorded, and sent as soon as the service takes it again.
 
-A row holds the hub, the message's id and its room; the text is read from the message's own row when it is sent. Nothing
-here is on the way of a message that goes well, and no timer and no queue is needed: an event starts a drain, and one
-that does not get through goes on with longer and longer pauses while the process lives.
+A row holds the hub, the id of the message or change and its room; the text is read from the message's own row when it
+is sent, so it is what the message says then. Nothing here is on the way of a message that goes well, and no timer and
+no queue is needed: an event starts a drain, and one that does not get through goes on with longer and longer pauses
+while the process lives.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from chat.history import History
 from chat.keys import connection_part, hub_partition
-from chat.messages import Message, encode_envelope, format_time
+from chat.messages import Broadcastable, format_time
 from chat.rooms import is_room_name
 from chat.service import Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, Table, TableStore
@@ -84,7 +86,7 @@ class Outbox:
     """
 
     def __init__(self, store: TableStore, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
+        self._history = History(store)
         self._service = service
         self._clock = clock
         self._table = Table(store.account, OUTBOX_TABLE_NAME)
@@ -110,12 +112,12 @@ class Outbox:
         if self._is_pausing:
             self._wake.set()
 
-    def holds_back(self, message: Message) -> bool:
-        """Return whether older messages of the same connection wait here, so that this one has to wait behind them."""
+    def holds_back(self, message: Broadcastable) -> bool:
+        """Return whether older ones of the same connection wait here, so that this one has to wait behind them."""
         return bool(self._connections) and connection_part(message.id) in self._connections
 
-    async def record(self, message: Message) -> None:
-        """Record that a stored message is still to be broadcast; once is enough.
+    async def record(self, message: Broadcastable) -> None:
+        """Record that what is stored is still to be broadcast; once is enough.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -250,10 +252,10 @@ class Outbox:
     async def _send(self, row: _Row, progress: _Progress) -> bool:
         """Send one message; return whether the next one of its connection may go."""
         try:
-            message = await self._store.get(row.room, row.message_id) if is_room_name(row.room) else None
-            if message is None:
+            envelope = await self._history.envelope(row.room, row.message_id) if is_room_name(row.room) else None
+            if envelope is None:
                 self._say(logging.INFO, f"A message of the outbox is not in its room any more: {row.message_id}")
-            elif not await self._broadcast(row, message, progress):
+            elif not await self._broadcast(row, envelope, progress):
                 return True
             async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox kept a row")):
                 await self._table.delete(self._partition, [row.message_id])
@@ -264,10 +266,10 @@ class Outbox:
             return False
         return True
 
-    async def _broadcast(self, row: _Row, message: Message, progress: _Progress) -> bool:
+    async def _broadcast(self, row: _Row, envelope: bytes, progress: _Progress) -> bool:
         """Send a message; return whether its row has served: it was taken, or refused once too often."""
         try:
-            await self._service.broadcast(row.room, encode_envelope(message))
+            await self._service.broadcast(row.room, envelope)
         except ServiceUnavailableError as error:
             if error.status not in _REFUSED:
                 raise
