@@ -10,10 +10,13 @@ import azure.functions as func
 
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
+from chat.changes import Changes
 from chat.chat_client_events import ChatClientEvents
+from chat.checks import Checks
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
 from chat.events import ChatEvents
+from chat.history import History
 from chat.outbox import Outbox
 from chat.presence import Announcer
 from chat.private_rooms import PrivateRooms
@@ -44,10 +47,12 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
         max_event_age=settings.max_event_age_seconds or None,
     )
     handler.middleware(outbox.note_event)
-    delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
+    checks = Checks(settings.max_message_bytes)
+    delivery = Delivery(store, service, outbox, checks)
     private_rooms = PrivateRooms(outbox, service) if settings.has_private_rooms else None
     events = ChatEvents(
         delivery,
+        Changes(store, delivery, checks),
         service,
         Announcer(service) if settings.announces_presence else None,
         private_rooms=private_rooms,
@@ -56,7 +61,7 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     )
     events.register(handler)
     if private_rooms is not None:
-        ChatClientEvents(private_rooms, store, send=events.send, wait_of=events.wait_of).register(handler)
+        ChatClientEvents(private_rooms, History(store), send=events.send, wait_of=events.wait_of).register(handler)
     api = ChatApi(settings, store, service, outbox, private_rooms)
 
     app.register_functions(blueprint(handler, route="eventhandler/{event?}"))

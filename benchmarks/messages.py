@@ -28,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chat import outbox, service, table_store
 from chat.authenticators import make_authenticators
+from chat.changes import Changes
+from chat.checks import Checks
 from chat.delivery import Delivery
 from chat.events import ChatEvents
 from chat.settings import Settings
@@ -59,14 +61,14 @@ async def rate(send: Callable[[int], Awaitable[None]]) -> float:
 
 
 def through_handler(
-    settings: Settings, delivery: Delivery, broadcaster: service.Service, waiting: outbox.Outbox
+    settings: Settings, delivery: Delivery, changes: Changes, broadcaster: service.Service, waiting: outbox.Outbox
 ) -> Callable[[int], Awaitable[None]]:
     """Return what sends one signed event through everything that is ours."""
     handler = WebPubSubEventHandler(
         settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
     )
     handler.middleware(waiting.note_event)
-    ChatEvents(delivery, broadcaster, None, default_room=_ROOM, max_messages_per_second=0).register(handler)
+    ChatEvents(delivery, changes, broadcaster, None, default_room=_ROOM, max_messages_per_second=0).register(handler)
     endpoint = settings.endpoints[0]
     fields = {
         "content-type": "text/plain; charset=utf-8",
@@ -136,8 +138,9 @@ async def main() -> None:
             broadcaster = service.Service(settings.hub, settings.endpoints[0])
             await store.check()
             waiting = outbox.Outbox(store, broadcaster)
-            delivery = Delivery(store, broadcaster, waiting, max_message_bytes=settings.max_message_bytes)
-            ours = through_handler(settings, delivery, broadcaster, waiting)
+            checks = Checks(settings.max_message_bytes)
+            delivery = Delivery(store, broadcaster, waiting, checks)
+            ours = through_handler(settings, delivery, Changes(store, delivery, checks), broadcaster, waiting)
             async with (
                 table_store.make_client(settings.storage) as table,
                 service.make_client(settings.hub, settings.endpoints[0]) as clients,

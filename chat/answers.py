@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
-from webpubsub_handler import UserEventResponse
+from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventResponse
 
-__all__ = ["rate_limited", "sender_error"]
+__all__ = ["rate_limited", "sender_error", "unavailable"]
+
+logger = logging.getLogger("chat")
 
 
 def sender_error(
@@ -33,3 +36,9 @@ def rate_limited(wait: float, subject: Mapping[str, str]) -> UserEventResponse:
     """Tell the sender of an event that it came ``wait`` seconds too early."""
     retry_after = math.ceil(wait * 1000) / 1000
     return sender_error("rate_limited", "You send too fast.", subject, retry_after=retry_after)
+
+
+def unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
+    """Ask the service to deliver an event again, and log why."""
+    logger.error("%s (event %s of %s): %r", error, context.event_id, context.connection_id, error.__cause__)
+    return EventErrorResponse(503, "Try again.")

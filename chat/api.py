@@ -17,6 +17,7 @@ from chat.callers import (
     requested_rooms,
 )
 from chat.health import Health
+from chat.history import REDELIVERY_WINDOW_SECONDS, History
 from chat.keys import InvalidCursorError
 from chat.messages import encode_page, format_time
 from chat.outbox import Outbox
@@ -26,7 +27,7 @@ from chat.private_rooms import PrivateRooms
 from chat.rooms import admits
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import ClientAuth, Settings
-from chat.table_store import REDELIVERY_WINDOW_SECONDS, StoreUnavailableError, TableStore
+from chat.table_store import StoreUnavailableError, TableStore
 from webpubsub_handler import HttpResponse
 
 __all__ = ["ChatApi", "json_response"]
@@ -52,7 +53,7 @@ class ChatApi:
         private_rooms: PrivateRooms | None,
     ) -> None:
         self._settings = settings
-        self._store = store
+        self._history = History(store)
         self._service = service
         self._private_rooms = private_rooms
         self._health = Health(store, service, outbox)
@@ -100,7 +101,7 @@ class ChatApi:
 
     async def _messages(self, headers: Mapping[str, str], query: Query) -> HttpResponse:
         room = await self._room(headers, query)
-        page = await self._store.history(
+        page = await self._history.page(
             room,
             limit=_limit(query),
             before=parameter(query, "before") or None,

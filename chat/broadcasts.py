@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from chat.chat_client_protocol import encode_message, unheard_by
-from chat.messages import Message, encode_envelope
+from dataclasses import dataclass
+
+from chat.chat_client_protocol import encode_created, encode_revised, unheard_by
+from chat.messages import DeletedMessage, Message, encode_change, encode_envelope
 from chat.private_names import is_private
-from chat.service import Service
 
-__all__ = ["broadcast", "encode_broadcast"]
-
-
-def encode_broadcast(message: Message) -> bytes:
-    """Write what the clients of the message's room hear."""
-    return encode_message(message) if is_private(message.room) else encode_envelope(message)
+__all__ = ["Broadcast", "of_change", "of_message"]
 
 
-async def broadcast(service: Service, message: Message) -> None:
-    """Broadcast a stored message to its room.
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """JSON for everyone in a room but one connection, if there is one that shows it already."""
 
-    Raises:
-        ServiceUnavailableError: The service did not accept it.
-    """
-    await service.broadcast(message.room, encode_broadcast(message), unheard_by=unheard_by(message))
+    body: bytes
+    unheard_by: str | None = None
+
+
+def of_message(message: Message) -> Broadcast:
+    """Return what a room is told of a message."""
+    if is_private(message.room):
+        return Broadcast(encode_created(message), unheard_by(message))
+    return Broadcast(encode_envelope(message))
+
+
+def of_change(message: Message | DeletedMessage) -> Broadcast:
+    """Return what a room is told of a message that was edited or deleted."""
+    return Broadcast(encode_revised(message) if is_private(message.room) else encode_change(message))

@@ -22,12 +22,13 @@ from chat.chat_client_protocol import (
     write_profile,
     write_room,
 )
+from chat.history import History
 from chat.keys import InvalidCursorError, body_digest, event_key
 from chat.private_names import ALL_PRIVATE_ROOMS
 from chat.private_rooms import PrivateRooms
 from chat.rooms import can_be_member
 from chat.service import ServiceUnavailableError
-from chat.table_store import StoreUnavailableError, TableStore
+from chat.table_store import StoreUnavailableError
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
 from webpubsub_handler import WebPubSubEventHandler as Handler
 
@@ -53,7 +54,7 @@ class ChatClientEvents:
 
     Args:
         rooms: The private rooms.
-        store: Where the messages are.
+        history: What was said.
         send: Stores a message of a user in a room if that may be, and broadcasts it.
         wait_of: Counts an event of a user; returns 0.0, or how many seconds too early it came.
     """
@@ -61,13 +62,13 @@ class ChatClientEvents:
     def __init__(
         self,
         rooms: PrivateRooms,
-        store: TableStore,
+        history: History,
         *,
         send: Callable[[UserEventRequest, str], Awaitable[Answer]],
         wait_of: Callable[[ConnectionContext, str], float],
     ) -> None:
         self._rooms = rooms
-        self._store = store
+        self._history = history
         self._send = send
         self._wait_of = wait_of
 
@@ -147,7 +148,7 @@ class ChatClientEvents:
         user_id, query = _user(request), read_history_query(request)
         await self._rooms.room(user_id, query.room)
         try:
-            messages, last = await self._store.between(
+            messages, last = await self._history.between(
                 query.room, limit=query.max_count, start=query.start, end=query.end, before=query.before
             )
         except InvalidCursorError:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from chat.members import PrivateRoom
-from chat.messages import Message, format_time
+from chat.messages import DeletedMessage, Message, format_time
 from chat.private_names import is_private_room_name
 from chat.rooms import MAX_TITLE_BYTES, can_be_member, is_title
 from webpubsub_handler import DataType, InvalidDataError, UserEventRequest
@@ -29,8 +29,9 @@ __all__ = [
     "MemberOperation",
     "NewRoom",
     "RoomMember",
+    "encode_created",
     "encode_member",
-    "encode_message",
+    "encode_revised",
     "encode_room",
     "read_history_query",
     "read_member_operation",
@@ -236,11 +237,19 @@ def write_history(query: HistoryQuery, messages: Sequence[Message], last: str | 
     return {"messages": [_message(message) for message in messages], "nextQuery": None if last is None else following}
 
 
-def encode_message(message: Message) -> bytes:
+def encode_created(message: Message) -> bytes:
     """Write the notification of a message in a private room."""
     return _notification(
         "MessageCreated", {"conversation": _conversation_of(message.room), "message": _message(message)}
     )
+
+
+def encode_revised(message: Message | DeletedMessage) -> bytes:
+    """Write the notification of a message in a private room that was edited or deleted."""
+    conversation = _conversation_of(message.room)
+    if isinstance(message, DeletedMessage):
+        return _notification("MessageDeleted", {"conversation": conversation, "messageId": message.id})
+    return _notification("MessageUpdated", {"conversation": conversation, "message": _message(message)})
 
 
 def encode_room(kind: str, room: PrivateRoom) -> bytes:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from chat import policy
-from chat.answers import rate_limited, sender_error
+from chat.answers import rate_limited, sender_error, unavailable
 from chat.asked_rooms import asked_rooms, keep_asked_rooms
+from chat.changes import Changes
 from chat.delivery import Delivery
 from chat.incoming import InvalidMessageError, named_room, subject_of
 from chat.joining import Joining
@@ -44,12 +45,15 @@ logger = logging.getLogger("chat")
 
 _REPEAT_WARNING_SECONDS: Final = 60.0
 
+_Answer: TypeAlias = UserEventResponse | EventErrorResponse | None
+
 
 class ChatEvents:
     """One method for each event.
 
     Args:
         delivery: Stores messages and tells rooms.
+        changes: Edits and deletes messages.
         service: Puts connections into rooms and takes them out.
         announcer: Tells rooms who comes and goes; None tells nobody.
         private_rooms: The rooms whose names begin with ``@``; None refuses every such name.
@@ -61,6 +65,7 @@ class ChatEvents:
     def __init__(
         self,
         delivery: Delivery,
+        changes: Changes,
         service: Service,
         announcer: Announcer | None,
         *,
@@ -70,6 +75,7 @@ class ChatEvents:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
+        self._changes = changes
         self._joining = Joining(service, announcer)
         self._announcer = announcer
         self._private_rooms = private_rooms
@@ -89,6 +95,8 @@ class ChatEvents:
         handler.on_user_event("join")(self.join)
         handler.on_user_event("leave")(self.leave)
         handler.on_user_event("message", "send")(self.message)
+        handler.on_user_event("edit")(self.edit)
+        handler.on_user_event("delete")(self.delete)
         handler.on_user_event("typing")(self.typing)
 
     async def connect(self, request: ConnectEventRequest) -> ConnectEventResponse | EventErrorResponse:
@@ -111,7 +119,7 @@ class ChatEvents:
             try:
                 heard = await self._heard(context.user_id, room)
             except StoreUnavailableError as error:
-                return _unavailable(error, context)
+                return unavailable(error, context)
             if heard is None:
                 return EventErrorResponse(403, f"You may not join the room {room}.")
             groups += heard
@@ -128,7 +136,7 @@ class ChatEvents:
             try:
                 await self._private_rooms.correct(context.user_id, context.connection_id, asked.names, asked.since)
             except (StoreUnavailableError, ServiceUnavailableError) as error:
-                return _unavailable(error, context)
+                return unavailable(error, context)
         return await self._announce(request.context, joined_rooms(request.context) or ())
 
     async def disconnected(self, request: DisconnectedEventRequest) -> EventErrorResponse | None:
@@ -157,27 +165,21 @@ class ChatEvents:
         wait = self.wait_of(request.context, "join")
         return rate_limited(wait, subject_of(request)) if wait else await self._joining.leave(request)
 
-    async def message(self, request: UserEventRequest) -> UserEventResponse | EventErrorResponse | None:
+    async def message(self, request: UserEventRequest) -> _Answer:
         """Store a message of a member and broadcast it to the room."""
-        room = self._room_of(request)
-        return room if isinstance(room, UserEventResponse) else await self.send(request, room)
+        return await self._of_member(request, self._delivery.publish, self._delivery.refuse)
 
-    async def send(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
+    async def send(self, request: UserEventRequest, room: str) -> _Answer:
         """Store a message of a user and broadcast it to a room, if the user may be there."""
-        context = request.context
-        # First, as an expulsion is a call to the service, and a private room one to the store.
-        wait = self.wait_of(context, "message")
-        if wait:
-            return await self._delivery.refuse(request, room, rate_limited(wait, subject_of(request)))
-        try:
-            heard = await self._heard(context.user_id, room)
-        except StoreUnavailableError as error:
-            return _unavailable(error, context)
-        if heard is None:
-            if not is_private(room):
-                await self._joining.expel(context, room)
-            return await self._delivery.refuse(request, room, _not_a_member(request))
-        return await self._delivery.publish(request, room)
+        return await self._in_room(request, room, self._delivery.publish, self._delivery.refuse)
+
+    async def edit(self, request: UserEventRequest) -> _Answer:
+        """Replace what a message of a member says, and tell the room."""
+        return await self._of_member(request, self._changes.edit, self._changes.refuse)
+
+    async def delete(self, request: UserEventRequest) -> _Answer:
+        """Delete a message of a member, and tell the room."""
+        return await self._of_member(request, self._changes.delete, self._changes.refuse)
 
     async def typing(self, request: UserEventRequest) -> UserEventResponse | None:
         """Tell the room of a member that the user is writing."""
@@ -193,6 +195,38 @@ class ChatEvents:
         It may do so as often as it may send messages; what comes faster is told to nobody.
         """
         await self._tell(context, joined_rooms(context) or (), event)
+
+    async def _of_member(
+        self,
+        request: UserEventRequest,
+        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
+        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
+    ) -> _Answer:
+        """Pass on what is to be stored in a room, if it comes from a member and not too fast."""
+        room = self._room_of(request)
+        return room if isinstance(room, UserEventResponse) else await self._in_room(request, room, store, refuse)
+
+    async def _in_room(
+        self,
+        request: UserEventRequest,
+        room: str,
+        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
+        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
+    ) -> _Answer:
+        context = request.context
+        # First, as an expulsion is a call to the service, and a private room one to the store.
+        wait = self.wait_of(context, "message")
+        if wait:
+            return await refuse(request, room, rate_limited(wait, subject_of(request)))
+        try:
+            heard = await self._heard(context.user_id, room)
+        except StoreUnavailableError as error:
+            return unavailable(error, context)
+        if heard is None:
+            if not is_private(room):
+                await self._joining.expel(context, room)
+            return await refuse(request, room, _not_a_member(request))
+        return await store(request, room)
 
     async def _tell(self, context: ConnectionContext, rooms: Iterable[str], event: Mapping[str, object]) -> None:
         if self.wait_of(context, "tell"):
@@ -257,11 +291,6 @@ class ChatEvents:
             context.connection_id,
             context.hub,
         )
-
-
-def _unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
-    logger.error("%s (%s of %s): %r", error, context.event_name, context.connection_id, error.__cause__)
-    return EventErrorResponse(503, "Try again.")
 
 
 def _not_a_member(request: UserEventRequest) -> UserEventResponse:

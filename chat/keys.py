@@ -29,6 +29,7 @@ __all__ = [
     "id_in_partition",
     "idempotency_row_key",
     "idempotency_row_keys",
+    "is_of_connection",
     "members_partition",
     "message_id",
     "older_than",
@@ -122,6 +123,11 @@ def body_part(cursor: str) -> str | None:
 def connection_part(cursor: str) -> str:
     """Return what all message ids of one connection have in common."""
     return cursor[_SECONDS_DIGITS : _SECONDS_DIGITS + _CONNECTION_DIGITS]
+
+
+def is_of_connection(cursor: str, connection_id: str) -> bool:
+    """Return whether a message id is of this connection: for MQTT, of the physical one."""
+    return connection_part(cursor) == _digest(connection_id, _CONNECTION_DIGITS)
 
 
 def id_in_partition(partition: str, cursor: str) -> str:

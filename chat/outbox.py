@@ -1,10 +1,10 @@
 """What was stored and not yet broadcast: recorded, and sent as soon as the service takes it again.
 
-A row holds the hub, the message's id and its room; the text is read from the message's own row when it is sent. Before
-the messages come the records of groups that may differ from who is in a private room: nothing is sent into such a room
-until its groups follow. Nothing
-here is on the way of a message that goes well, and no timer and no queue is needed: an event starts a drain, and one
-that does not get through goes on with longer and longer pauses while the process lives.
+A row holds the hub, the id of the message or change and its room; the text is read from the message's own row when it
+is sent, so it is what the message says then. Before the messages come the records of groups that may differ from who is
+in a private room: nothing is sent into such a room until its groups follow. Nothing here is on the way of a message
+that goes well, and no timer and no queue is needed: an event starts a drain, and one that does not get through goes on
+with longer and longer pauses while the process lives.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from chat.broadcasts import broadcast
+from chat.broadcasts import Broadcast
+from chat.history import History
 from chat.keys import connection_part, hub_partition
 from chat.members import Members
-from chat.messages import Message, format_time
+from chat.messages import Broadcastable, format_time
 from chat.room_groups import BEHIND_GROUP_RECORDS, GroupRecords, RoomGroups, is_followed_once
 from chat.rooms import is_room_name
 from chat.service import Service, ServiceUnavailableError
@@ -95,7 +96,7 @@ class Outbox:
     """
 
     def __init__(self, store: TableStore, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
+        self._history = History(store)
         self._service = service
         self._clock = clock
         self._table = Table(store.account, OUTBOX_TABLE_NAME)
@@ -124,12 +125,12 @@ class Outbox:
         if self._is_pausing:
             self._wake.set()
 
-    def holds_back(self, message: Message) -> bool:
-        """Return whether older messages of the same connection wait here, so that this one has to wait behind them."""
+    def holds_back(self, message: Broadcastable) -> bool:
+        """Return whether older ones of the same connection wait here, so that this one has to wait behind them."""
         return bool(self._connections) and connection_part(message.id) in self._connections
 
-    async def record(self, message: Message) -> None:
-        """Record that a stored message is still to be broadcast; once is enough.
+    async def record(self, message: Broadcastable) -> None:
+        """Record that what is stored is still to be broadcast; once is enough.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -284,10 +285,10 @@ class Outbox:
     async def _send(self, row: _Row, progress: _Progress) -> bool:
         """Send one message; return whether the next one of its connection may go."""
         try:
-            message = await self._store.get(row.room, row.message_id) if is_room_name(row.room) else None
-            if message is None:
+            broadcast = await self._history.broadcast(row.room, row.message_id) if is_room_name(row.room) else None
+            if broadcast is None:
                 self._say(logging.INFO, f"A message of the outbox is not in its room any more: {row.message_id}")
-            elif not await self._broadcast(row, message, progress):
+            elif not await self._broadcast(row, broadcast, progress):
                 return True
             async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox kept a row")):
                 await self._table.delete(self._partition, [row.message_id])
@@ -298,10 +299,10 @@ class Outbox:
             return False
         return True
 
-    async def _broadcast(self, row: _Row, message: Message, progress: _Progress) -> bool:
+    async def _broadcast(self, row: _Row, broadcast: Broadcast, progress: _Progress) -> bool:
         """Send a message; return whether its row has served: it was taken, or refused once too often."""
         try:
-            await broadcast(self._service, message)
+            await self._service.broadcast(row.room, broadcast.body, unheard_by=broadcast.unheard_by)
         except ServiceUnavailableError as error:
             if error.status not in _REFUSED:
                 raise

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chat.authors import is_author
 from chat.messages import Message
+from webpubsub_handler import ConnectionContext
 
 if TYPE_CHECKING:
     from chat.chat_client_protocol import MemberOperation
     from chat.members import PrivateRoom
 
-__all__ = ["max_messages_per_second", "may_create_room", "may_join", "may_manage", "may_send"]
+__all__ = ["max_messages_per_second", "may_change", "may_create_room", "may_join", "may_manage", "may_send"]
 
 
 def may_join(user_id: str | None, room: str) -> bool:
@@ -26,9 +28,18 @@ def may_send(message: Message) -> bool | str:
     """Return True to let this message pass; a text refuses it, and its sender is told that text.
 
     It is asked before the message is stored, when type and size are right and the sender may be in the room. False
-    refuses with a general text.
+    refuses with a general text. It is asked about an edit, too, with the message as it would be: ``edited_at`` is set.
     """
     return True
+
+
+def may_change(context: ConnectionContext, message: Message) -> bool | str:
+    """Return True to let this connection edit or delete this message; a text refuses it, and the sender is told that.
+
+    ``message`` is as it is now. The user is in its room. To let moderators do so, too: ``return is_author(context,
+    message) or context.user_id in MODERATORS``.
+    """
+    return is_author(context, message)
 
 
 def max_messages_per_second(user_id: str | None, configured: float) -> float:

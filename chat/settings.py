@@ -214,6 +214,12 @@ def storage_settings(env: Mapping[str, str]) -> tuple[str, StorageAccount]:
     return hub, account
 
 
+def service_settings(env: Mapping[str, str]) -> WebPubSubEndpoint | None:
+    """Read where the Web PubSub service is, None where the settings do not say so."""
+    endpoints = _Reader(env).endpoints()
+    return endpoints[0] if endpoints else None
+
+
 E_ = TypeVar("E_", bound=StrEnum)
 
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 import function_app
 from chat import admin
+from chat.history import History
 from chat.keys import body_digest, hub_partition, message_id, partition_key, row_key
 from chat.maintenance import Maintenance
 from chat.messages import Message
@@ -81,7 +82,7 @@ async def rows(store: TableStore, partition: str | None = None) -> list[str]:
 
 
 async def history(store: TableStore, room: str) -> list[str]:
-    page = await store.history(room, limit=200, before=None, after=None)
+    page = await History(store).page(room, limit=200, before=None, after=None)
     return [json.loads(envelope)["data"] for envelope in page.envelopes]
 
 
@@ -218,8 +219,8 @@ async def test_admin_lists_rooms_and_moves_what_has_none(
     assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms", "--move-to", "lobby", "--yes") == 0
     assert sorted(await history(store, "lobby")) == ["homeless 0", "homeless 1", "homeless 2", "lobby 9"]
     assert await rows(store, hub_partition("chat")) == []
-    page = await store.history("lobby", limit=2, before=None, after=None)
-    assert len((await store.history("lobby", limit=9, before=page.next, after=None)).envelopes) == 2
+    page = await History(store).page("lobby", limit=2, before=None, after=None)
+    assert len((await History(store).page("lobby", limit=9, before=page.next, after=None)).envelopes) == 2
     assert len(await rows(store, partition_key("chat", "lobby"))) == 5
 
 

@@ -81,7 +81,7 @@ def connect(query: Mapping[str, Sequence[str]], user_id: str | None = "ana") -> 
 
 
 class Rooms:
-    """Stands in for delivery, service and announcer, and writes down what each was asked."""
+    """Stands in for delivery, changes, service and announcer, and writes down what each was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -118,7 +118,7 @@ def rooms() -> Rooms:
 
 def events_of(rooms: Any, **changes: Any) -> ChatEvents:
     options: dict[str, Any] = {"default_room": "lobby", "max_messages_per_second": 0, **changes}
-    return ChatEvents(rooms, rooms, rooms, **options)
+    return ChatEvents(rooms, rooms, rooms, rooms, **options)
 
 
 @pytest.fixture
