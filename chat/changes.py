@@ -13,7 +13,7 @@ from typing import Final
 
 from chat import policy
 from chat.answers import sender_error, unavailable
-from chat.broadcasts import of_change
+from chat.broadcasts import of_change, of_message
 from chat.change_store import ChangeStore, MessageDeletedError, MessageNotFoundError, RequestedChange
 from chat.checks import Checks, MessageRefusedError
 from chat.delivery import Delivery, event_message_id
@@ -64,7 +64,7 @@ class Changes:
                 body=incoming.body,
                 edited_at=change_time(message, datetime.now(UTC)),
             )
-            self._checks.check_envelope(of_change(edited).body)
+            self._checks.check_envelope(of_message(edited).body)
             self._checks.ask_policy(edited)
             return edited
 
