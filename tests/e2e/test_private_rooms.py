@@ -113,7 +113,7 @@ def deny(*_: object) -> bool:
     return False
 
 
-async def refusals(
+async def refusals(  # noqa: PLR0915
     system: System, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[str, Callable[[], Awaitable[Any]]]]:
     """Yield each thing that may be refused: the code it is refused with, and the call."""
@@ -211,7 +211,7 @@ async def test_the_limits_do_not_count_what_changes_nothing(system: System, monk
 @pytest.mark.parametrize(
     ("limit", "call"),
     [
-        ("MAX_CREATED_ROOMS", lambda ana, name: ana.create(None)),
+        ("MAX_CREATED_ROOMS", lambda ana, _: ana.create(None)),
         ("MAX_JOINED_ROOMS", lambda ana, name: ana.add(name, f"{name}-ben")),
         ("MAX_JOINED_ROOMS", lambda ana, name: ana.create(None, f"{name}-ben")),
         ("MAX_MEMBERS", lambda ana, name: ana.add(name, f"{name}-cleo")),
