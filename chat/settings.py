@@ -20,6 +20,7 @@ __all__ = [
     "SettingsError",
     "StorageAccount",
     "WebPubSubEndpoint",
+    "service_settings",
     "storage_settings",
 ]
 
