@@ -21,6 +21,7 @@ __all__ = [
     "SettingsError",
     "StorageAccount",
     "WebPubSubEndpoint",
+    "service_settings",
     "storage_settings",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,8 +41,14 @@ expect.set_options(timeout=30_000)
 
 
 def pytest_configure() -> None:
-    """Raise the limit of open files where the machine lets us: a crowd of a thousand clients needs more than 1,024."""
+    """Let no test depend on how it was started.
+
+    The limit of open files is raised where the machine lets us: a crowd of a thousand clients needs more than 1,024.
+    """
     if sys.platform != "win32":
+        # ``nohup`` ignores it, and so would all that tests start and hang up; a handler of ours they do not inherit.
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, lambda *_: None)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))

@@ -108,7 +108,7 @@ async def test_storage_that_comes_back_while_the_service_retries_stores_the_mess
     start_system: StartSystem, tmp_path: Path
 ) -> None:
     async with Azurite(tmp_path) as storage:
-        system = await start_system(storage=storage, retry_delays=(1, 2, 4))
+        system = await start_system(storage=storage, retry_delays=(1,) * 60)
         ana = await system.connect("p10", "ana")
         await storage.stop()
         sending = asyncio.create_task(ana.send("late"))

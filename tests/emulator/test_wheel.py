@@ -20,6 +20,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
+pytestmark = pytest.mark.external
+
 SOURCE = Path(__file__).resolve().parents[2] / "webpubsub_emulator"
 SURFACE = Path(__file__).with_name("test_public_surface.py")
 NOT_IN_THE_PACKAGE = {"LICENSE", "README.md", "pyproject.toml"}
