@@ -20,6 +20,7 @@ from chat.entities import read_entity
 from chat.erasure import Herald
 from chat.keys import partition_key, room_of, row_key
 from chat.maintenance import Maintenance, count_messages
+from chat.memberships import Memberships
 from chat.messages import Change, Message, encode_change, encode_envelope
 from chat.rooms import is_room_name
 from chat.service import Service
@@ -49,6 +50,7 @@ class Admin:
 
     def __init__(self, store: TableStore, herald: Herald | None, *, is_sure: bool) -> None:
         self._herald = herald
+        self._memberships = Memberships(store.hub, store.account)
         self._maintenance = Maintenance(store)
         self._hub = store.hub
         self._is_sure = is_sure
@@ -71,6 +73,7 @@ class Admin:
             total += progress.count
             roomless += progress.count if partition == self._maintenance.roomless else 0
         print(f"{total:>10,}  in all")
+        await self._private_rooms()
         if move_to is not None:
             await self._move(roomless, move_to)
         elif roomless:
@@ -88,7 +91,12 @@ class Admin:
     async def erase(self, user_id: str, *, is_dry_run: bool) -> None:
         """Delete all messages of a user, with the rows of their keys and changes, and tell connected clients."""
         what = f"of the user {user_id!r}"
+        memberships = await self._memberships.of_user(user_id)
+        print(f"{len(memberships):>10,}  memberships in private rooms, past ones included, {what}")
         await self._delete(what, self._herald, is_dry_run=is_dry_run, before=None, user_id=user_id)
+        if memberships and not is_dry_run:
+            self._confirm(f"Take the user out of private rooms, and delete these {len(memberships):,} memberships?")
+            print(f"Deleted {await self._memberships.erase(user_id):,} memberships {what}.")
         if self._herald is None:
             _tell("Connected clients are not told: the settings do not say where the Web PubSub service is.")
         elif self._herald.untold:
@@ -108,7 +116,24 @@ class Admin:
                     output.write(envelope.decode() + "\n")
                     total += 1
                 progress.add(len(page))
-        _tell(f"Exported {total:,} messages of the user {user_id!r}.")
+        memberships = await self._memberships.of_user(user_id)
+        for one in memberships:
+            told = {"room": one.room, "isMember": one.is_member, "isCreator": one.is_made}
+            output.write(json.dumps({"membership": told}, ensure_ascii=False) + "\n")
+        _tell(f"Exported {total:,} messages and {len(memberships):,} memberships of the user {user_id!r}.")
+
+    async def aclose(self) -> None:
+        """Close the running loop's clients of the tables of private rooms."""
+        await self._memberships.aclose()
+
+    async def _private_rooms(self) -> None:
+        is_first = True
+        async for room, members in self._memberships.rooms():
+            if is_first:
+                print(f"\n{'members':>10}  {'created':<24}  private room")
+                is_first = False
+            print(f"{len(members):>10,}  {room.time:<24}  {room.name} {room.title!r}, creator {room.creator!r}")
+            print(f"{'':>10}  {'':<24}  {', '.join(map(repr, members)) or 'nobody'}")
 
     async def _delete(
         self, what: str, herald: Herald | None, *, is_dry_run: bool, before: datetime | None, user_id: str | None
@@ -255,6 +280,7 @@ async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> No
             with arguments.output.open("w", encoding="utf-8") as output:
                 await admin.export(arguments.user, output)
     finally:
+        await admin.aclose()
         await store.aclose()
         if herald is not None:
             await herald.aclose()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from chat.chat_client_protocol import encode_created, encode_revised, unheard_by
-from chat.messages import DeletedMessage, Message, encode_change, encode_envelope
+from chat.chat_client_protocol import encode_created, encode_deleted, encode_revised, unheard_by
+from chat.messages import DeletedMessage, Message, encode_change, encode_deletion, encode_envelope
 from chat.private_names import is_private
 
-__all__ = ["Broadcast", "of_change", "of_message"]
+__all__ = ["Broadcast", "of_change", "of_deletion", "of_message"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ def of_message(message: Message) -> Broadcast:
     if is_private(message.room):
         return Broadcast(encode_created(message), unheard_by(message))
     return Broadcast(encode_envelope(message))
+
+
+def of_deletion(message_id: str, room: str, time: datetime) -> Broadcast:
+    """Return what a room is told of a message that is not stored any more."""
+    return Broadcast(encode_deleted(room, message_id) if is_private(room) else encode_deletion(message_id, room, time))
 
 
 def of_change(message: Message | DeletedMessage) -> Broadcast:

@@ -30,6 +30,7 @@ __all__ = [
     "NewRoom",
     "RoomMember",
     "encode_created",
+    "encode_deleted",
     "encode_member",
     "encode_revised",
     "encode_room",
@@ -246,10 +247,16 @@ def encode_created(message: Message) -> bytes:
 
 def encode_revised(message: Message | DeletedMessage) -> bytes:
     """Write the notification of a message in a private room that was edited or deleted."""
-    conversation = _conversation_of(message.room)
     if isinstance(message, DeletedMessage):
-        return _notification("MessageDeleted", {"conversation": conversation, "messageId": message.id})
-    return _notification("MessageUpdated", {"conversation": conversation, "message": _message(message)})
+        return encode_deleted(message.room, message.id)
+    return _notification(
+        "MessageUpdated", {"conversation": _conversation_of(message.room), "message": _message(message)}
+    )
+
+
+def encode_deleted(room: str, message_id: str) -> bytes:
+    """Write the notification of a message in a private room that is deleted."""
+    return _notification("MessageDeleted", {"conversation": _conversation_of(room), "messageId": message_id})
 
 
 def encode_room(kind: str, room: PrivateRoom) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from chat.messages import encode_deletion
+from chat.broadcasts import of_deletion
 from chat.service import Service, ServiceUnavailableError
 
 __all__ = ["Herald"]
@@ -33,7 +33,7 @@ class Herald:
         async def tell_of(message_id: str) -> None:
             async with slots:
                 try:
-                    await self._service.broadcast(room, encode_deletion(message_id, room, datetime.now(UTC)))
+                    await self._service.broadcast(room, of_deletion(message_id, room, datetime.now(UTC)).body)
                 except ServiceUnavailableError:
                     self.untold += 1
 

@@ -217,6 +217,16 @@ class Members:
                 await self.table.replace(_keyed(partition, _ROOM_ROW, changed), _etag(row))
         raise StoreUnavailableError("the room was not changed: others changed it at the same time")
 
+    async def disown(self, room: PrivateRoom) -> None:
+        """Leave a room without members with no creator, as that person is erased."""
+        partition = members_partition(self.hub, room.name)
+        async with self.table.writes.limit(_CHANGE_SECONDS, StoreUnavailableError("the room was not changed")):
+            row = await self.table.get(partition, _ROOM_ROW)
+            if row is not None and row.get("creator") == room.creator:
+                await self.table.replace(
+                    _keyed(partition, _ROOM_ROW, _own_properties(row) | {"creator": ""}), _etag(row)
+                )
+
     async def aclose(self) -> None:
         """Close the running loop's client."""
         await self.table.close()

@@ -22,7 +22,15 @@ from chat.rooms import can_be_member
 from chat.service import Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, Table
 
-__all__ = ["AGAIN_SECONDS", "BEHIND_GROUP_RECORDS", "Followed", "GroupRecords", "RoomGroups", "is_followed_once"]
+__all__ = [
+    "AGAIN_SECONDS",
+    "BEHIND_GROUP_RECORDS",
+    "Followed",
+    "GroupRecords",
+    "RoomGroups",
+    "is_followed_once",
+    "write_record",
+]
 
 AGAIN_SECONDS: Final = 30.0
 # Messages have row keys of hex digits, which sort behind.
@@ -109,16 +117,7 @@ class GroupRecords:
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
         """
-        entity = {
-            "PartitionKey": self._partition,
-            "RowKey": _FIRST + hashlib.sha256(f"{user_id}\n{room}".encode()).hexdigest()[:32],
-            "userId": user_id,
-            "room": room,
-            "recorded": format_time(datetime.now(UTC)),
-        }
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
-            if await self._table.insert_one(entity) is None:
-                await self._table.put(entity)
+        await write_record(self._table, self._partition, user_id, room)
 
     async def follow(self, say: Say) -> Followed:
         """Follow every record that is due; ``say`` is told what does not go well.
@@ -171,6 +170,24 @@ class GroupRecords:
     async def _postpone(self, row: Mapping[str, Any], due: datetime) -> None:
         async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
             await self._table.replace({**row, "due": format_time(due)}, _etag(row))
+
+
+async def write_record(table: Table, partition: str, user_id: str, room: str) -> None:
+    """Write a record into the table of the outbox; one that is there begins again.
+
+    Raises:
+        StoreUnavailableError: Table Storage did not confirm the row.
+    """
+    entity = {
+        "PartitionKey": partition,
+        "RowKey": _FIRST + hashlib.sha256(f"{user_id}\n{room}".encode()).hexdigest()[:32],
+        "userId": user_id,
+        "room": room,
+        "recorded": format_time(datetime.now(UTC)),
+    }
+    async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
+        if await table.insert_one(entity) is None:
+            await table.put(entity)
 
 
 def is_followed_once(row: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ class RecordingService:
         self.told: list[tuple[str, Any]] = []
         self.is_down = False
 
-    async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:
+    async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:  # noqa: ARG002
         if self.is_down:
             raise ServiceUnavailableError("the service does not answer")
         self.told.append((room, json.loads(envelope)))
