@@ -352,6 +352,33 @@ async def test_a_text_that_comes_again_is_stored_once_and_heard_with_the_same_id
     assert len((await ben.history("g12"))["messages"]) == 1
 
 
+async def test_a_message_into_a_private_room_costs_one_point_read_more_than_one_into_an_open_room(
+    gated: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def counted(name: str) -> None:
+        original = getattr(Table, name)
+
+        def call(self: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(f"{name} {self._name}")
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(Table, name, call)
+
+    ana = await gated.chat("ana")
+    await ana.create("g14")
+    lobby = await gated.chat("ana", room="lobby")
+    for name in ("get", "query", "insert", "insert_one", "replace", "put", "merge"):
+        counted(name)
+    await lobby.event("send", {"key": "k", "dataType": "text", "data": "hello"})
+    in_an_open_room = calls.copy()
+    calls.clear()
+    await ana.event("send", {"room": "@g14", "key": "k", "dataType": "text", "data": "hello"})
+    assert in_an_open_room == ["insert messages"]
+    assert calls == ["get members", *in_an_open_room]
+
+
 async def test_with_the_store_down_nobody_is_let_in(start_system: StartSystem, tmp_path: Path) -> None:
     async with Azurite(tmp_path) as storage:
         gated = await start_system(storage=storage)
