@@ -89,6 +89,8 @@ class Admin:
         """Delete all messages of a user, with the rows of their keys and changes, and tell connected clients."""
         what = f"of the user {user_id!r}"
         await self._delete(what, self._herald, is_dry_run=is_dry_run, before=None, user_id=user_id)
+        if is_dry_run:
+            return
         if self._herald is None:
             _tell("Connected clients are not told: the settings do not say where the Web PubSub service is.")
         elif self._herald.untold:
