@@ -94,7 +94,9 @@ class Admin:
         memberships = await self._memberships.of_user(user_id)
         print(f"{len(memberships):>10,}  memberships in private rooms, past ones included, {what}")
         await self._delete(what, self._herald, is_dry_run=is_dry_run, before=None, user_id=user_id)
-        if memberships and not is_dry_run:
+        if is_dry_run:
+            return
+        if memberships:
             self._confirm(f"Take the user out of private rooms, and delete these {len(memberships):,} memberships?")
             print(f"Deleted {await self._memberships.erase(user_id):,} memberships {what}.")
         if self._herald is None:

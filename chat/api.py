@@ -67,7 +67,7 @@ class ChatApi:
         return await _guarded(self._negotiate(headers, read_query(url)))
 
     async def messages(self, headers: Mapping[str, str], url: str) -> HttpResponse:
-        """Answer ``{"messages": […], "next": …}``: a page of a room's history, newest first."""
+        """Answer ``{"messages": […], "next": …, "newest": …}``: a page of a room's history, newest first."""
         return await _guarded(self._messages(headers, read_query(url)))
 
     async def presence(self, headers: Mapping[str, str], url: str) -> HttpResponse:

@@ -92,7 +92,7 @@ class Changes:
     ) -> UserEventResponse | EventErrorResponse | None:
         """Answer a refusal that a change met which may be made already: then its sender is told so."""
         try:
-            return await self._refuse(request, _wanted(request, room), error)
+            return await self._tell_again(request, _wanted(request, room), error)
         except InvalidMessageError:
             return error
 
@@ -106,34 +106,29 @@ class Changes:
         except InvalidMessageError as error:
             return sender_error(error.code, str(error), subject)
         except MessageRefusedError as error:
-            return await self._refuse(request, wanted, sender_error(error.code, str(error), subject))
+            return await self._tell_again(request, wanted, sender_error(error.code, str(error), subject))
         except MessageNotFoundError as error:
             is_done = wanted.kind is ChangeKind.DELETED and isinstance(error, MessageDeletedError)
             not_found = sender_error("not_found", "There is no such message in this room.", subject)
-            return await self._refuse(request, wanted, None if is_done else not_found)
+            return await self._tell_again(request, wanted, None if is_done else not_found)
         except StoreUnavailableError as error:
             return unavailable(error, request.context)
         if revised is None:
-            return await self._tell_again(request, wanted)
+            return await self._tell_again(request, wanted, None)
         return await self._delivery.deliver(wanted, of_change(revised))
 
-    async def _refuse(
-        self, request: UserEventRequest, wanted: RequestedChange, answer: UserEventResponse | None
+    async def _tell_again(
+        self, request: UserEventRequest, wanted: RequestedChange, otherwise: UserEventResponse | None
     ) -> UserEventResponse | EventErrorResponse | None:
-        try:
-            if not await self._store.is_applied(wanted):
-                return answer
-        except StoreUnavailableError as error:
-            return unavailable(error, request.context)
-        return await self._tell_again(request, wanted)
+        """Tell the room of a change that was made before: what the message is now, which may be later than this change.
 
-    async def _tell_again(self, request: UserEventRequest, wanted: RequestedChange) -> EventErrorResponse | None:
-        """Tell the room of a change that was made: what the message is now, which may be later than this change."""
+        Of one that was not made, answer ``otherwise``.
+        """
         try:
             broadcast = await self._history.broadcast(wanted.room, wanted.id)
         except StoreUnavailableError as error:
             return unavailable(error, request.context)
-        return None if broadcast is None else await self._delivery.deliver(wanted, broadcast)
+        return otherwise if broadcast is None else await self._delivery.deliver(wanted, broadcast)
 
 
 def _wanted(request: UserEventRequest, room: str) -> RequestedChange:

@@ -36,8 +36,9 @@ def may_send(message: Message) -> bool | str:
 def may_change(context: ConnectionContext, message: Message) -> bool | str:
     """Return True to let this connection edit or delete this message; a text refuses it, and the sender is told that.
 
-    ``message`` is as it is now. The user is in its room. To let moderators do so, too: ``return is_author(context,
-    message) or context.user_id in MODERATORS``.
+    ``message`` is as it is now, and the user is in its room. To let moderators do so, too::
+
+        return is_author(context, message) or context.user_id in MODERATORS
     """
     return is_author(context, message)
 

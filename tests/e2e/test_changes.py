@@ -397,7 +397,7 @@ async def test_a_change_that_the_service_does_not_take_waits_in_the_outbox_witho
     ben = await system.connect("c22", "ben")
     first = await say(system, "c22", "0")
 
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         raise ServiceUnavailableError("the service answered 503", 503)
 
     with monkeypatch.context() as patch:
@@ -417,7 +417,7 @@ async def test_a_message_that_waits_in_the_outbox_and_is_deleted_is_not_broadcas
 ) -> None:
     ben = await system.connect("c23", "ben")
 
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **__: object) -> None:
         raise ServiceUnavailableError("the service answered 503", 503)
 
     with monkeypatch.context() as patch:
