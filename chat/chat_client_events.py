@@ -38,6 +38,9 @@ logger = logging.getLogger("chat")
 
 # Below what the service waits for an answer.
 _INVOCATION_SECONDS: Final = 9.0
+# A user id has 128 bytes, six times as many where each is escaped.
+_MAX_ROOM_BYTES: Final = 128 * 1024
+_MAX_SMALL_BYTES: Final = 8 * 1024
 _UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
 # What a message is refused with elsewhere, as the SDK reads it.
 _CODES: Final = {
@@ -74,12 +77,13 @@ class ChatClientEvents:
 
     def register(self, handler: Handler) -> None:
         """Register each method for its event."""
-        handler.on_user_event(Invocation.LOGIN)(self.login)
-        handler.on_user_event(Invocation.CREATE_ROOM)(self.create_room)
-        handler.on_user_event(Invocation.GET_ROOM)(self.get_room)
-        handler.on_user_event(Invocation.MANAGE_ROOM_MEMBER)(self.manage_room_member)
+        small = {"max_body_bytes": _MAX_SMALL_BYTES}
+        handler.on_user_event(Invocation.LOGIN, **small)(self.login)
+        handler.on_user_event(Invocation.CREATE_ROOM, max_body_bytes=_MAX_ROOM_BYTES)(self.create_room)
+        handler.on_user_event(Invocation.GET_ROOM, **small)(self.get_room)
+        handler.on_user_event(Invocation.MANAGE_ROOM_MEMBER, **small)(self.manage_room_member)
         handler.on_user_event(Invocation.SEND_TEXT_MESSAGE)(self.send_text_message)
-        handler.on_user_event(Invocation.QUERY_MESSAGE_HISTORY)(self.query_message_history)
+        handler.on_user_event(Invocation.QUERY_MESSAGE_HISTORY, **small)(self.query_message_history)
 
     async def login(self, request: UserEventRequest) -> Answer:
         """Tell a client its rooms, and let its connection hear them all."""

@@ -145,7 +145,7 @@ def read_new_room(request: UserEventRequest) -> NewRoom:
         raise ChatError(Code.INVALID_REQUEST, "members is a list of user ids.")
     # The SDK names the caller, too.
     if len(members) > MAX_NAMED_MEMBERS + 1:
-        raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} members.")
+        raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} others.")
     return NewRoom(
         None if wanted is None else _room(wanted), title, tuple(dict.fromkeys(_user_id(member) for member in members))
     )

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from chat import policy
 from chat.chat_client_protocol import (
+    MAX_NAMED_MEMBERS,
     ChatError,
     Code,
     MemberOperation,
@@ -207,6 +208,8 @@ class PrivateRooms:
         # Its creator may begin again where a process died before anybody was in it.
         if found is not None and (found.creator != user_id or await self._members.list(name)):
             raise _already_exists()
+        if len(others) > MAX_NAMED_MEMBERS:
+            raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} others.")
         for member in (user_id, *others):
             if policy.may_join(member, name) is not True:
                 raise ChatError(Code.NO_PERMISSION_IN_ROOM, "Somebody whom you name may not be in this room.")

@@ -90,6 +90,12 @@ class Rooms:
     async def publish(self, _: UserEventRequest, room: str) -> None:
         self.asked.append(("publish", room))
 
+    async def edit(self, _: UserEventRequest, room: str) -> None:
+        self.asked.append(("publish", room))
+
+    async def delete(self, _: UserEventRequest, room: str) -> None:
+        self.asked.append(("publish", room))
+
     async def refuse(self, _: UserEventRequest, room: str, error: UserEventResponse) -> UserEventResponse:
         self.asked.append(("refuse", room))
         return error
@@ -377,3 +383,25 @@ async def test_the_policy_says_how_fast_a_user_may_send(rooms: Rooms, monkeypatc
         assert await events.message(message(member, user_id="ticker")) is None
     await events.message(message(member))
     assert code(await events.message(message(member))) == "rate_limited"
+
+
+ASKED = state({"rooms": ["lobby"], "private": {"rooms": ["@team"], "since": "2026-11-24T09:30:00.000Z"}})
+
+
+async def test_nobody_is_told_who_comes_into_a_private_room(events: ChatEvents, rooms: Rooms) -> None:
+    await events.connected(ConnectedEventRequest(context("connected", ASKED)))
+    await events.joined(GroupJoinedEventRequest(context("joined"), "@team"))
+    assert rooms.asked == [("announce", "connected", "lobby"), ("announce", "joined")]
+
+
+@pytest.mark.parametrize("room", ["@", "@team", "@no such name"])
+@pytest.mark.parametrize("name", ["send", "edit", "delete", "typing", "join"])
+async def test_without_private_rooms_every_name_with_an_at_sign_is_refused(
+    events: ChatEvents, rooms: Rooms, name: str, room: str
+) -> None:
+    fields = {"room": room, "key": "k", "id": "0", "dataType": "text", "data": "hello"}
+    method = {"send": "message"}.get(name, name)
+    answer = await getattr(events, method)(event(name, ASKED, fields))
+    assert [asked for asked in rooms.asked if asked[0] in ("publish", "tell", "join")] == []
+    if name != "typing":
+        assert code(answer) in ("not_a_member", "invalid_message", "invalid_room")
