@@ -1,4 +1,4 @@
-"""A broadcast to 1,000 clients through the local Web PubSub, beside a bare aiohttp loop in the same run.
+"""A broadcast to 1,000 clients through the emulator, beside a bare aiohttp loop in the same run.
 
     python benchmarks/fanout.py
 
@@ -44,7 +44,7 @@ _HANDSHAKE = (
 
 
 async def serve_emulator() -> None:
-    """Run the local Web PubSub until standard input ends."""
+    """Run the emulator until standard input ends."""
     async with Emulator(EmulatorSettings(port=0, ping_interval=_PING_SECONDS)) as emulator:
         print(emulator.url.rpartition(":")[2], flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -82,7 +82,7 @@ class Server:
     """A server in a process of its own, its clients, and how to broadcast to them."""
 
     def __init__(self, process: subprocess.Popen[str], http: aiohttp.ClientSession, subprotocol: str | None) -> None:
-        """``subprotocol`` is that of the local Web PubSub's clients; the bare loop has none."""
+        """``subprotocol`` is that of the emulator's clients; the bare loop has none."""
         self._process = process
         self._http = http
         self._port = int(process.stdout.readline()) if process.stdout else 0

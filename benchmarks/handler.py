@@ -35,9 +35,9 @@ from webpubsub_handler import (
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
+    sign,
 )
 from webpubsub_handler.entra import EntraAuthenticator
-from webpubsub_handler.protocol.signature import sign
 from webpubsub_handler.signing_keys import SigningKeys
 
 LIMIT_MICROSECONDS: Final = 50
@@ -187,7 +187,7 @@ async def main() -> None:
     text = b"x" * 1024
     message = make_request(MESSAGE, text)
     with_token = make_request(MESSAGE | {"authorization": f"Bearer {make_token()}"}, text)
-    # More than are remembered, so every one is verified anew.
+    # More than are remembered, so every one is verified again.
     new_tokens = [
         make_request(MESSAGE | {"authorization": f"Bearer {make_token(number)}"}, text) for number in range(100)
     ]

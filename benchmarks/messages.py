@@ -3,7 +3,7 @@
     python benchmarks/messages.py
 
 32 messages at a time. The floor is ``create_entity`` and ``send_to_group`` of the Azure SDKs with ready-made arguments,
-against the same Azurite and local Web PubSub. Rounds alternate, and the ratio is taken pair by pair. A
+against the same Azurite and emulator. Rounds alternate, and the ratio is taken pair by pair. A
 message into a private room costs one point read more.
 """
 

@@ -2,7 +2,7 @@
 
     python benchmarks/presence.py
 
-The Functions host stand-in with the app is a process of its own; the local Web PubSub and the clients share this one.
+The Functions host stand-in with the app is a process of its own; the emulator and the clients share this one.
 Each client counts what it gets: presence frames, the connections in them, and the 2 KB units that the service would
 bill.
 """

@@ -24,7 +24,7 @@ __all__ = [
     "make_credential",
 ]
 
-# Fail soon: the service delivers an event again after 1, 3 and 5 s, and an answer that comes late is no use.
+# Fail soon: the service delivers an event again after 1, 3 and 5 s, and an answer that comes late is of no use.
 HTTP_OPTIONS: Final[dict[str, Any]] = {
     "connection_timeout": 2,
     "read_timeout": 10,

@@ -15,6 +15,7 @@ from webpubsub_handler import DataType, parse_json
 __all__ = [
     "first_digest",
     "read_entity",
+    "read_key_entity",
     "to_change_entity",
     "to_entity",
     "to_key_entity",
@@ -157,6 +158,21 @@ def _head(partition: str, message: Message | DeletedMessage) -> dict[str, Any]:
 
 def _time(entity: Mapping[str, Any], name: str) -> datetime:
     return datetime.fromisoformat(_text(entity, name)).astimezone(UTC)
+
+
+def read_key_entity(entity: Mapping[str, Any]) -> str | None:
+    """Return which message an idempotency key belongs to, None for a row that somebody edited by hand."""
+    try:
+        cursor = _text(entity, "messageId")
+        check_cursor(_text(entity, "PartitionKey"), cursor)
+    except ValueError:
+        logger.warning(
+            "The row of a key names no message (PartitionKey %r, RowKey %r).",
+            entity.get("PartitionKey"),
+            entity.get("RowKey"),
+        )
+        return None
+    return cursor
 
 
 def _text(entity: Mapping[str, Any], name: str) -> str:

@@ -68,7 +68,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
     """Read what a client sent.
 
     Raises:
-        InvalidMessageError: It is no message.
+        InvalidMessageError: It is not a message.
     """
     data = _data(request)
     if request.context.event_name.lower() == Invocation.SEND_TEXT_MESSAGE.lower():

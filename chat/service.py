@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -72,10 +72,14 @@ class ClientAccess:
 class Service:
     """One hub of the Web PubSub service.
 
+    ``after_broadcast`` is called when the service took a broadcast of any kind.
+
     Args:
         hub: The hub's name.
         endpoint: Where the service is.
     """
+
+    after_broadcast: Callable[[], None] | None = None
 
     def __init__(self, hub: str, endpoint: WebPubSubEndpoint) -> None:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
@@ -94,6 +98,8 @@ class Service:
         path = f"{self._path}/groups/{quote(room, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("POST", path, 202, envelope, {} if unheard_by is None else {"excluded": unheard_by})
+        if self.after_broadcast is not None:
+            self.after_broadcast()
 
     async def tell_others(self, room: str, user_id: str, envelope: bytes) -> None:
         """Send a JSON text to everyone in a room but one user.

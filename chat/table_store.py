@@ -13,7 +13,7 @@ from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
-from chat.entities import first_digest, read_entity, to_entity, to_key_entity
+from chat.entities import first_digest, read_entity, read_key_entity, to_entity, to_key_entity
 from chat.keys import body_part, idempotency_row_key, partition_key, row_key
 from chat.messages import Change, DeletedMessage, Message
 from chat.per_loop import PerLoop
@@ -189,7 +189,7 @@ class Table:
             except HttpResponseError as error:
                 if error.status_code != 404:
                     raise
-                # One that is gone ends a transaction; alone, it is no error.
+                # One that is gone ends a transaction; alone, it is not an error.
                 for row in batch:
                     await client.delete_entity(partition, row)
 
@@ -293,7 +293,9 @@ class TableStore:
         if message.key is not None:
             row = idempotency_row_key(message.user_id, message.connection_id, message.key)
             sent = await self.table.get(partition, row)
-        stored_id = message.id if sent is None else str(sent.get("messageId"))
+        stored_id = message.id if sent is None else read_key_entity(sent)
+        if stored_id is None:  # "stored already" would lose the message that comes with the key
+            raise KeyTakenError("the key belongs to an unknown message")
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
         if isinstance(stored, Change):  # the key's row was edited by hand

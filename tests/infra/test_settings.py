@@ -10,7 +10,7 @@ from chat.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
-from infra.hooks.preprovision import TAKEN
+from infra.hooks.choices import TAKEN
 from tests.infra.azure import TENANT
 from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EXISTING_APPLICATION, Infra
@@ -183,13 +183,18 @@ def test_the_event_handler_s_url_is_the_route_of_the_function(infra: Infra) -> N
     assert infra.deploy(clientAuth="anonymous").outputs["DEMO_URL"] == f"{site}/api/demo/"
 
 
+def test_no_demo_is_shown_where_the_page_is_not_served_or_cannot_connect(infra: Infra) -> None:
+    assert infra.deploy(demoPage=False).outputs["DEMO_URL"] == ""
+    assert infra.deploy(clientAuth="function_key").outputs["DEMO_URL"] == ""
+
+
 def test_the_hub_sends_every_event_that_the_app_handles(infra: Infra) -> None:
     (handler,) = infra.deploy().one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]
     assert handler["systemEvents"] == ["connect", "connected", "disconnected"]
     assert handler["userEventPattern"] == "*"
 
 
-def test_the_table_is_the_code_s(infra: Infra) -> None:
+def test_the_tables_are_the_code_s(infra: Infra) -> None:
     deployment = infra.deploy()
     tables = deployment.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")
     assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX_TABLE_NAME, MEMBERS_TABLE_NAME}
