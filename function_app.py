@@ -17,11 +17,16 @@ import azure.functions as func
 
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
+from chat.changes import Changes
+from chat.chat_client_events import ChatClientEvents
+from chat.checks import Checks
 from chat.delivery import Delivery
 from chat.demo import DemoFiles
 from chat.events import ChatEvents
+from chat.history import History
 from chat.outbox import Outbox
 from chat.presence import Announcer
+from chat.private_rooms import PrivateRooms
 from chat.retention import SCHEDULE, Retention
 from chat.service import Service
 from chat.settings import ClientAuth, Settings, SettingsError
@@ -49,29 +54,36 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
         max_event_age=settings.max_event_age_seconds or None,
     )
     handler.middleware(outbox.note_event)
-    delivery = Delivery(store, service, outbox, max_message_bytes=settings.max_message_bytes)
-    ChatEvents(
+    checks = Checks(settings.max_message_bytes)
+    delivery = Delivery(store, service, outbox, checks)
+    private_rooms = PrivateRooms(outbox, service) if settings.has_private_rooms else None
+    events = ChatEvents(
         delivery,
+        Changes(store, delivery, checks),
         service,
         Announcer(service) if settings.announces_presence else None,
+        private_rooms=private_rooms,
         default_room=settings.default_room,
         max_messages_per_second=settings.max_messages_per_second,
-    ).register(handler)
-    api = ChatApi(settings, store, service, outbox)
+    )
+    events.register(handler)
+    if private_rooms is not None:
+        ChatClientEvents(private_rooms, History(store), send=events.send, wait_of=events.wait_of).register(handler)
+    api = ChatApi(settings, store, service, outbox, private_rooms)
 
     app.register_functions(blueprint(handler, route="eventhandler/{event?}"))
 
     @app.route("negotiate", methods=["GET", "POST"], auth_level=client_level)
     async def negotiate(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await api.negotiate(req.headers, req.params))
+        return to_func_response(await api.negotiate(req.headers, req.url))
 
     @app.route("messages", methods=["GET"], auth_level=client_level)
     async def messages(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await api.messages(req.headers, req.params))
+        return to_func_response(await api.messages(req.headers, req.url))
 
     @app.route("presence", methods=["GET"], auth_level=client_level)
     async def presence(req: func.HttpRequest) -> func.HttpResponse:
-        return to_func_response(await api.presence(req.headers, req.params))
+        return to_func_response(await api.presence(req.headers, req.url))
 
     @app.route("health", methods=["GET"])
     async def health(req: func.HttpRequest) -> func.HttpResponse:

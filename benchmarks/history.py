@@ -19,6 +19,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from benchmarks import backends
 from benchmarks.report import Figure
 from chat.entities import to_entity
+from chat.history import History
 from chat.keys import body_digest, message_id, partition_key
 from chat.messages import Message
 from chat.table_store import TableStore, make_client
@@ -120,7 +121,7 @@ async def measure() -> list[Figure]:
 
 async def _page(store: TableStore, room: str, before: str | None) -> float:
     start = time.perf_counter()
-    page = await store.history(room, limit=_PAGE, before=before, after=None)
+    page = await History(store).page(room, limit=_PAGE, before=before, after=None)
     seconds = time.perf_counter() - start
     if len(page.envelopes) != _PAGE:
         raise SystemExit(f"a page of the room {room!r} has {len(page.envelopes)} messages: nothing was measured")

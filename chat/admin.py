@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from chat.entities import read_entity
-from chat.keys import partition_key, room_of
-from chat.maintenance import Maintenance
-from chat.messages import encode_envelope
+from chat.erasure import Herald
+from chat.keys import partition_key, room_of, row_key
+from chat.maintenance import Maintenance, count_messages
+from chat.memberships import Memberships
+from chat.messages import Change, Message, encode_change, encode_envelope
 from chat.rooms import is_room_name
-from chat.settings import SettingsError, StorageAccount, storage_settings
+from chat.service import Service
+from chat.settings import SettingsError, StorageAccount, service_settings, storage_settings
 from chat.table_store import StoreUnavailableError, TableStore
 
 __all__ = ["Admin", "main"]
@@ -42,10 +45,13 @@ class Admin:
 
     Args:
         store: Where the messages are.
+        herald: Tells connected clients of what is erased; None tells nobody.
         is_sure: Do not ask before something is changed.
     """
 
-    def __init__(self, store: TableStore, *, is_sure: bool) -> None:
+    def __init__(self, store: TableStore, herald: Herald | None, *, is_sure: bool) -> None:
+        self._herald = herald
+        self._memberships = Memberships(store.hub, store.account)
         self._maintenance = Maintenance(store)
         self._hub = store.hub
         self._is_sure = is_sure
@@ -59,14 +65,16 @@ class Admin:
             progress = _Progress(self._name(partition))
             first = last = ""
             async for page in self._maintenance.messages(partition):
-                last = last or str(page[0].get("time", ""))
-                first = str(page[-1].get("time", ""))
-                progress.add(len(page))
+                sent = [str(entity.get("time", "")) for entity in page if count_messages([entity])]
+                if sent:
+                    last, first = last or sent[0], sent[-1]
+                progress.add(len(sent))
             if progress.count:
                 print(f"{progress.count:>10,}  {first:<24}  {last:<24}  {self._name(partition)}")
             total += progress.count
             roomless += progress.count if partition == self._maintenance.roomless else 0
         print(f"{total:>10,}  in all")
+        await self._private_rooms()
         if move_to is not None:
             await self._move(roomless, move_to)
         elif roomless:
@@ -78,16 +86,27 @@ class Admin:
     async def retention(self, days: int, *, is_dry_run: bool) -> None:
         """Delete the messages that were sent more than so many days ago."""
         before = datetime.now(UTC) - timedelta(days=days)
-        await self._delete(
-            f"sent before {before:%Y-%m-%d %H:%M} UTC", is_dry_run=is_dry_run, before=before, user_id=None
-        )
+        what = f"sent before {before:%Y-%m-%d %H:%M} UTC"
+        await self._delete(what, None, is_dry_run=is_dry_run, before=before, user_id=None)
 
     async def erase(self, user_id: str, *, is_dry_run: bool) -> None:
-        """Delete all messages of a user, and the rows of their keys."""
-        await self._delete(f"of the user {user_id!r}", is_dry_run=is_dry_run, before=None, user_id=user_id)
+        """Delete all messages of a user, with the rows of their keys and changes, and tell connected clients."""
+        what = f"of the user {user_id!r}"
+        memberships = await self._memberships.of_user(user_id)
+        print(f"{len(memberships):>10,}  memberships in private rooms, past ones included, {what}")
+        await self._delete(what, self._herald, is_dry_run=is_dry_run, before=None, user_id=user_id)
+        if is_dry_run:
+            return
+        if memberships:
+            self._confirm(f"Take the user out of private rooms, and delete these {len(memberships):,} memberships?")
+            print(f"Deleted {await self._memberships.erase(user_id):,} memberships {what}.")
+        if self._herald is None:
+            _tell("Connected clients are not told: the settings do not say where the Web PubSub service is.")
+        elif self._herald.untold:
+            _tell(f"Connected clients were not told of {self._herald.untold:,} messages: the service did not take it.")
 
     async def export(self, user_id: str, output: TextIO) -> None:
-        """Write all messages of a user: the JSON that clients get, one a line."""
+        """Write all messages of a user as they are now: the JSON that clients get, one a line."""
         total = 0
         async for partition in self._maintenance.partitions():
             room = "" if partition == self._maintenance.roomless else self._name(partition)
@@ -95,19 +114,39 @@ class Admin:
             async for page in self._maintenance.messages(partition, user_id=user_id, with_body=True):
                 for entity in page:
                     message = read_entity(entity, room)
-                    if message is not None:
-                        output.write(encode_envelope(message).decode() + "\n")
-                        total += 1
+                    if message is None or isinstance(message, Change):
+                        continue
+                    envelope = encode_envelope(message) if isinstance(message, Message) else encode_change(message)
+                    output.write(envelope.decode() + "\n")
+                    total += 1
                 progress.add(len(page))
-        _tell(f"Exported {total:,} messages of the user {user_id!r}.")
+        memberships = await self._memberships.of_user(user_id)
+        for one in memberships:
+            told = {"room": one.room, "isMember": one.is_member, "isCreator": one.is_made}
+            output.write(json.dumps({"membership": told}, ensure_ascii=False) + "\n")
+        _tell(f"Exported {total:,} messages and {len(memberships):,} memberships of the user {user_id!r}.")
 
-    async def _delete(self, what: str, *, is_dry_run: bool, before: datetime | None, user_id: str | None) -> None:
+    async def aclose(self) -> None:
+        """Close the running loop's clients of the tables of private rooms."""
+        await self._memberships.aclose()
+
+    async def _private_rooms(self) -> None:
+        is_first = True
+        async for room, members in self._memberships.rooms():
+            if is_first:
+                print(f"\n{'members':>10}  {'created':<24}  private room")
+                is_first = False
+            print(f"{len(members):>10,}  {room.time:<24}  {room.name} {room.title!r}, creator {room.creator!r}")
+            print(f"{'':>10}  {'':<24}  {', '.join(map(repr, members)) or 'nobody'}")
+
+    async def _delete(
+        self, what: str, herald: Herald | None, *, is_dry_run: bool, before: datetime | None, user_id: str | None
+    ) -> None:
         found: dict[str, int] = {}
         async for partition in self._maintenance.partitions():
             progress = _Progress(self._name(partition))
             async for page in self._maintenance.messages(partition, before=before, user_id=user_id):
-                progress.add(len(page))
-            if progress.count:
+                progress.add(count_messages(page))
                 found[partition] = progress.count
         for partition, count in found.items():
             print(f"{count:>10,}  {self._name(partition)}")
@@ -120,7 +159,10 @@ class Admin:
             progress = _Progress(self._name(partition))
             async for page in self._maintenance.messages(partition, before=before, user_id=user_id):
                 await self._maintenance.delete(partition, page)
-                progress.add(len(page))
+                if herald is not None and partition != self._maintenance.roomless:
+                    ids = [row_key(str(entity["RowKey"])) for entity in page if count_messages([entity])]
+                    await herald.tell(room_of(partition), ids)
+                progress.add(count_messages(page))
             deleted += progress.count
         print(f"Deleted {deleted:,} messages {what}.")
 
@@ -229,7 +271,9 @@ async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> No
     hub, account = storage_settings(settings)
     _tell(f"Messages of the hub {hub!r} in {_place(account)}")
     store = TableStore(hub, account)
-    admin = Admin(store, is_sure=getattr(arguments, "yes", False))
+    endpoint = service_settings(settings)
+    herald = None if endpoint is None else Herald(Service(hub, endpoint))
+    admin = Admin(store, herald, is_sure=getattr(arguments, "yes", False))
     try:
         if arguments.command == "rooms":
             if arguments.move_to is not None and not is_room_name(arguments.move_to):
@@ -245,7 +289,10 @@ async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> No
             with arguments.output.open("w", encoding="utf-8") as output:
                 await admin.export(arguments.user, output)
     finally:
+        await admin.aclose()
         await store.aclose()
+        if herald is not None:
+            await herald.aclose()
 
 
 def _days(wanted: int | None, settings: Mapping[str, str]) -> int:

@@ -7,16 +7,27 @@ import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
-from chat.callers import RequestRefusedError, identify, requested_room
+from chat.callers import (
+    Query,
+    RequestRefusedError,
+    identify,
+    parameter,
+    read_query,
+    requested_room,
+    requested_rooms,
+)
 from chat.health import Health
+from chat.history import REDELIVERY_WINDOW_SECONDS, History
 from chat.keys import InvalidCursorError
 from chat.messages import encode_page, format_time
 from chat.outbox import Outbox
 from chat.presence import Presence
+from chat.private_names import is_private
+from chat.private_rooms import PrivateRooms
 from chat.rooms import admits
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import ClientAuth, Settings
-from chat.table_store import REDELIVERY_WINDOW_SECONDS, StoreUnavailableError, TableStore
+from chat.table_store import StoreUnavailableError, TableStore
 from webpubsub_handler import HttpResponse
 
 __all__ = ["ChatApi", "json_response"]
@@ -33,24 +44,35 @@ class ChatApi:
     An error is ``{"type":"error","code":…,"message":…}``.
     """
 
-    def __init__(self, settings: Settings, store: TableStore, service: Service, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: TableStore,
+        service: Service,
+        outbox: Outbox,
+        private_rooms: PrivateRooms | None,
+    ) -> None:
         self._settings = settings
-        self._store = store
+        self._history = History(store)
         self._service = service
+        self._private_rooms = private_rooms
         self._health = Health(store, service, outbox)
         self._presence = Presence(service)
 
-    async def negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        """Answer ``{"url": …, "userId": …, "room": …, "expires": …}``: where and as whom to connect."""
-        return await _guarded(self._negotiate(headers, query))
+    async def negotiate(self, headers: Mapping[str, str], url: str) -> HttpResponse:
+        """Answer ``{"url": …, "userId": …, "room": …, "rooms": […], "expires": …}``: where and as whom to connect.
 
-    async def messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        """Answer ``{"messages": […], "next": …}``: a page of a room's history, newest first."""
-        return await _guarded(self._messages(headers, query))
+        ``url`` is the request's, with its query; ``room`` is the first of the rooms.
+        """
+        return await _guarded(self._negotiate(headers, read_query(url)))
 
-    async def presence(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
+    async def messages(self, headers: Mapping[str, str], url: str) -> HttpResponse:
+        """Answer ``{"messages": […], "next": …, "newest": …}``: a page of a room's history, newest first."""
+        return await _guarded(self._messages(headers, read_query(url)))
+
+    async def presence(self, headers: Mapping[str, str], url: str) -> HttpResponse:
         """Answer ``{"room": …, "time": …, "connections": [{"connectionId": …, "userId": …}]}``: who is in a room."""
-        return await _guarded(self._present(headers, query))
+        return await _guarded(self._present(headers, read_query(url)))
 
     async def health(self) -> HttpResponse:
         """Answer 200 when all is well, else 503 with what is not."""
@@ -68,36 +90,45 @@ class ChatApi:
         is_healthy = state.is_ok and can_sign_in
         return json_response(200 if is_healthy else 503, {"status": "ok" if is_healthy else "unhealthy"} | parts)
 
-    async def _negotiate(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        user_id, room = self._admit(headers, query)
-        access = await self._service.client_access(user_id, [room])
-        return json_response(
-            200, {"url": access.url, "userId": user_id, "room": room, "expires": format_time(access.expires)}
-        )
+    async def _negotiate(self, headers: Mapping[str, str], query: Query) -> HttpResponse:
+        user_id = identify(self._settings, headers, query)
+        rooms = requested_rooms(query, self._settings.default_room)
+        for room in rooms:
+            await self._admit(user_id, room)
+        access = await self._service.client_access(user_id, rooms)
+        answer = {"url": access.url, "userId": user_id, "room": rooms[0], "rooms": rooms}
+        return json_response(200, answer | {"expires": format_time(access.expires)})
 
-    async def _messages(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        _, room = self._admit(headers, query)
-        page = await self._store.history(
+    async def _messages(self, headers: Mapping[str, str], query: Query) -> HttpResponse:
+        room = await self._room(headers, query)
+        page = await self._history.page(
             room,
             limit=_limit(query),
-            before=query.get("before") or None,
-            after=query.get("after") or None,
+            before=parameter(query, "before") or None,
+            after=parameter(query, "after") or None,
             reach_back_seconds=REDELIVERY_WINDOW_SECONDS if _overlap(query) else 0,
         )
         return _json(200, encode_page(page))
 
-    async def _present(self, headers: Mapping[str, str], query: Mapping[str, str]) -> HttpResponse:
-        _, room = self._admit(headers, query)
+    async def _present(self, headers: Mapping[str, str], query: Query) -> HttpResponse:
+        room = await self._room(headers, query)
         present = await self._presence.of(room)
         connections = [{"connectionId": one.connection_id, "userId": one.user_id} for one in present.connections]
         return json_response(200, {"room": room, "time": format_time(present.time), "connections": connections})
 
-    def _admit(self, headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[str | None, str]:
+    async def _room(self, headers: Mapping[str, str], query: Query) -> str:
         user_id = identify(self._settings, headers, query)
         room = requested_room(query, self._settings.default_room)
-        if not admits(room, user_id):
-            raise RequestRefusedError(403, "not_a_member", "You may not join this room.")
-        return user_id, room
+        await self._admit(user_id, room)
+        return room
+
+    async def _admit(self, user_id: str | None, room: str) -> None:
+        """Refuse who may not be in a room; a private one that there is not is refused alike."""
+        is_in = admits(room, user_id)
+        if is_private(room) and self._private_rooms is not None:
+            is_in = await self._private_rooms.heard(user_id, room) is not None
+        if not is_in:
+            raise RequestRefusedError(403, "not_a_member", "You may not join this room.", room=room)
 
 
 async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
@@ -121,15 +152,15 @@ def _json(status: int, body: bytes) -> HttpResponse:
     return HttpResponse(status, {"Content-Type": "application/json", "Cache-Control": "no-store"}, body)
 
 
-def _limit(query: Mapping[str, str]) -> int:
-    text = query.get("limit") or str(_DEFAULT_LIMIT)
+def _limit(query: Query) -> int:
+    text = parameter(query, "limit") or str(_DEFAULT_LIMIT)
     if text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= _MAX_LIMIT:
         return int(text)
     raise RequestRefusedError(400, "invalid_limit", f"The limit is a whole number from 1 to {_MAX_LIMIT}.")
 
 
-def _overlap(query: Mapping[str, str]) -> bool:
-    text = (query.get("overlap") or "false").lower()
+def _overlap(query: Query) -> bool:
+    text = (parameter(query, "overlap") or "false").lower()
     if text in ("true", "false"):
         return text == "true"
     raise RequestRefusedError(400, "invalid_overlap", "overlap is true or false.")
@@ -138,7 +169,8 @@ def _overlap(query: Mapping[str, str]) -> bool:
 def _refusal(error: RequestRefusedError) -> HttpResponse:
     if error.log:
         logger.warning("Refused a client: %s.", error.log)
-    return json_response(error.status, {"type": "error", "code": error.code, "message": error.message})
+    document = {"type": "error", "code": error.code, "message": error.message}
+    return json_response(error.status, document if error.room is None else document | {"room": error.room})
 
 
 def _unavailable(error: Exception) -> HttpResponse:

@@ -5,38 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
 
-from chat import policy
-from chat.incoming import Incoming, InvalidMessageError, idempotency_key, read_incoming
+from chat.answers import sender_error, unavailable
+from chat.broadcasts import Broadcast, of_message
+from chat.checks import Checks, MessageRefusedError
+from chat.incoming import Incoming, InvalidMessageError, read_incoming, subject_of
 from chat.keys import body_digest, message_id, partition_key
-from chat.messages import Message, encode_envelope, encode_told
+from chat.messages import Broadcastable, DeletedMessage, Message, encode_told
 from chat.outbox import Outbox
-from chat.service import MAX_BROADCAST_BYTES, Service, ServiceUnavailableError
+from chat.private_names import is_private
+from chat.service import Service, ServiceUnavailableError
 from chat.table_store import KeyTakenError, StoreUnavailableError, TableStore
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
 
-__all__ = ["Delivery", "sender_error"]
+__all__ = ["Delivery", "event_message_id"]
 
 logger = logging.getLogger("chat")
-
-_CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-stream")
-_UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
-
-
-def sender_error(
-    code: str, message: str, key: str | None = None, *, retry_after: float | None = None
-) -> UserEventResponse:
-    """Tell the sender of an event what was wrong with it; ``key`` says which message is meant.
-
-    ``retry_after`` is in seconds. It is a reply, not an error status: that would close a plain WebSocket client.
-    """
-    error: dict[str, object] = {"type": "error", "code": code, "message": message}
-    if key is not None:
-        error["key"] = key
-    if retry_after is not None:
-        error["retryAfter"] = retry_after
-    return UserEventResponse(error)
 
 
 class Delivery:
@@ -46,14 +30,14 @@ class Delivery:
         store: Where messages are kept.
         service: What reaches the clients.
         outbox: Where a message waits that the service did not take.
-        max_message_bytes: The largest body of a message.
+        checks: What may be stored.
     """
 
-    def __init__(self, store: TableStore, service: Service, outbox: Outbox, *, max_message_bytes: int) -> None:
+    def __init__(self, store: TableStore, service: Service, outbox: Outbox, checks: Checks) -> None:
         self._store = store
         self._service = service
         self._outbox = outbox
-        self._max_message_bytes = max_message_bytes
+        self._checks = checks
 
     async def publish(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
         """Store a message of a member of a room and broadcast it there.
@@ -61,33 +45,30 @@ class Delivery:
         None means stored, and broadcast or recorded in the outbox. The user's mistakes, and what may not pass, are
         sender errors; 503 asks the service to deliver again, which stores nothing twice.
         """
-        key = idempotency_key(request)
+        subject = subject_of(request)
         try:
             incoming = read_incoming(request)
-        except InvalidMessageError as error:
-            return sender_error("invalid_message", str(error), key)
-        if incoming.content_type not in _CONTENT_TYPES:
-            return sender_error("unsupported_type", "A message is text, JSON or binary.", key)
-        if not incoming.body:
-            return sender_error("empty", "The message is empty.", key)
-        received = _received(request.context, incoming, room)
-        envelope = encode_envelope(received)
-        if len(received.body) > self._max_message_bytes or len(envelope) > MAX_BROADCAST_BYTES:
-            return sender_error("too_large", f"A message has at most {self._max_message_bytes} bytes.", key)
-        verdict = policy.may_send(received)
-        if verdict is not True:
-            reason = verdict if isinstance(verdict, str) and verdict else "This message may not be sent here."
-            return await self.refuse(request, room, sender_error("refused", reason, key))
+            self._checks.check(incoming)
+            received = _received(request.context, incoming, room)
+            broadcast = of_message(received)
+            self._checks.check_envelope(broadcast.body)
+        except (InvalidMessageError, MessageRefusedError) as error:
+            return sender_error(error.code, str(error), subject)
+        try:
+            self._checks.ask_policy(received)
+        except MessageRefusedError as error:
+            return await self.refuse(request, room, sender_error(error.code, str(error), subject))
         try:
             # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
             stored = await self._store.append(received)
         except KeyTakenError:
-            return sender_error("key_taken", "Another message was sent with this key.", key)
+            return sender_error("key_taken", "Another message was sent with this key.", subject)
         except StoreUnavailableError as error:
-            return _unavailable(error, request.context)
+            return unavailable(error, request.context)
         if stored is None:  # it was stored and is deleted since: there is nothing to hear any more
-            return None
-        return await self._deliver(stored, envelope if stored is received else encode_envelope(stored))
+            return _accepted(received)
+        answer = await self.deliver(stored, broadcast if stored is received else of_message(stored))
+        return answer or _accepted(stored)
 
     async def refuse(
         self, request: UserEventRequest, room: str, error: UserEventResponse
@@ -103,9 +84,12 @@ class Delivery:
             return error
         try:
             stored = await self._store.find(_received(request.context, incoming, room))
-        except StoreUnavailableError as unavailable:
-            return _unavailable(unavailable, request.context)
-        return error if stored is None else await self._deliver(stored, encode_envelope(stored))
+        except StoreUnavailableError as failure:
+            return unavailable(failure, request.context)
+        if stored is None:
+            return error
+        answer = None if isinstance(stored, DeletedMessage) else await self.deliver(stored, of_message(stored))
+        return answer or _accepted(stored)
 
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         """Broadcast ``event`` with its ``room`` to a room; nothing is stored.
@@ -117,19 +101,19 @@ class Delivery:
         except ServiceUnavailableError as error:
             logger.warning("%s (%r): %r", error, event.get("type"), error.__cause__)
 
-    async def _deliver(self, stored: Message, envelope: bytes) -> EventErrorResponse | None:
+    async def deliver(self, stored: Broadcastable, broadcast: Broadcast) -> EventErrorResponse | None:
         """Broadcast what is stored, or record that it is still to be broadcast; 503 when neither can be done."""
         must_wait = self._outbox.holds_back(stored)
         if must_wait and await self._is_recorded(stored):
             return None
         try:
-            await self._service.broadcast(stored.room, envelope)
+            await self._service.broadcast(stored.room, broadcast.body, unheard_by=broadcast.unheard_by)
         except ServiceUnavailableError as error:
             logger.warning("%s (message %s): %r", error, stored.id, error.__cause__)
-            return None if not must_wait and await self._is_recorded(stored) else _UNAVAILABLE
+            return None if not must_wait and await self._is_recorded(stored) else EventErrorResponse(503, "Try again.")
         return None
 
-    async def _is_recorded(self, stored: Message) -> bool:
+    async def _is_recorded(self, stored: Broadcastable) -> bool:
         try:
             await self._outbox.record(stored)
         except StoreUnavailableError as error:
@@ -138,12 +122,19 @@ class Delivery:
         return True
 
 
-def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Message:
+def event_message_id(context: ConnectionContext, room: str, digest: str) -> str:
+    """Return the id of what an event stores in a room; a redelivered event has the same one.
+
+    ``digest`` is the ``body_digest`` of what tells it from another event of the same number.
+    """
     # An MQTT client keeps its connection id when it comes back, and its events may be counted from one again.
     counted = context.physical_connection_id or context.connection_id
-    digest = body_digest(incoming.data_type, incoming.body)
+    return message_id(partition_key(context.hub, room), context.time, counted, context.event_id, digest)
+
+
+def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Message:
     return Message(
-        id=message_id(partition_key(context.hub, room), context.time, counted, context.event_id, digest),
+        id=event_message_id(context, room, body_digest(incoming.data_type, incoming.body)),
         time=datetime.now(UTC),
         room=room,
         user_id=context.user_id,
@@ -157,6 +148,6 @@ def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Mess
     )
 
 
-def _unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
-    logger.error("%s (event %r of %r): %r", error, context.event_id, context.connection_id, error.__cause__)
-    return _UNAVAILABLE
+def _accepted(stored: Broadcastable) -> UserEventResponse | None:
+    """Tell the sender in a private room the message's id; in an open room it is what the sender hears."""
+    return UserEventResponse({"id": stored.id}) if is_private(stored.room) else None

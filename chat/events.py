@@ -6,18 +6,25 @@ Who may do what is in ``chat/policy.py``.
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
 
 from chat import policy
-from chat.delivery import Delivery, sender_error
-from chat.incoming import idempotency_key
+from chat.answers import rate_limited, sender_error, unavailable
+from chat.asked_rooms import asked_rooms, keep_asked_rooms
+from chat.changes import Changes
+from chat.delivery import Delivery
+from chat.incoming import InvalidMessageError, named_room, subject_of
+from chat.joining import Joining
 from chat.limits import RateLimiter
 from chat.presence import Announcer
-from chat.rooms import admits, is_room_name, joined_rooms, keep_rooms
+from chat.private_names import ALL_PRIVATE_ROOMS, is_private
+from chat.private_rooms import PrivateRooms
+from chat.rooms import TOO_MANY_ROOMS, admits, is_room_name, joined_rooms, keep_rooms, rooms_fit
 from chat.service import Service, ServiceUnavailableError
+from chat.table_store import StoreUnavailableError
 from webpubsub_handler import (
     ConnectedEventRequest,
     ConnectEventRequest,
@@ -38,14 +45,18 @@ logger = logging.getLogger("chat")
 
 _REPEAT_WARNING_SECONDS: Final = 60.0
 
+_Answer: TypeAlias = UserEventResponse | EventErrorResponse | None
+
 
 class ChatEvents:
     """One method for each event.
 
     Args:
         delivery: Stores messages and tells rooms.
-        service: Takes connections out of rooms.
+        changes: Edits and deletes messages.
+        service: Puts connections into rooms and takes them out.
         announcer: Tells rooms who comes and goes; None tells nobody.
+        private_rooms: The rooms whose names begin with ``@``; None refuses every such name.
         default_room: The room of a connection that names none.
         max_messages_per_second: What the policy is told about how fast a user may send; 0 means no limit.
         clock: Seconds that never go back.
@@ -54,16 +65,20 @@ class ChatEvents:
     def __init__(
         self,
         delivery: Delivery,
+        changes: Changes,
         service: Service,
         announcer: Announcer | None,
         *,
+        private_rooms: PrivateRooms | None = None,
         default_room: str,
         max_messages_per_second: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._delivery = delivery
-        self._service = service
+        self._changes = changes
+        self._joining = Joining(service, announcer)
         self._announcer = announcer
+        self._private_rooms = private_rooms
         self._default_room = default_room
         self._max_messages_per_second = max_messages_per_second
         self._clock = clock
@@ -77,22 +92,51 @@ class ChatEvents:
         handler.on_disconnected(self.disconnected)
         handler.on_group_joined(self.joined)
         handler.on_group_left(self.left)
+        handler.on_user_event("join")(self.join)
+        handler.on_user_event("leave")(self.leave)
         handler.on_user_event("message", "send")(self.message)
+        handler.on_user_event("edit")(self.edit)
+        handler.on_user_event("delete")(self.delete)
         handler.on_user_event("typing")(self.typing)
 
     async def connect(self, request: ConnectEventRequest) -> ConnectEventResponse | EventErrorResponse:
-        """Let a client in, put it into its room, and keep the room in the connection state.
+        """Let a client in, put it into its rooms, and keep them in the connection state.
 
-        The query of a client's URL is not signed, so its room is checked again here.
+        The query of a client's URL is not signed, so its rooms are checked again here. Groups do not outlive a
+        connection, so every answer names them all.
         """
-        rooms = request.query.get("room") or [self._default_room]
-        if len(rooms) > 1 or not admits(rooms[0], request.context.user_id):
+        rooms = list(dict.fromkeys(request.query.get("room") or [self._default_room]))
+        if not all(is_room_name(room) or room == ALL_PRIVATE_ROOMS for room in rooms):
             return EventErrorResponse(403, "You may not join this room.")
-        keep_rooms(request.context, rooms)
-        return ConnectEventResponse(groups=rooms)
+        context, asked = request.context, [room for room in rooms if is_private(room)]
+        since = datetime.now(UTC)
+        if asked:
+            keep_asked_rooms(context, asked, since)
+        if not rooms_fit(rooms, context.state):
+            return EventErrorResponse(400, TOO_MANY_ROOMS)
+        groups: list[str] = []
+        for room in rooms:
+            try:
+                heard = await self._heard(context.user_id, room)
+            except StoreUnavailableError as error:
+                return unavailable(error, context)
+            if heard is None:
+                return EventErrorResponse(403, f"You may not join the room {room}.")
+            groups += heard
+        keep_rooms(context, [room for room in rooms if not is_private(room)])
+        return ConnectEventResponse(groups=list(dict.fromkeys(groups)))
 
     async def connected(self, request: ConnectedEventRequest) -> EventErrorResponse | None:
-        """Tell the rooms of a connection that it came."""
+        """Tell the rooms of a connection that it came.
+
+        Who is in private rooms may have changed since the answer to ``connect`` named them.
+        """
+        context, asked = request.context, asked_rooms(request.context)
+        if self._private_rooms is not None and asked is not None and context.user_id is not None:
+            try:
+                await self._private_rooms.correct(context.user_id, context.connection_id, asked.names, asked.since)
+            except (StoreUnavailableError, ServiceUnavailableError) as error:
+                return unavailable(error, context)
         return await self._announce(request.context, joined_rooms(request.context) or ())
 
     async def disconnected(self, request: DisconnectedEventRequest) -> EventErrorResponse | None:
@@ -107,64 +151,134 @@ class ChatEvents:
         """Tell a room that a connection was taken out of its group."""
         return await self._announce(request.context, [request.group])
 
-    async def message(self, request: UserEventRequest) -> UserEventResponse | EventErrorResponse | None:
-        """Store a message of a member and broadcast it to the room."""
-        context = request.context
-        key = idempotency_key(request)
-        refusal = sender_error("not_a_member", "You are not a member of this room.", key)
-        rooms = joined_rooms(context)
-        if rooms is None:
-            self._warn_of_missing_rooms(context)
-            return refusal
-        if len(rooms) != 1:  # it was taken out of its room; or it is in several, and the message is for none of them
-            return refusal
-        room = rooms[0]
-        # First, as an expulsion is a call to the service.
-        wait = self._wait_of(context, "message")
+    async def join(self, request: UserEventRequest) -> UserEventResponse:
+        """Put a connection into one more room."""
+        wait = self.wait_of(request.context, "join")
         if wait:
-            refusal = sender_error("rate_limited", "You send too fast.", key, retry_after=math.ceil(wait * 1000) / 1000)
-            return await self._delivery.refuse(request, room, refusal)
-        if not admits(room, context.user_id):
-            await self._expel(context, room)
-            return await self._delivery.refuse(request, room, refusal)
-        return await self._delivery.publish(request, room)
+            return rate_limited(wait, subject_of(request))
+        if joined_rooms(request.context) is None:
+            self._warn_of_missing_rooms(request.context)
+        return await self._joining.join(request)
 
-    async def typing(self, request: UserEventRequest) -> None:
-        """Tell the rooms of a member that the user is writing."""
-        await self.tell_rooms(request.context, {"type": "typing", "userId": request.context.user_id})
+    async def leave(self, request: UserEventRequest) -> UserEventResponse:
+        """Take a connection out of a room."""
+        wait = self.wait_of(request.context, "join")
+        return rate_limited(wait, subject_of(request)) if wait else await self._joining.leave(request)
+
+    async def message(self, request: UserEventRequest) -> _Answer:
+        """Store a message of a member and broadcast it to the room."""
+        return await self._of_member(request, self._delivery.publish, self._delivery.refuse)
+
+    async def send(self, request: UserEventRequest, room: str) -> _Answer:
+        """Store a message of a user and broadcast it to a room, if the user may be there."""
+        return await self._in_room(request, room, self._delivery.publish, self._delivery.refuse)
+
+    async def edit(self, request: UserEventRequest) -> _Answer:
+        """Replace what a message of a member says, and tell the room."""
+        return await self._of_member(request, self._changes.edit, self._changes.refuse)
+
+    async def delete(self, request: UserEventRequest) -> _Answer:
+        """Delete a message of a member, and tell the room."""
+        return await self._of_member(request, self._changes.delete, self._changes.refuse)
+
+    async def typing(self, request: UserEventRequest) -> UserEventResponse | None:
+        """Tell the room of a member that the user is writing."""
+        room = self._room_of(request)
+        if isinstance(room, UserEventResponse):
+            return room
+        await self._tell(request.context, [room], {"type": "typing", "userId": request.context.user_id})
+        return None
 
     async def tell_rooms(self, context: ConnectionContext, event: Mapping[str, object]) -> None:
         """Tell every room that a connection is in, and may be in, what is not stored.
 
         It may do so as often as it may send messages; what comes faster is told to nobody.
         """
-        if self._wait_of(context, "tell"):
+        await self._tell(context, joined_rooms(context) or (), event)
+
+    async def _of_member(
+        self,
+        request: UserEventRequest,
+        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
+        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
+    ) -> _Answer:
+        """Pass on what is to be stored in a room, if it comes from a member and not too fast."""
+        room = self._room_of(request)
+        return room if isinstance(room, UserEventResponse) else await self._in_room(request, room, store, refuse)
+
+    async def _in_room(
+        self,
+        request: UserEventRequest,
+        room: str,
+        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
+        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
+    ) -> _Answer:
+        context = request.context
+        # First, as an expulsion is a call to the service, and a private room one to the store.
+        wait = self.wait_of(context, "message")
+        if wait:
+            return await refuse(request, room, rate_limited(wait, subject_of(request)))
+        try:
+            heard = await self._heard(context.user_id, room)
+        except StoreUnavailableError as error:
+            return unavailable(error, context)
+        if heard is None:
+            if not is_private(room):
+                await self._joining.expel(context, room)
+            return await refuse(request, room, _not_a_member(request))
+        return await store(request, room)
+
+    async def _tell(self, context: ConnectionContext, rooms: Iterable[str], event: Mapping[str, object]) -> None:
+        if self.wait_of(context, "tell"):
             return
-        for room in joined_rooms(context) or ():
+        for room in rooms:
             if admits(room, context.user_id):
                 await self._delivery.tell(room, event)
 
     async def _announce(self, context: ConnectionContext, rooms: Iterable[str]) -> EventErrorResponse | None:
         if self._announcer is None:
             return None
-        return await self._announcer.announce(context, filter(is_room_name, rooms))
+        # Private rooms are told who is a member, not who is there.
+        open_rooms = (room for room in rooms if is_room_name(room) and not is_private(room))
+        return await self._announcer.announce(context, context.event_name, open_rooms)
 
-    def _wait_of(self, context: ConnectionContext, kind: str) -> float:
+    async def _heard(self, user_id: str | None, room: str) -> Sequence[str] | None:
+        """Return the rooms that a name stands for, None if the user may not be there now."""
+        if not is_private(room):
+            return [room] if admits(room, user_id) else None
+        return None if self._private_rooms is None else await self._private_rooms.heard(user_id, room)
+
+    def _room_of(self, request: UserEventRequest) -> str | UserEventResponse:
+        """Return the room that an event is for: the one that it names, or the only one of its connection.
+
+        Where there is none, return what its sender is told.
+        """
+        try:
+            room = named_room(request)
+        except InvalidMessageError as error:
+            return sender_error("invalid_message", str(error), subject_of(request))
+        if room is not None and is_private(room):
+            return room
+        rooms, asked = joined_rooms(request.context), asked_rooms(request.context)
+        if rooms is None:
+            self._warn_of_missing_rooms(request.context)
+            return _not_a_member(request)
+        if room is None and asked is not None:
+            rooms = (*rooms, *asked.names)
+        if not rooms:
+            return _not_a_member(request)
+        if room is None and (len(rooms) > 1 or rooms[0] == ALL_PRIVATE_ROOMS):
+            return sender_error(
+                "room_needed", "You are in several rooms: send an event that names its room.", subject_of(request)
+            )
+        return _not_a_member(request) if room is not None and room not in rooms else room or rooms[0]
+
+    def wait_of(self, context: ConnectionContext, kind: str) -> float:
         """Count an event of a user; return 0.0, or how many seconds too early it came."""
         user_id = context.user_id
         per_second = policy.max_messages_per_second(user_id, self._max_messages_per_second)
         who = ("connection", context.connection_id) if user_id is None else ("user", user_id)
         return self._limiter.take(kind, *who, per_second=per_second)
-
-    async def _expel(self, context: ConnectionContext, room: str) -> None:
-        """Take a connection out of a room that its user may not be in any more, so that it hears no more either."""
-        try:
-            await self._service.leave(context.connection_id, room)
-        except ServiceUnavailableError as error:
-            # The state still has the room, so the next message of the connection comes here again.
-            logger.warning("%s (connection %r): %r", error, context.connection_id, error.__cause__)
-            return
-        keep_rooms(context, [kept for kept in joined_rooms(context) or () if kept != room])
 
     def _warn_of_missing_rooms(self, context: ConnectionContext) -> None:
         now = self._clock()
@@ -177,3 +291,7 @@ class ChatEvents:
             context.connection_id,
             context.hub,
         )
+
+
+def _not_a_member(request: UserEventRequest) -> UserEventResponse:
+    return sender_error("not_a_member", "You are not a member of this room.", subject_of(request))

@@ -24,10 +24,13 @@ __all__ = [
     "body_part",
     "check_cursor",
     "connection_part",
+    "event_key",
     "hub_partition",
     "id_in_partition",
     "idempotency_row_key",
     "idempotency_row_keys",
+    "is_of_connection",
+    "members_partition",
     "message_id",
     "older_than",
     "oldest_row_key",
@@ -35,6 +38,9 @@ __all__ = [
     "partition_range",
     "room_of",
     "row_key",
+    "user_of_row",
+    "user_partition",
+    "user_row_key",
 ]
 
 # Messages have row keys of hex digits.
@@ -88,7 +94,7 @@ def room_of(partition: str) -> str:
     _, separator, escaped = partition.partition("|")
     if not separator:
         raise ValueError("the partition is not of a room")
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), escaped.encode()).decode()
+    return _unescape(escaped)
 
 
 def message_id(partition: str, time: datetime, connection_id: str, event_id: str, digest: str) -> str:
@@ -119,6 +125,11 @@ def body_part(cursor: str) -> str | None:
 def connection_part(cursor: str) -> str:
     """Return what all message ids of one connection have in common."""
     return cursor[_SECONDS_DIGITS : _SECONDS_DIGITS + _CONNECTION_DIGITS]
+
+
+def is_of_connection(cursor: str, connection_id: str) -> bool:
+    """Return whether a message id is of this connection: for MQTT, of the physical one."""
+    return connection_part(cursor) == _digest(connection_id, _CONNECTION_DIGITS)
 
 
 def id_in_partition(partition: str, cursor: str) -> str:
@@ -164,6 +175,34 @@ def idempotency_row_keys(cursor: str, user_id: str | None, connection_id: str, k
     return found
 
 
+def event_key(connection_id: str, event_id: str, time: datetime, digest: str) -> str:
+    """Return what names an event: a redelivered one has the same; ``digest`` is the ``body_digest`` of what it carries.
+
+    It has 32 hex digits, so a room may be named so.
+    """
+    return _digest(f"{connection_id}\n{event_id}\n{int(time.timestamp())}\n{digest}", 32)
+
+
+def user_partition(hub: str, user_id: str) -> str:
+    """Return the partition of the members table that says which private rooms a person is in."""
+    return f"user|{partition_key(hub, user_id)}"
+
+
+def members_partition(hub: str, room: str) -> str:
+    """Return the partition of the members table that holds a private room and the list of its members."""
+    return f"room|{partition_key(hub, room)}"
+
+
+def user_row_key(user_id: str) -> str:
+    """Return the row key of a person in the list of a room."""
+    return f"member-{_escape(user_id)}"
+
+
+def user_of_row(row: str) -> str:
+    """Return the person of a row of a room's list."""
+    return _unescape(row.removeprefix("member-"))
+
+
 def check_cursor(partition: str, cursor: str) -> None:
     """Refuse a cursor that is not a message id of this partition.
 
@@ -177,6 +216,10 @@ def check_cursor(partition: str, cursor: str) -> None:
 
 def _escape(text: str) -> str:
     return _SAFE.sub(lambda match: b"=%02X" % match[0][0], text.encode()).decode("ascii")
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text.encode()).decode()
 
 
 def _event_order(event_id: str) -> str:

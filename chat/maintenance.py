@@ -1,4 +1,4 @@
-"""What goes through whole rooms: which there are, and the deletion of messages together with the rows of their keys.
+"""What goes through whole rooms: which there are, and the deletion of what is in them with the rows of its keys.
 
 Nothing here scans rows that stay: rooms are found by skipping from one partition to the next, what is old is a range of
 keys.
@@ -24,14 +24,14 @@ from chat.keys import (
 )
 from chat.table_store import StoreUnavailableError, TableStore
 
-__all__ = ["Maintenance"]
+__all__ = ["Maintenance", "count_messages"]
 
 # A transaction takes 100 rows, and a message may have one more for its key.
 _PAGE: Final = 50
 _CALL_SECONDS: Final = 5.0
 # A filter by user looks at every row of a room.
 _SCAN_SECONDS: Final = 3600.0
-_KEYS: Final = ("PartitionKey", "RowKey", "userId", "connectionId", "key", "time")
+_KEYS: Final = ("PartitionKey", "RowKey", "userId", "connectionId", "key", "time", "kind", "deletedAt")
 
 
 class Maintenance:
@@ -69,7 +69,11 @@ class Maintenance:
     async def messages(
         self, partition: str, *, before: datetime | None = None, user_id: str | None = None, with_body: bool = False
     ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """Read pages of a partition's messages, newest first: those sent before a time, those of a user, or all."""
+        """Read pages of a partition's messages, newest first: those sent before a time, those of a user, or all.
+
+        What is left of deleted messages and the rows of changes are among them: of a change, the time is its own and
+        the user the author of what was changed.
+        """
         query = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @end"
         parameters = {
             "partition": partition,
@@ -144,6 +148,12 @@ class Maintenance:
                 if len(found) == _PAGE:
                     break
         return found
+
+
+def count_messages(page: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many rows of a page are messages: neither changes nor what is left of deleted ones."""
+    # A row has only some of the properties that were selected, or has them as None.
+    return sum(entity.get("kind") is None and entity.get("deletedAt") is None for entity in page)
 
 
 def _rows_of(entity: Mapping[str, Any]) -> Iterator[str]:

@@ -1,23 +1,30 @@
 """What was stored and not yet broadcast: recorded, and sent as soon as the service takes it again.
 
-A row holds the hub, the message's id and its room; the text is read from the message's own row when it is sent. Nothing
-here is on the way of a message that goes well, and no timer and no queue is needed: an event starts a drain, and one
-that does not get through goes on with longer and longer pauses while the process lives.
+A row holds the hub, the id of the message or change and its room; the text is read from the message's own row when it
+is sent, so it is what the message says then. Before the messages come the records of groups that may differ from who is
+in a private room: nothing is sent into such a room until its groups follow. Nothing here is on the way of a message
+that goes well, and no timer and no queue is needed: an event starts a drain, and one that does not get through goes on
+with longer and longer pauses while the process lives.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from chat.broadcasts import Broadcast
+from chat.history import History
 from chat.keys import connection_part, hub_partition
-from chat.messages import Message, encode_envelope, format_time
+from chat.members import Members
+from chat.messages import Broadcastable, format_time
+from chat.room_groups import BEHIND_GROUP_RECORDS, GroupRecords, RoomGroups, is_followed_once
 from chat.rooms import is_room_name
 from chat.service import Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, Table, TableStore
@@ -67,6 +74,9 @@ class _Progress:
         self.removed = 0
         self.left = 0
         self.is_stuck = False
+        # Rooms whose groups may differ, and when records of groups are to be followed again.
+        self.differing: Collection[str] = ()
+        self.due: datetime | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -77,6 +87,8 @@ class _Progress:
 class Outbox:
     """The outbox of a hub; at most one drain runs in a process.
 
+    ``members`` are those of the private rooms, ``groups`` what follows them.
+
     Args:
         store: Where the messages are; the outbox is a table beside theirs.
         service: What reaches the clients.
@@ -84,11 +96,14 @@ class Outbox:
     """
 
     def __init__(self, store: TableStore, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
+        self._history = History(store)
         self._service = service
         self._clock = clock
         self._table = Table(store.account, OUTBOX_TABLE_NAME)
         self._partition = hub_partition(store.hub)
+        self.members = Members(store.hub, store.account)
+        self.groups = RoomGroups(self.members, service)
+        self._records = GroupRecords(self._table, self._partition, self.groups)
         self._drain: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._is_pausing = False
@@ -111,12 +126,12 @@ class Outbox:
         if self._is_pausing:
             self._wake.set()
 
-    def holds_back(self, message: Message) -> bool:
-        """Return whether older messages of the same connection wait here, so that this one has to wait behind them."""
+    def holds_back(self, message: Broadcastable) -> bool:
+        """Return whether older ones of the same connection wait here, so that this one has to wait behind them."""
         return bool(self._connections) and connection_part(message.id) in self._connections
 
-    async def record(self, message: Message) -> None:
-        """Record that a stored message is still to be broadcast; once is enough.
+    async def record(self, message: Broadcastable) -> None:
+        """Record that what is stored is still to be broadcast; once is enough.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -135,6 +150,16 @@ class Outbox:
             self._connections.add(connection_part(message.id))
         self.start_drain()
 
+    async def record_groups(self, user_id: str, room: str) -> None:
+        """Record that the groups of a user may differ from whether the user is in a private room.
+
+        A drain must be started once that changed.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not confirm the row.
+        """
+        await self._records.write(user_id, room)
+
     def start_drain(self) -> None:
         """Send what waits, in the background; a drain that pauses goes on."""
         if not self.is_draining:
@@ -151,6 +176,7 @@ class Outbox:
         """
         async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
             rows = await self._first("", _MAX_COUNTED)
+        rows = [row for row in rows if not is_followed_once(row)]
         recorded = [str(row["recorded"]) for row in rows if row.get("recorded")]
         return Waiting(len(rows), min(recorded, default=None))
 
@@ -166,6 +192,7 @@ class Outbox:
             self._drain.cancel()
             await asyncio.wait([self._drain])
         await self._table.close()
+        await self.members.aclose()
 
     @property
     def is_draining(self) -> bool:
@@ -184,7 +211,11 @@ class Outbox:
                 pause = _MIN_PAUSE_SECONDS
             if not progress.left and not progress.is_stuck:
                 if not wake.is_set():
-                    return
+                    if progress.due is None:
+                        return
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(max(_MIN_PAUSE_SECONDS, _seconds_until(progress.due))):
+                            await wake.wait()
                 continue
             self._is_pausing = True
             try:
@@ -201,7 +232,10 @@ class Outbox:
         """Go through the outbox once, oldest first, and end where the service takes nothing."""
         progress = _Progress()
         try:
-            after = ""
+            followed = await self._records.follow(self._say)
+            progress.differing, progress.due = followed.rooms, followed.due
+            progress.left += len(followed.rooms)
+            after = BEHIND_GROUP_RECORDS
             while rows := await self._page(after):
                 after = rows[-1].message_id
                 removed = progress.removed
@@ -243,7 +277,8 @@ class Outbox:
         async def send(queue: list[_Row]) -> None:
             async with slots:
                 for number, row in enumerate(queue):
-                    if not progress.goes_on or not await self._send(row, progress):
+                    is_heard_by_others = row.room in progress.differing
+                    if is_heard_by_others or not progress.goes_on or not await self._send(row, progress):
                         progress.left += len(queue) - number
                         return
 
@@ -252,10 +287,10 @@ class Outbox:
     async def _send(self, row: _Row, progress: _Progress) -> bool:
         """Send one message; return whether the next one of its connection may go."""
         try:
-            message = await self._store.get(row.room, row.message_id) if is_room_name(row.room) else None
-            if message is None:
+            broadcast = await self._history.broadcast(row.room, row.message_id) if is_room_name(row.room) else None
+            if broadcast is None:
                 self._say(logging.INFO, f"A message of the outbox is not in its room any more: {row.message_id}")
-            elif not await self._broadcast(row, message, progress):
+            elif not await self._broadcast(row, broadcast, progress):
                 return True
             async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox kept a row")):
                 await self._table.delete(self._partition, [row.message_id])
@@ -266,10 +301,10 @@ class Outbox:
             return False
         return True
 
-    async def _broadcast(self, row: _Row, message: Message, progress: _Progress) -> bool:
+    async def _broadcast(self, row: _Row, broadcast: Broadcast, progress: _Progress) -> bool:
         """Send a message; return whether its row has served: it was taken, or refused once too often."""
         try:
-            await self._service.broadcast(row.room, encode_envelope(message))
+            await self._service.broadcast(row.room, broadcast.body, unheard_by=broadcast.unheard_by)
         except ServiceUnavailableError as error:
             if error.status not in _REFUSED:
                 raise
@@ -292,6 +327,10 @@ class Outbox:
     def _say(self, level: int, text: str) -> None:
         if not self._log or self._log[-1] != (level, text):
             self._log.append((level, text))
+
+
+def _seconds_until(time: datetime) -> float:
+    return (time - datetime.now(UTC)).total_seconds()
 
 
 def _to_row(entity: Mapping[str, Any]) -> _Row:

@@ -89,9 +89,12 @@ class Announcer:
         self._service = service
         self._batches: dict[str, _Batch] = {}
 
-    async def announce(self, context: ConnectionContext, rooms: Iterable[str]) -> EventErrorResponse | None:
-        """Tell rooms what happened to a connection; 503 asks the service to deliver the event again."""
-        announcement = Announcement(context.event_name, context.user_id, context.connection_id, datetime.now(UTC))
+    async def announce(self, context: ConnectionContext, event: str, rooms: Iterable[str]) -> EventErrorResponse | None:
+        """Tell rooms what happened to a connection; 503 asks the service to deliver the event again.
+
+        ``event`` is connected, disconnected, joined or left.
+        """
+        announcement = Announcement(event, context.user_id, context.connection_id, datetime.now(UTC))
         # One event that is cancelled must not take the broadcast from the others.
         answers = await asyncio.gather(*(asyncio.shield(self._add(room, announcement)) for room in rooms))
         return next(filter(None, answers), None)

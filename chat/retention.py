@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from chat.maintenance import Maintenance
+from chat.maintenance import Maintenance, count_messages
 from chat.table_store import StoreUnavailableError, TableStore
 
 __all__ = ["SCHEDULE", "Retention"]
@@ -53,7 +53,7 @@ class Retention:
                 async for partition in self._maintenance.partitions(begin):
                     async for page in self._maintenance.messages(partition, before=before):
                         await self._maintenance.delete(partition, page)
-                        deleted += len(page)
+                        deleted += count_messages(page)
                         if self._is_over(start):
                             break
                     if self._is_over(start):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
 from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import ResourceNotFoundError
 from azure.core.rest import HttpRequest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
@@ -36,7 +40,7 @@ _SCOPE: Final = "https://webpubsub.azure.com/.default"
 
 # What an event may wait for; see the store's limits beside it.
 _BROADCAST_SECONDS: Final = 3.0
-_LEAVE_SECONDS: Final = 2.5
+_GROUP_SECONDS: Final = 2.5
 _CALL_SECONDS: Final = 10.0
 _CHECK_SECONDS: Final = 3.0
 
@@ -86,8 +90,8 @@ class Service:
         self._broadcasts = Calls()
         self._others = Calls()
 
-    async def broadcast(self, room: str, envelope: bytes) -> None:
-        """Send a JSON text to everyone in a room.
+    async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:
+        """Send a JSON text to everyone in a room, but not to the connection ``unheard_by``.
 
         Raises:
             ServiceUnavailableError: The service did not accept it.
@@ -96,9 +100,31 @@ class Service:
         # send_to_group would encode the JSON again; here it goes out as it is stored.
         path = f"{self._path}/groups/{quote(room, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
-            await self._request("POST", path, 202, envelope)
+            await self._request("POST", path, 202, envelope, {} if unheard_by is None else {"excluded": unheard_by})
         if self.after_broadcast is not None:
             self.after_broadcast()
+
+    async def tell_others(self, room: str, user_id: str, envelope: bytes) -> None:
+        """Send a JSON text to everyone in a room but one user.
+
+        Raises:
+            ServiceUnavailableError: The service did not accept it.
+        """
+        _refuse_steps(room)
+        path = f"{self._path}/groups/{quote(room, safe='')}/:send"
+        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
+            await self._request("POST", path, 202, envelope, {"filter": f"userId ne {_quoted(user_id)}"})
+
+    async def tell_user(self, user_id: str, envelope: bytes) -> None:
+        """Send a JSON text to every connection of a user.
+
+        Raises:
+            ServiceUnavailableError: The service did not accept it.
+        """
+        _refuse_steps(user_id)
+        path = f"{self._path}/users/{quote(user_id, safe='')}/:send"
+        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
+            await self._request("POST", path, 202, envelope)
 
     async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
         """Make the URL for a client; the rooms travel in its query to the connect event.
@@ -123,6 +149,18 @@ class Service:
         async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connections were not listed")):
             return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
 
+    async def join(self, connection_id: str, room: str) -> None:
+        """Put one connection into a room, so that it hears the room.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(connection_id, room)
+        async with self._others.limit(
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into the room")
+        ):
+            await self._clients.get().add_connection_to_group(room, connection_id)
+
     async def leave(self, connection_id: str, room: str) -> None:
         """Take one connection out of a room, so that it hears the room no more; it stays connected.
 
@@ -131,9 +169,49 @@ class Service:
         """
         _refuse_steps(connection_id, room)
         async with self._others.limit(
-            _LEAVE_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
         ):
             await self._clients.get().remove_connection_from_group(room, connection_id)
+
+    async def add_to_group(self, connection_id: str, room: str) -> bool:
+        """Put one connection into a room; return False if the service does not know the connection (yet).
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(connection_id, room)
+        async with self._others.limit(
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into the room")
+        ):
+            try:
+                await self._clients.get().add_connection_to_group(room, connection_id)
+            except ResourceNotFoundError:
+                return False
+        return True
+
+    async def add_to_groups(self, connection_id: str, rooms: Sequence[str]) -> None:
+        """Put one connection into many rooms with one call.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(connection_id, *rooms)
+        body = json.dumps({"groups": list(rooms), "filter": f"connectionId eq {_quoted(connection_id)}"}).encode()
+        async with self._others.limit(
+            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into its rooms")
+        ):
+            await self._request("POST", f"{self._path}/:addToGroups", 200, body)
+
+    async def admit(self, user_id: str, room: str) -> None:
+        """Put every connection that a user has now into a room; a user without one is fine.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+        """
+        _refuse_steps(user_id, room)
+        async with self._others.limit(_GROUP_SECONDS, ServiceUnavailableError("the user was not put into the room")):
+            with contextlib.suppress(ResourceNotFoundError):
+                await self._clients.get().add_user_to_group(room, user_id)
 
     async def remove(self, user_id: str, room: str) -> None:
         """Take every connection of a user out of a room, so that none of them hears it any more.
@@ -144,7 +222,9 @@ class Service:
             ServiceUnavailableError: The service did not do it.
         """
         _refuse_steps(user_id, room)
-        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the user was not taken out of the room")):
+        async with self._others.limit(
+            _GROUP_SECONDS, ServiceUnavailableError("the user was not taken out of the room")
+        ):
             await self._clients.get().remove_user_from_group(room, user_id)
 
     async def close(self, connection_id: str) -> None:
@@ -177,17 +257,25 @@ class Service:
         if client is not None:
             await client.close()
 
-    async def _request(self, method: str, path: str, expected: int, body: bytes) -> None:
+    async def _request(
+        self, method: str, path: str, expected: int, body: bytes, query: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         request = HttpRequest(
             method,
             path,
-            params={"api-version": _API_VERSION},
+            # As the SDK writes them: the URL is what the access token is for, so it is encoded before.
+            params={name: quote(value, safe="") for name, value in {"api-version": _API_VERSION, **query}.items()},
             headers={"Content-Type": "application/json"} if body else {},
             content=body or None,
         )
         response = await self._clients.get().send_request(request, **REPEATABLE_POST)
         if response.status_code != expected:
             raise ServiceUnavailableError(f"the service answered {response.status_code}", response.status_code)
+
+
+def _quoted(text: str) -> str:
+    """Write a text as a literal of a filter."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _refuse_steps(*names: str) -> None:

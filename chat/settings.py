@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from chat.private_names import is_private
 from chat.rooms import is_room_name
 from webpubsub_handler import GUID, MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
 
@@ -20,6 +21,7 @@ __all__ = [
     "SettingsError",
     "StorageAccount",
     "WebPubSubEndpoint",
+    "service_settings",
     "storage_settings",
 ]
 
@@ -118,6 +120,7 @@ class Settings:
     max_messages_per_second: int
     default_room: str
     announces_presence: bool
+    has_private_rooms: bool
     message_retention_days: int
     serve_demo: bool
 
@@ -146,6 +149,11 @@ class Settings:
         found = []
         if self.client_auth is ClientAuth.ANONYMOUS:
             found.append("CLIENT_AUTH is anonymous: anyone can connect and read, under any name.")
+            if self.has_private_rooms:
+                found.append(
+                    "PRIVATE_ROOMS is on, and CLIENT_AUTH is anonymous: anyone can take a member's name and read the "
+                    "member's private rooms."
+                )
         if self.storage.has_unused_key:
             found.append(
                 "AzureWebJobsStorage is not used: the table is reached with the managed identity, as "
@@ -178,6 +186,7 @@ class Settings:
             ),
             default_room=reader.room(),
             announces_presence=reader.flag("PRESENCE", default=True),
+            has_private_rooms=reader.flag("PRIVATE_ROOMS", default=True),
             message_retention_days=reader.number("MESSAGE_RETENTION_DAYS", 0, 0, _MAX_RETENTION_DAYS),
             serve_demo=reader.flag("DEMO_PAGE", default=True),
         )
@@ -206,6 +215,12 @@ def storage_settings(env: Mapping[str, str]) -> tuple[str, StorageAccount]:
     return hub, account
 
 
+def service_settings(env: Mapping[str, str]) -> WebPubSubEndpoint | None:
+    """Read where the Web PubSub service is, None where the settings do not say so."""
+    endpoints = _Reader(env).endpoints()
+    return endpoints[0] if endpoints else None
+
+
 E_ = TypeVar("E_", bound=StrEnum)
 
 
@@ -230,8 +245,11 @@ class _Reader:
 
     def room(self) -> str:
         room = self.text("DEFAULT_ROOM", "lobby")
-        if not is_room_name(room):
-            self.problem("DEFAULT_ROOM: a room's name has 1 to 128 bytes of printable text, and is not . or ..")
+        if not is_room_name(room) or is_private(room):
+            self.problem(
+                "DEFAULT_ROOM: a room's name has 1 to 128 bytes of printable text, is not . or .., and does not begin "
+                "with @"
+            )
         return room
 
     def flag(self, name: str, *, default: bool) -> bool:

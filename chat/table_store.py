@@ -6,30 +6,23 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
+from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from chat.azure_clients import REPEATABLE_POST, Calls, make_credential, make_pipeline
-from chat.entities import read_entity, read_key_entity, to_entity, to_key_entity
-from chat.keys import (
-    BEHIND_MESSAGES,
-    body_part,
-    check_cursor,
-    idempotency_row_key,
-    oldest_row_key,
-    partition_key,
-    row_key,
-)
-from chat.messages import Message, Page, encode_envelope
+from chat.entities import first_digest, read_entity, read_key_entity, to_entity, to_key_entity
+from chat.keys import body_part, idempotency_row_key, partition_key, row_key
+from chat.messages import Change, DeletedMessage, Message
 from chat.per_loop import PerLoop
 from chat.settings import StorageAccount
 
 __all__ = [
-    "REDELIVERY_WINDOW_SECONDS",
     "TABLE_NAME",
     "KeyTakenError",
+    "RowExistsError",
     "StoreUnavailableError",
     "Table",
     "TableStore",
@@ -37,8 +30,6 @@ __all__ = [
 ]
 
 TABLE_NAME: Final = "messages"
-# A redelivered message can arrive behind newer ones: a reader that was away reads again from so long before.
-REDELIVERY_WINDOW_SECONDS: Final = 120
 # What an identity's token is for, in every cloud.
 _SCOPE: Final = "https://storage.azure.com/.default"
 # Without it, Table Storage answers with the row that it was sent.
@@ -47,16 +38,20 @@ _NO_CONTENT: Final = {"Prefer": "return-no-content"}
 # One event has 10 s for everything: to store (or to find what is stored), to broadcast, to record.
 _APPEND_SECONDS: Final = 4.5
 _FIND_SECONDS: Final = 2.0
-_HISTORY_SECONDS: Final = 10.0
 _CHECK_SECONDS: Final = 3.0
+# What a conditional call is answered when the entity is another one now, or gone.
+_CHANGED: Final = (404, 412)
 _MAX_TRANSACTION: Final = 100
-_MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 
 logger = logging.getLogger("chat")
 
 
 class StoreUnavailableError(Exception):
     """Raised when Table Storage did not do what it was asked; ``__cause__`` says why."""
+
+
+class RowExistsError(Exception):
+    """Raised when a row is there already that was to be inserted together with a change."""
 
 
 class KeyTakenError(Exception):
@@ -93,7 +88,28 @@ class Table:
             raise
         return True
 
-    async def get(self, partition: str, row: str) -> Mapping[str, Any] | None:
+    async def insert_and_replace(self, inserted: Mapping[str, Any], replaced: Mapping[str, Any], etag: str) -> bool:
+        """Insert an entity and replace another one of its partition, both or neither.
+
+        Return False when the one to replace is not any more as it was read, with this ETag.
+
+        Raises:
+            RowExistsError: The one to insert is there already.
+        """
+        condition = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
+        try:
+            await self._clients.get().submit_transaction(
+                [("create", dict(inserted)), ("update", dict(replaced), condition)], **REPEATABLE_POST
+            )
+        except HttpResponseError as error:
+            if error.status_code == 409:
+                raise RowExistsError from error
+            if error.status_code not in (404, 412):
+                raise
+            return False
+        return True
+
+    async def get(self, partition: str, row: str) -> TableEntity | None:
         """Read an entity, None when there is none."""
         try:
             return await self._clients.get().get_entity(partition, row)
@@ -123,6 +139,48 @@ class Table:
     async def put(self, entity: Mapping[str, Any]) -> None:
         """Write an entity, in place of one with the same keys."""
         await self._clients.get().upsert_entity(dict(entity), UpdateMode.REPLACE)
+
+    async def insert_one(self, entity: Mapping[str, Any]) -> str | None:
+        """Insert an entity; return its ETag, None when there is one with its keys."""
+        client = self._clients.get()
+        try:
+            try:
+                inserted = await client.create_entity(dict(entity), **REPEATABLE_POST)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+                await self.create()
+                inserted = await client.create_entity(dict(entity), **REPEATABLE_POST)
+        except HttpResponseError as error:
+            if error.status_code == 409:
+                return None
+            raise
+        return str(inserted["etag"])
+
+    async def replace(self, entity: Mapping[str, Any], etag: str) -> str | None:
+        """Write an entity in place of the one that has this ETag; return the new one, None if there is none any more.
+
+        None may also mean that it was written: a call that got no answer is made again.
+        """
+        try:
+            replaced = await self._clients.get().update_entity(
+                dict(entity), UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if error.status_code in _CHANGED:
+                return None
+            raise
+        return str(replaced["etag"])
+
+    async def delete_unchanged(self, partition: str, row: str, etag: str) -> None:
+        """Delete an entity if it still has this ETag."""
+        try:
+            await self._clients.get().delete_entity(
+                partition, row, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+        except HttpResponseError as error:
+            if error.status_code not in _CHANGED:
+                raise
 
     async def delete(self, partition: str, rows: Sequence[str]) -> None:
         """Delete entities of one partition; those that are gone do not matter."""
@@ -192,8 +250,8 @@ class TableStore:
         """Store a message once and return what is stored: for a repeated one, the first with its id and time.
 
         A redelivered event has the row key of the first. A message that its sender sends again is another event; its
-        idempotency key has a row, made in one transaction with the message's. None means that the key's message was
-        stored and is gone since.
+        idempotency key has a row, made in one transaction with the message's. None means that the message was stored
+        and is deleted since.
 
         Raises:
             KeyTakenError: The key belongs to a message with another body.
@@ -206,9 +264,10 @@ class TableStore:
         async with self.table.writes.limit(_APPEND_SECONDS, StoreUnavailableError("the message was not stored")):
             if await self.table.insert(*rows):
                 return message
-            return await self._stored(partition, message)
+            stored = await self._stored(partition, message)
+        return stored if isinstance(stored, Message) else None
 
-    async def find(self, message: Message) -> Message | None:
+    async def find(self, message: Message) -> Message | DeletedMessage | None:
         """Return what is stored of an event that may have been delivered before, or of its key; None for nothing.
 
         Ask before a message is refused: its sender must not be told "refused" of what the others read.
@@ -222,42 +281,6 @@ class TableStore:
                 return await self._stored(partition, message)
             except (KeyTakenError, StoreUnavailableError):
                 return None
-
-    async def get(self, room: str, cursor: str) -> Message | None:
-        """Read one message, None when it is gone.
-
-        Raises:
-            StoreUnavailableError: Table Storage did not answer.
-        """
-        partition = partition_key(self.hub, room)
-        async with self.table.reads.limit(_FIND_SECONDS, StoreUnavailableError("the message was not read")):
-            entity = await self.table.get(partition, row_key(cursor))
-        return None if entity is None else read_entity(entity, room)
-
-    async def history(
-        self, room: str, *, limit: int, before: str | None, after: str | None, reach_back_seconds: int = 0
-    ) -> Page:
-        """Read one page, newest first: older than the message ``before``, newer than ``after``.
-
-        ``after`` reaches back by so many seconds; readers merge by id. A page ends when its JSON is large, too.
-
-        Raises:
-            InvalidCursorError: A cursor is not this room's.
-            StoreUnavailableError: Table Storage did not answer.
-        """
-        partition = partition_key(self.hub, room)
-        clauses = ["PartitionKey eq @partition", "RowKey lt @oldest"]
-        parameters: dict[str, Any] = {"partition": partition, "oldest": BEHIND_MESSAGES}
-        if before is not None:
-            check_cursor(partition, before)
-            clauses.append("RowKey gt @newest")
-            parameters["newest"] = row_key(before)
-        if after is not None:
-            check_cursor(partition, after)
-            reaches_back = reach_back_seconds > 0
-            parameters["oldest"] = oldest_row_key(after, reach_back_seconds) if reaches_back else row_key(after)
-        async with self.table.reads.limit(_HISTORY_SECONDS, StoreUnavailableError("the history was not read")):
-            return await self._page(" and ".join(clauses), parameters, room, limit)
 
     async def check(self) -> None:
         """Ask the table for a row that is not there.
@@ -277,23 +300,7 @@ class TableStore:
         """Close the running loop's client."""
         await self.table.close()
 
-    async def _page(self, query: str, parameters: dict[str, Any], room: str, limit: int) -> Page:
-        envelopes: list[bytes] = []
-        last = None
-        size = 0
-        async for entity in self.table.query(query, parameters, page_size=limit + 1):
-            message = read_entity(entity, room)
-            if message is None:
-                continue
-            envelope = encode_envelope(message)
-            size += len(envelope)
-            if len(envelopes) == limit or (envelopes and size > _MAX_PAGE_BYTES):
-                return Page(envelopes, last)
-            envelopes.append(envelope)
-            last = message.id
-        return Page(envelopes, None)
-
-    async def _stored(self, partition: str, message: Message) -> Message | None:
+    async def _stored(self, partition: str, message: Message) -> Message | DeletedMessage | None:
         sent = None
         if message.key is not None:
             row = idempotency_row_key(message.user_id, message.connection_id, message.key)
@@ -303,11 +310,13 @@ class TableStore:
             raise KeyTakenError("the key belongs to an unknown message")
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
+        if isinstance(stored, Change):  # the key's row was edited by hand
+            return None
         if sent is not None:
-            digest = body_part(stored_id)
-            # Ids of older versions do not tell the body.
-            is_same = digest == body_part(message.id) if digest else stored is None or stored.body == message.body
-            if not is_same:
+            # A key stands for its first body, whatever the message says now; ids of older versions do not tell it.
+            digest = body_part(stored_id) or (entity and first_digest(entity))
+            is_first = not isinstance(stored, Message) or stored.body == message.body
+            if not (digest == body_part(message.id) if digest else is_first):
                 raise KeyTakenError("the key belongs to another message")
         elif entity is None:
             raise StoreUnavailableError("the stored message was not found")

@@ -69,6 +69,9 @@ export function orderOf({ id, time }) {
   return `${id.slice(0, 10)} ${time} ${id}`;
 }
 
+/** @param {{ type: string }} envelope what is not a message tells of one: it was edited or deleted */
+const isMessage = ({ type }) => type === "message";
+
 /** The server said no: the same request will not do better. */
 class RefusedError extends Error {
   /** @param {string} message @param {string} [code] the server's name for it */
@@ -165,7 +168,7 @@ export class ChatClient {
   async readOlder() {
     const page = await this.#get("messages", { before: this.#older });
     this.#older = page.next;
-    for (const message of page.messages) this.#show(message, "history");
+    for (const message of page.messages.filter(isMessage)) this.#show(message, "history");
   }
 
   /** Tell the room that the user is writing: not stored, and not more often than makes sense. */
@@ -343,16 +346,18 @@ export class ChatClient {
   async #readNewer() {
     const [after, isFirst] = [this.#cursor ?? null, this.#cursor === undefined];
     /** @type {Message[]} newest first */ const messages = [];
+    /** @type {string | null} */ let newest = null;
     /** @type {string | null} */ let before = null;
     do {
       // A message that was delivered again can stand before the last one that was read.
       const overlap = after && "true";
       const page = await this.#get("messages", { after, overlap, before, limit: isFirst ? 50 : 200 });
-      messages.push(...page.messages);
+      messages.push(...page.messages.filter(isMessage));
+      newest ??= page.newest;
       before = page.next;
     } while (before && !isFirst);
     if (isFirst) this.#older = before;
-    this.#cursor = messages[0]?.id ?? after;
+    this.#cursor = newest ?? after;
     for (const message of messages.reverse()) this.#show(message, isFirst ? "history" : "missed");
   }
 

@@ -116,6 +116,9 @@ param messageRetentionDays int = 0
 @description('Whether rooms are told who comes and goes.')
 param presence bool = true
 
+@description('Whether there are private rooms: those whose names begin with @.')
+param privateRooms bool = true
+
 @description('Origins of pages that may call the app, separated by commas. Empty: only its own.')
 param corsOrigins string = ''
 
@@ -201,6 +204,7 @@ var chosenSettings = union(appSettings, retention, {
   MAX_MESSAGE_BYTES: string(maxMessageBytes)
   MAX_MESSAGES_PER_SECOND: string(maxMessagesPerSecond)
   PRESENCE: presence ? 'true' : 'false'
+  PRIVATE_ROOMS: privateRooms ? 'true' : 'false'
 })
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {

@@ -58,6 +58,12 @@ resource outbox 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-
   name: 'outbox'
 }
 
+// Who is in which private room.
+resource members 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-01' = {
+  parent: tables
+  name: 'members'
+}
+
 // What was refused or slowed down shows in these rows; reads are as many as pages of history.
 resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'logs'

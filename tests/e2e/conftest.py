@@ -22,6 +22,7 @@ from chat.settings import Settings
 from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
+from tests.chat_client import ChatClient
 from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
@@ -44,7 +45,7 @@ class Client:
         """Return the next frame; a chat message is kept for ``message``, too."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             frame = json.loads(await self._socket.receive_str())
-        if _data_type(frame) == "message":
+        if kind_of(frame) == "message":
             self._messages.append(frame["data"])
         return frame
 
@@ -67,7 +68,7 @@ class Client:
         await self._socket.send_json(frame)
         replies = []
         while (received := await self.next()).get("ackId") != ack_id:
-            if _data_type(received) == "error":
+            if kind_of(received) == "error":
                 replies.append(received["data"])
         return received, replies
 
@@ -81,10 +82,10 @@ class Client:
 
 def presence_events(frame: Any) -> list[Any]:
     """Return what a frame tells of who came and went, in its order; nothing for other frames."""
-    return list(frame["data"]["events"]) if _data_type(frame) == "presence" else []
+    return list(frame["data"]["events"]) if kind_of(frame) == "presence" else []
 
 
-def _data_type(frame: Any) -> Any:
+def kind_of(frame: Any) -> Any:
     data = frame.get("data")
     return data.get("type") if isinstance(data, dict) else None
 
@@ -128,6 +129,20 @@ class System:
         client = Client(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]))
         self._clients.append(client)
         await client.until(lambda frame: frame.get("event") == "connected")
+        return client
+
+    async def chat(self, user: str, room: str = "@") -> ChatClient:
+        """Negotiate and connect a client of the Chat client SDK's wire; it did not log in."""
+        status, access = await self.get("negotiate", userId=user, room=room)
+        assert status == 200, access
+        return await self.chat_url(access["url"], user)
+
+    async def chat_url(self, url: str, user: str | None) -> ChatClient:
+        """Connect such a client to a client access URL."""
+        sending_port, port = next(iter(self.ports.items()))
+        url = url.replace(f":{sending_port}/", f":{port}/")
+        client = ChatClient(await self.http.ws_connect(url, protocols=["json.webpubsub.azure.v1"]), user)
+        await client.started()
         return client
 
     async def upgrade_status(self, url: str) -> int:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pytest_asyncio
 
 import function_app
 from chat import admin
+from chat.change_store import ChangeStore, RequestedChange
+from chat.history import History
 from chat.keys import body_digest, hub_partition, message_id, partition_key, row_key
 from chat.maintenance import Maintenance
-from chat.messages import Message
+from chat.messages import ChangeKind, DeletedMessage, Message
 from chat.outbox import Outbox
 from chat.retention import Retention
 from chat.service import Service
@@ -28,7 +31,7 @@ from chat.table_store import TableStore, make_client
 from local.azurite import Azurite
 from local.functions_host import FunctionsHost
 from tests.clock import Clock
-from tests.e2e.conftest import running_system
+from tests.e2e.conftest import kind_of, running_system
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_handler import DataType
 
@@ -86,7 +89,7 @@ async def rows(store: TableStore, partition: str | None = None) -> list[str]:
 
 
 async def history(store: TableStore, room: str) -> list[str]:
-    page = await store.history(room, limit=200, before=None, after=None)
+    page = await History(store).page(room, limit=200, before=None, after=None)
     return [json.loads(envelope)["data"] for envelope in page.envelopes]
 
 
@@ -223,8 +226,8 @@ async def test_admin_lists_rooms_and_moves_what_has_none(
     assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms", "--move-to", "lobby", "--yes") == 0
     assert sorted(await history(store, "lobby")) == ["homeless 0", "homeless 1", "homeless 2", "lobby 9"]
     assert await rows(store, hub_partition("chat")) == []
-    page = await store.history("lobby", limit=2, before=None, after=None)
-    assert len((await store.history("lobby", limit=9, before=page.next, after=None)).envelopes) == 2
+    page = await History(store).page("lobby", limit=2, before=None, after=None)
+    assert len((await History(store).page("lobby", limit=9, before=page.next, after=None)).envelopes) == 2
     assert len(await rows(store, partition_key("chat", "lobby"))) == 5
 
 
@@ -357,3 +360,100 @@ def test_admin_without_settings_names_them(
     monkeypatch.delenv("AzureWebJobsStorage", raising=False)
     assert admin.main(["rooms"]) == 2
     assert "AzureWebJobsStorage: set" in capsys.readouterr().err
+
+
+async def change(store: TableStore, room: str, cursor: str, age: timedelta, text: str | None) -> None:
+    """Edit a message, or delete it, some time ago."""
+    sent = datetime.now(UTC) - age
+    kind = ChangeKind.DELETED if text is None else ChangeKind.EDITED
+    change_id = message_id(partition_key("chat", room), sent, "c", "99", body_digest(kind, cursor.encode()))
+
+    def revise(message: Message) -> Message | DeletedMessage:
+        if text is not None:
+            return replace(message, body=text.encode(), edited_at=sent)
+        return DeletedMessage(message.id, message.time, room, message.user_id, "c", message.key, sent)
+
+    assert await ChangeStore(store).apply(RequestedChange(change_id, room, kind, cursor), revise)
+
+
+async def test_what_is_left_of_old_messages_goes_with_its_age_and_is_not_counted(store: TableStore) -> None:
+    await put(store, "a", 40 * DAY, 1, key="k")
+    await change(store, "a", await put(store, "a", 40 * DAY, 2, key="l"), 40 * DAY, None)
+    await change(store, "a", await put(store, "a", 40 * DAY, 3), 1 * DAY, "edited")
+    assert await Retention(store, 30).run() == 2
+    assert len(await rows(store, partition_key("chat", "a"))) == 1  # the change is a day old
+    assert (await History(store).page("a", limit=9, before=None, after=None)).envelopes == []
+
+
+async def test_admin_counts_messages_and_neither_changes_nor_deleted_ones(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await put(store, "a", 3 * DAY, 1)
+    await change(store, "a", await put(store, "a", 2 * DAY, 2), DAY, None)
+    await change(store, "b", await put(store, "b", 2 * DAY, 1), DAY, "edited")
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms") == 0
+    counts = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert counts == ["1", "1", "2"]
+
+
+async def test_admin_exports_messages_as_they_are_now(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await change(store, "a", await put(store, "a", 2 * DAY, 1), DAY, "edited")
+    await change(store, "b", await put(store, "b", 2 * DAY, 1), DAY, None)
+    output = tmp_path / "ana.jsonl"
+    await asyncio.to_thread(run_admin, store, monkeypatch, "export", "--user", "ana", "--output", str(output))
+    exported: list[Any] = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [(one["type"], one["room"], one.get("data")) for one in exported] == [
+        ("message", "a", "edited"),
+        ("deleted", "b", None),
+    ]
+
+
+async def test_admin_erases_what_is_left_of_changed_messages_and_tells_connected_clients(
+    store: TableStore,
+    own_azurite: Azurite,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kept = await put(store, "a", 2 * DAY, 1, user="ben", key="k")
+    plain = await put(store, "a", 2 * DAY, 2, key="k")
+    edited = await put(store, "a", 2 * DAY, 3)
+    await change(store, "a", edited, DAY, "edited")
+    await change(store, "a", await put(store, "a", 2 * DAY, 4), DAY, None)
+    async with running_system(own_azurite) as system:
+        ben = await system.connect("a", "ben")
+        monkeypatch.setenv("WebPubSubConnectionString", system.emulator.connection_string)
+        assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--yes") == 0
+        told = [(await ben.until(lambda frame: kind_of(frame) == "deleted"))["data"] for _ in range(2)]
+    assert {one["id"] for one in told} == {plain, edited}
+    assert {one["room"] for one in told} == {"a"}
+    assert "Deleted 2 messages" in capsys.readouterr().out
+    left = await rows(store, partition_key("chat", "a"))
+    assert [row for row in left if not row.startswith("sent-")] == [row_key(kept)]
+    assert len(left) == 2
+
+
+@pytest.mark.parametrize(
+    ("connection_string", "told"),
+    [
+        ("", "do not say where"),
+        (
+            "Endpoint=http://127.0.0.1:9;AccessKey=a-key-of-the-tests-long-enough-for-HS256;Version=1.0;",
+            "not told of 1 messages",
+        ),
+    ],
+    ids=["no service", "a service that does not answer"],
+)
+async def test_admin_erases_also_where_no_client_can_be_told_and_says_so(
+    store: TableStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    connection_string: str,
+    told: str,
+) -> None:
+    await put(store, "a", DAY)
+    monkeypatch.setenv("WebPubSubConnectionString", connection_string)
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--yes") == 0
+    assert told in capsys.readouterr().err
+    assert await rows(store) == []

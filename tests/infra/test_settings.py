@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import function_app
+from chat.members import MEMBERS_TABLE_NAME
 from chat.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
@@ -83,7 +84,7 @@ def test_every_setting_that_the_code_reads_is_set_or_left_alone_on_purpose(infra
 def test_the_deployer_s_choices_reach_the_app(infra: Infra) -> None:
     deployment = infra.deploy(
         demoPage=False, maxEventAgeSeconds=900, maxMessageBytes=1000, presence=False, messageRetentionDays=30,
-        maxMessagesPerSecond=5, defaultRoom="hall", appSettings={"MY_SETTING": "1"},
+        maxMessagesPerSecond=5, defaultRoom="hall", privateRooms=False, appSettings={"MY_SETTING": "1"},
     )  # fmt: skip
     settings = app_settings(deployment)
     read = Settings.from_env(settings)
@@ -94,6 +95,7 @@ def test_the_deployer_s_choices_reach_the_app(infra: Infra) -> None:
         "MAX_MESSAGES_PER_SECOND": "5",
         "MESSAGE_RETENTION_DAYS": "30",
         "PRESENCE": "false",
+        "PRIVATE_ROOMS": "false",
     }
     assert wanted.items() <= settings.items()
 
@@ -195,7 +197,7 @@ def test_the_hub_sends_every_event_that_the_app_handles(infra: Infra) -> None:
 def test_the_tables_are_the_code_s(infra: Infra) -> None:
     deployment = infra.deploy()
     tables = deployment.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")
-    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX_TABLE_NAME}
+    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX_TABLE_NAME, MEMBERS_TABLE_NAME}
     account = tables[0].name.split("/")[0]
     settings = Settings.from_env(app_settings(deployment))
     assert settings.storage.table_url == f"https://{account}.table.core.windows.net"

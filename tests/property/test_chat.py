@@ -127,7 +127,9 @@ def test_an_envelope_of_json_is_json_with_the_client_s_own_text(value: Any, asci
 
 @given(st.lists(st.binary(), max_size=3), st.none() | st.text())
 def test_a_page_is_json_with_every_message(bodies: list[bytes], cursor: str | None) -> None:
-    page = json.loads(encode_page(Page([encode_envelope(message(DataType.BINARY, body)) for body in bodies], cursor)))
+    page = json.loads(
+        encode_page(Page([encode_envelope(message(DataType.BINARY, body)) for body in bodies], cursor, None))
+    )
 
     assert [base64.b64decode(entry["data"]) for entry in page["messages"]] == bodies
     assert page["next"] == cursor

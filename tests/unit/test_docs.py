@@ -7,12 +7,15 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import function_app
+from chat.events import ChatEvents
+from chat.messages import ChangeKind
 from chat.outbox import Outbox
 from chat.service import Service
 from chat.settings import Settings
@@ -21,6 +24,7 @@ from webpubsub_handler import WebPubSubEventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "webpubsub_emulator" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
@@ -60,9 +64,9 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def table_of(section: str) -> list[str]:
+def table_of(section: str, page: str = README) -> list[str]:
     """Return the first cells of a section's tables, without back-ticks."""
-    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    text = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return [row.partition("|")[0].strip().strip("`") for row in re.findall(r"^\| (`.*)$", text, re.MULTILINE)]
 
 
@@ -108,17 +112,51 @@ def test_the_error_table_has_every_code_and_no_other() -> None:
     for path in (ROOT / "chat").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                place = {"sender_error": 0, "RequestRefusedError": 1}.get(node.func.id)
+                place = {"sender_error": 0, "MessageRefusedError": 0, "RequestRefusedError": 1}.get(node.func.id)
                 if place is not None and isinstance(node.args[place], ast.Constant):
                     codes.add(ast.literal_eval(node.args[place]))
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "code":
+                codes |= {ast.literal_eval(node.value)} if node.value is not None else set()
             if isinstance(node, ast.Dict):
                 codes |= {
                     value.value
                     for key, value in zip(node.keys, node.values, strict=True)
                     if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant)
                 }
-    documented = [cell for cell in table_of("Routes") if not cell.startswith("api/")]
-    assert sorted(documented) == sorted(codes)
+    assert sorted(table_of("Errors", REFERENCE)) == sorted(codes)
+
+
+def test_the_event_table_has_every_event_and_no_other() -> None:
+    names: list[str] = []
+
+    class Registry:
+        """Takes every function, and keeps the names of user events."""
+
+        def __getattr__(self, _: str) -> Callable[..., object]:
+            return lambda *_: None
+
+        def on_user_event(self, *given: str) -> Callable[..., object]:
+            names.extend(given)
+            return lambda *_: None
+
+    nothing: Any = None
+    ChatEvents(nothing, nothing, nothing, None, default_room="lobby", max_messages_per_second=0).register(
+        Registry()  # type: ignore[arg-type]
+    )
+    assert sorted(table_of("Events", REFERENCE)) == sorted(names)
+
+
+def test_the_tables_of_answers_and_envelopes_have_every_type_and_no_other() -> None:
+    types = {str(kind) for kind in ChangeKind}
+    for path in (ROOT / "chat").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Dict):
+                types |= {
+                    ast.literal_eval(value)
+                    for key, value in zip(node.keys, node.values, strict=True)
+                    if isinstance(key, ast.Constant) and key.value == "type" and isinstance(value, ast.Constant)
+                }
+    assert sorted(table_of("Answers", REFERENCE) + table_of("Envelopes", REFERENCE)) == sorted(types)
 
 
 def test_every_line_of_the_log_that_is_explained_is_written_somewhere() -> None:

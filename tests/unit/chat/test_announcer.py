@@ -29,7 +29,7 @@ class RecordingService:
         self.told: list[tuple[str, Any]] = []
         self.is_down = False
 
-    async def broadcast(self, room: str, envelope: bytes) -> None:
+    async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:  # noqa: ARG002
         if self.is_down:
             raise ServiceUnavailableError("the service does not answer")
         self.told.append((room, json.loads(envelope)))
@@ -55,7 +55,7 @@ async def test_what_happens_in_a_room_together_is_one_broadcast_in_its_order(
     announcer: Announcer, service: RecordingService
 ) -> None:
     events = [context("ana"), context("ben"), context("ana", "disconnected")]
-    assert await asyncio.gather(*(announcer.announce(one, ["lobby"]) for one in events)) == [None] * 3
+    assert await asyncio.gather(*(announcer.announce(one, one.event_name, ["lobby"]) for one in events)) == [None] * 3
     [(room, told)] = service.told
     assert (room, told["type"], told["room"]) == ("lobby", "presence", "lobby")
     assert [(one["event"], one["userId"]) for one in told["events"]] == [
@@ -66,7 +66,9 @@ async def test_what_happens_in_a_room_together_is_one_broadcast_in_its_order(
 
 
 async def test_one_room_is_told_nothing_of_another(announcer: Announcer, service: RecordingService) -> None:
-    await asyncio.gather(announcer.announce(context("ana"), ["a"]), announcer.announce(context("ben"), ["b"]))
+    await asyncio.gather(
+        announcer.announce(context("ana"), "connected", ["a"]), announcer.announce(context("ben"), "connected", ["b"])
+    )
     assert {room: [one["userId"] for one in told["events"]] for room, told in service.told} == {
         "a": ["ana"],
         "b": ["ben"],
@@ -74,7 +76,7 @@ async def test_one_room_is_told_nothing_of_another(announcer: Announcer, service
 
 
 async def test_every_room_of_a_connection_is_told(announcer: Announcer, service: RecordingService) -> None:
-    await announcer.announce(context("ana"), ["a", "b"])
+    await announcer.announce(context("ana"), "connected", ["a", "b"])
     assert sorted(room for room, _ in service.told) == ["a", "b"]
 
 
@@ -82,7 +84,7 @@ async def test_every_room_of_a_connection_is_told(announcer: Announcer, service:
 async def test_five_hundred_clients_that_come_back_at_once_are_told_in_five_broadcasts(
     announcer: Announcer, service: RecordingService
 ) -> None:
-    await asyncio.gather(*(announcer.announce(context(f"user {n}"), ["lobby"]) for n in range(500)))
+    await asyncio.gather(*(announcer.announce(context(f"user {n}"), "connected", ["lobby"]) for n in range(500)))
     frames = sum(500 for _ in service.told)
     assert frames == 2_500
     assert [len(told["events"]) for _, told in service.told] == [MAX_BATCH] * 5
@@ -91,8 +93,8 @@ async def test_five_hundred_clients_that_come_back_at_once_are_told_in_five_broa
 async def test_who_comes_after_a_batch_was_told_is_told_with_the_next(
     announcer: Announcer, service: RecordingService
 ) -> None:
-    await announcer.announce(context("ana"), ["lobby"])
-    await announcer.announce(context("ben"), ["lobby"])
+    await announcer.announce(context("ana"), "connected", ["lobby"])
+    await announcer.announce(context("ben"), "connected", ["lobby"])
     assert [[one["userId"] for one in told["events"]] for _, told in service.told] == [["ana"], ["ben"]]
 
 
@@ -100,18 +102,18 @@ async def test_a_broadcast_that_fails_is_503_for_each_of_its_events_and_one_line
     announcer: Announcer, service: RecordingService, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.is_down = True
-    answers = await asyncio.gather(*(announcer.announce(context(name), ["lobby"]) for name in "abc"))
+    answers = await asyncio.gather(*(announcer.announce(context(name), "connected", ["lobby"]) for name in "abc"))
     assert [answer and answer.status for answer in answers] == [503] * 3
     assert len(caplog.records) == 1
     service.is_down = False
-    assert await announcer.announce(context("again"), ["lobby"]) is None
+    assert await announcer.announce(context("again"), "connected", ["lobby"]) is None
 
 
 async def test_an_event_that_is_cancelled_takes_the_announcement_from_nobody(
     announcer: Announcer, service: RecordingService
 ) -> None:
-    cancelled = asyncio.create_task(announcer.announce(context("ana"), ["lobby"]))
-    waiting = asyncio.create_task(announcer.announce(context("ben"), ["lobby"]))
+    cancelled = asyncio.create_task(announcer.announce(context("ana"), "connected", ["lobby"]))
+    waiting = asyncio.create_task(announcer.announce(context("ben"), "connected", ["lobby"]))
     await asyncio.sleep(0)
     cancelled.cancel()
     assert await waiting is None
@@ -123,11 +125,11 @@ async def test_nothing_of_a_room_is_kept_after_it_was_told(
     announcer: Announcer, service: RecordingService, is_down: bool
 ) -> None:
     service.is_down = is_down
-    await asyncio.gather(*(announcer.announce(context("ana"), [f"room {n}"]) for n in range(1000)))
+    await asyncio.gather(*(announcer.announce(context("ana"), "connected", [f"room {n}"]) for n in range(1000)))
     assert vars(announcer)["_batches"] == {}
 
 
 @pytest.mark.usefixtures("endless_window")
 async def test_nothing_is_kept_of_a_room_whose_batch_was_full(announcer: Announcer) -> None:
-    await asyncio.gather(*(announcer.announce(context(str(n)), ["lobby"]) for n in range(MAX_BATCH)))
+    await asyncio.gather(*(announcer.announce(context(str(n)), "connected", ["lobby"]) for n in range(MAX_BATCH)))
     assert vars(announcer)["_batches"] == {}

@@ -13,6 +13,7 @@ import pytest
 
 import chat.policy
 from chat.events import ChatEvents
+from chat.rooms import MAX_ROOMS, TOO_MANY_ROOMS
 from chat.service import ServiceUnavailableError
 from tests.clock import Clock
 from webpubsub_handler import (
@@ -27,7 +28,7 @@ from webpubsub_handler import (
     UserEventRequest,
     UserEventResponse,
 )
-from webpubsub_handler.protocol.connection_state import ConnectionState
+from webpubsub_handler.protocol.connection_state import MAX_STATE_LENGTH, ConnectionState
 
 TIME = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 FOREIGN_STATES = [
@@ -68,9 +69,12 @@ def context(event: str, raw_state: str | None = None, user_id: str | None = "ana
 def message(raw_state: str | None, *, key: str | None = None, user_id: str | None = "ana") -> UserEventRequest:
     if key is None:
         return UserEventRequest(context("message", raw_state, user_id), b"hello", DataType.TEXT, "text/plain")
-    data = {"key": key, "dataType": "text", "data": "hello"}
+    return event("send", raw_state, {"key": key, "dataType": "text", "data": "hello"}, user_id=user_id)
+
+
+def event(name: str, raw_state: str | None, data: object, *, user_id: str | None = "ana") -> UserEventRequest:
     body = json.dumps(data).encode()
-    return UserEventRequest(context("send", raw_state, user_id), body, DataType.JSON, "application/json")
+    return UserEventRequest(context(name, raw_state, user_id), body, DataType.JSON, "application/json")
 
 
 def connect(query: Mapping[str, Sequence[str]], user_id: str | None = "ana") -> ConnectEventRequest:
@@ -78,13 +82,19 @@ def connect(query: Mapping[str, Sequence[str]], user_id: str | None = "ana") -> 
 
 
 class Rooms:
-    """Stands in for delivery, service and announcer, and writes down what each was asked."""
+    """Stands in for delivery, changes, service and announcer, and writes down what each was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.is_down = False
 
     async def publish(self, _: UserEventRequest, room: str) -> None:
+        self.asked.append(("publish", room))
+
+    async def edit(self, _: UserEventRequest, room: str) -> None:
+        self.asked.append(("publish", room))
+
+    async def delete(self, _: UserEventRequest, room: str) -> None:
         self.asked.append(("publish", room))
 
     async def refuse(self, _: UserEventRequest, room: str, error: UserEventResponse) -> UserEventResponse:
@@ -94,13 +104,18 @@ class Rooms:
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         self.asked.append(("tell", room, event["type"]))
 
+    async def join(self, connection_id: str, room: str) -> None:
+        self.asked.append(("join", connection_id, room))
+        if self.is_down:
+            raise ServiceUnavailableError("the service does not answer")
+
     async def leave(self, connection_id: str, room: str) -> None:
         self.asked.append(("leave", connection_id, room))
         if self.is_down:
             raise ServiceUnavailableError("the service does not answer")
 
-    async def announce(self, context: ConnectionContext, rooms: Sequence[str]) -> None:
-        self.asked.append(("announce", context.event_name, *rooms))
+    async def announce(self, _: ConnectionContext, event: str, rooms: Sequence[str]) -> None:
+        self.asked.append(("announce", event, *rooms))
 
 
 @pytest.fixture
@@ -110,7 +125,7 @@ def rooms() -> Rooms:
 
 def events_of(rooms: Any, **changes: Any) -> ChatEvents:
     options: dict[str, Any] = {"default_room": "lobby", "max_messages_per_second": 0, **changes}
-    return ChatEvents(rooms, rooms, rooms, **options)
+    return ChatEvents(rooms, rooms, rooms, rooms, **options)
 
 
 @pytest.fixture
@@ -140,7 +155,7 @@ async def test_a_connection_is_put_into_the_room_it_names_or_into_the_default_on
     assert dict(request.context.state) == {"rooms": [room]}
 
 
-@pytest.mark.parametrize("query", [{"room": [""]}, {"room": [".."]}, {"room": ["a", "b"]}, {"room": ["x" * 129]}])
+@pytest.mark.parametrize("query", [{"room": [""]}, {"room": [".."]}, {"room": ["a", ".."]}, {"room": ["x" * 129]}])
 async def test_a_connection_that_names_no_possible_room_is_refused(
     events: ChatEvents, query: Mapping[str, Sequence[str]]
 ) -> None:
@@ -188,9 +203,85 @@ async def test_the_policy_is_never_asked_about_a_room_that_cannot_exist(
     await events.connected(ConnectedEventRequest(context("connected", raw)))
 
 
-async def test_a_message_of_a_connection_in_several_rooms_is_for_none_of_them(events: ChatEvents, rooms: Rooms) -> None:
-    assert code(await events.message(message(state({"rooms": ["a", "b"]})))) == "not_a_member"
+@pytest.mark.parametrize("key", [None, "k-1"], ids=["message", "send"])
+async def test_a_message_of_a_connection_in_several_rooms_has_to_name_one(
+    events: ChatEvents, rooms: Rooms, key: str | None
+) -> None:
+    several = state({"rooms": ["a", "b"]})
+    assert code(await events.message(message(several, key=key))) == "room_needed"
+    assert code(await events.typing(event("typing", several, {}))) == "room_needed"
     assert rooms.asked == []
+
+
+async def test_a_message_that_names_its_room_is_for_that_room_alone(events: ChatEvents, rooms: Rooms) -> None:
+    several = state({"rooms": ["a", "b"]})
+    assert await events.message(event("send", several, {"key": "k", "room": "b"})) is None
+    assert await events.typing(event("typing", several, {"room": "a"})) is None
+    assert rooms.asked == [("publish", "b"), ("tell", "a", "typing")]
+
+
+@pytest.mark.parametrize("name", ["send", "typing"])
+async def test_an_event_for_a_room_that_the_connection_is_not_in_goes_nowhere(
+    events: ChatEvents, rooms: Rooms, name: str
+) -> None:
+    answer = await getattr(events, {"send": "message"}.get(name, name))(
+        event(name, state({"rooms": ["a"]}), {"room": "b"})
+    )
+    assert code(answer) == "not_a_member"
+    assert answer.data["room"] == "b"
+    assert rooms.asked == []
+
+
+@pytest.mark.parametrize("room", ["", "..", 7, ["a"], {}, False])
+async def test_a_room_that_cannot_be_one_is_not_the_only_one_of_the_connection(
+    events: ChatEvents, rooms: Rooms, room: object
+) -> None:
+    one = state({"rooms": ["a"]})
+    assert code(await events.message(event("send", one, {"key": "k", "room": room}))) == "invalid_message"
+    assert code(await events.typing(event("typing", one, {"room": room}))) == "invalid_message"
+    assert rooms.asked == []
+
+
+async def test_the_room_in_the_data_of_a_plain_message_is_data(events: ChatEvents, rooms: Rooms) -> None:
+    assert await events.message(event("message", state({"rooms": ["a"]}), {"room": "b"})) is None
+    assert rooms.asked == [("publish", "a")]
+
+
+async def test_a_connection_may_name_several_rooms_each_counted_once(events: ChatEvents) -> None:
+    request = connect({"room": ["a,b", "c", "a,b"]})
+    assert await events.connect(request) == ConnectEventResponse(groups=["a,b", "c"])
+    assert dict(request.context.state) == {"rooms": ["a,b", "c"]}
+
+
+async def test_one_room_that_may_not_be_joined_refuses_the_connection_and_is_named(
+    events: ChatEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.policy, "may_join", lambda _, room: room != "b")
+    request = connect({"room": ["a", "b", "c"]})
+    assert await events.connect(request) == EventErrorResponse(403, "You may not join the room b.")
+    assert dict(request.context.state) == {}
+
+
+@pytest.mark.parametrize(
+    ("rooms", "fits"),
+    [
+        ([f"room {n}" for n in range(MAX_ROOMS)], True),
+        ([f"room {n}" for n in range(MAX_ROOMS + 1)], False),
+        (["x" * 126 + f"{n:02}" for n in range(MAX_ROOMS)], True),
+        (["\N{GRINNING FACE}" * 31 + f"{n:02}" for n in range(MAX_ROOMS)], False),
+    ],
+    ids=["twenty", "one more", "long names", "names that take more of the state"],
+)
+async def test_a_connection_has_no_more_rooms_than_its_state_can_hold(
+    events: ChatEvents, rooms: list[str], fits: bool
+) -> None:
+    request = connect({"room": rooms})
+    answer = await events.connect(request)
+    assert isinstance(answer, ConnectEventResponse if fits else EventErrorResponse)
+    if fits:
+        assert len(request.context.state.encode() or "") <= MAX_STATE_LENGTH
+    else:
+        assert answer == EventErrorResponse(400, TOO_MANY_ROOMS)
 
 
 async def test_the_key_of_a_refused_message_is_told(events: ChatEvents) -> None:
@@ -257,8 +348,8 @@ async def test_every_room_of_a_connection_hears_that_it_comes_and_what_is_not_st
 ) -> None:
     raw = state({"rooms": ["a", "b"]})
     await events.connected(ConnectedEventRequest(context("connected", raw)))
-    await events.typing(message(raw))
-    assert rooms.asked == [("announce", "connected", "a", "b"), ("tell", "a", "typing"), ("tell", "b", "typing")]
+    await events.tell_rooms(context("wave", raw), {"type": "wave"})
+    assert rooms.asked == [("announce", "connected", "a", "b"), ("tell", "a", "wave"), ("tell", "b", "wave")]
 
 
 async def test_a_group_that_cannot_be_a_room_is_told_nothing(events: ChatEvents, rooms: Rooms) -> None:
@@ -306,3 +397,25 @@ async def test_the_policy_says_how_fast_a_user_may_send(rooms: Rooms, monkeypatc
         assert await events.message(message(member, user_id="ticker")) is None
     await events.message(message(member))
     assert code(await events.message(message(member))) == "rate_limited"
+
+
+ASKED = state({"rooms": ["lobby"], "private": {"rooms": ["@team"], "since": "2026-11-24T09:30:00.000Z"}})
+
+
+async def test_nobody_is_told_who_comes_into_a_private_room(events: ChatEvents, rooms: Rooms) -> None:
+    await events.connected(ConnectedEventRequest(context("connected", ASKED)))
+    await events.joined(GroupJoinedEventRequest(context("joined"), "@team"))
+    assert rooms.asked == [("announce", "connected", "lobby"), ("announce", "joined")]
+
+
+@pytest.mark.parametrize("room", ["@", "@team", "@no such name"])
+@pytest.mark.parametrize("name", ["send", "edit", "delete", "typing", "join"])
+async def test_without_private_rooms_every_name_with_an_at_sign_is_refused(
+    events: ChatEvents, rooms: Rooms, name: str, room: str
+) -> None:
+    fields = {"room": room, "key": "k", "id": "0", "dataType": "text", "data": "hello"}
+    method = {"send": "message"}.get(name, name)
+    answer = await getattr(events, method)(event(name, ASKED, fields))
+    assert [asked for asked in rooms.asked if asked[0] in ("publish", "tell", "join")] == []
+    if name != "typing":
+        assert code(answer) in ("not_a_member", "invalid_message", "invalid_room")

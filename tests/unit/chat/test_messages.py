@@ -53,14 +53,14 @@ def test_the_envelope_names_the_sender_s_key_when_there_is_one() -> None:
 
 def test_a_page_is_its_envelopes_and_the_next_cursor() -> None:
     page = json.loads(
-        encode_page(Page([encode_envelope(message(DataType.TEXT, body)) for body in (b"a", b"b")], "cursor"))
+        encode_page(Page([encode_envelope(message(DataType.TEXT, body)) for body in (b"a", b"b")], "cursor", "id-b"))
     )
     assert [entry["data"] for entry in page["messages"]] == ["a", "b"]
-    assert page["next"] == "cursor"
+    assert (page["next"], page["newest"]) == ("cursor", "id-b")
 
 
 def test_an_empty_page_is_valid_json() -> None:
-    assert json.loads(encode_page(Page((), None))) == {"messages": [], "next": None}
+    assert json.loads(encode_page(Page((), None, None))) == {"messages": [], "next": None, "newest": None}
 
 
 def test_presence_tells_in_their_order_which_connections_came_and_went() -> None:

@@ -244,6 +244,7 @@ def test_rooms_presence_and_the_rate_have_defaults() -> None:
     ("name", "value"),
     [
         ("DEFAULT_ROOM", ".."),
+        ("DEFAULT_ROOM", "@team"),
         ("DEFAULT_ROOM", "x" * 129),
         ("DEFAULT_ROOM", "a\nb"),
         ("PRESENCE", "maybe"),
@@ -255,3 +256,15 @@ def test_rooms_presence_and_the_rate_have_defaults() -> None:
 def test_an_impossible_room_presence_or_rate_is_named(name: str, value: str) -> None:
     [problem] = problems(**{name: value})
     assert problem.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    ("client_auth", "private_rooms", "is_warned"),
+    [("anonymous", "true", True), ("anonymous", "false", False), ("function_key", "true", False)],
+)
+def test_private_rooms_of_clients_that_name_themselves_are_warned_of(
+    client_auth: str, private_rooms: str, is_warned: bool
+) -> None:
+    settings = Settings.from_env(GOOD | {"CLIENT_AUTH": client_auth, "PRIVATE_ROOMS": private_rooms})
+    assert settings.has_private_rooms is (private_rooms == "true")
+    assert any(warning.startswith("PRIVATE_ROOMS is on") for warning in settings.warnings) is is_warned

@@ -1,0 +1,30 @@
+"""Private rooms are told by their names, and the people in them need names that REST paths can carry."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["ALL_PRIVATE_ROOMS", "is_private", "is_private_room_name", "is_private_user_id"]
+
+# In a list of rooms: all private rooms of the user.
+ALL_PRIVATE_ROOMS: Final = "@"
+
+_PRIVATE_ROOM: Final = re.compile(r"@[A-Za-z0-9_-]{1,64}")
+# They change the path of a REST call, and the managed Chat forbids them, too.
+_FORBIDDEN_IN_USER_IDS: Final = frozenset("/\\#?:;")
+
+
+def is_private(name: str) -> bool:
+    """Return whether a name is kept for private rooms, whether or not one can have it."""
+    return name.startswith("@")
+
+
+def is_private_room_name(name: str) -> bool:
+    """Return whether a private room may have this name: ``@``, then 1 to 64 letters, digits, ``_`` or ``-``."""
+    return _PRIVATE_ROOM.fullmatch(name) is not None
+
+
+def is_private_user_id(user_id: str) -> bool:
+    """Return whether a person with this user id may be in private rooms; it is one that a user may have."""
+    return user_id not in (".", "..") and not _FORBIDDEN_IN_USER_IDS & set(user_id)

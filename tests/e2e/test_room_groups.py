@@ -1,0 +1,393 @@
+"""Groups follow the members: whatever fails, dies, comes again or happens at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from azure.core.exceptions import ResourceExistsError
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
+
+import chat.members
+import chat.private_rooms
+import chat.room_groups
+from chat.members import Members
+from chat.outbox import OUTBOX_TABLE_NAME, Outbox
+from chat.private_rooms import PrivateRooms
+from chat.service import Service
+from chat.settings import StorageAccount, WebPubSubEndpoint
+from chat.table_store import StoreUnavailableError, Table, TableStore, make_client
+from local.azurite import Azurite
+from tests.chat_client import ChatClient, InvocationFailedError, text_of
+from tests.e2e.conftest import ACCESS_KEY, StartSystem, System, running_system
+from tests.gate import Gate
+from tests.patience import PATIENCE_SECONDS
+
+CREATE, MANAGE = "chat.createRoom", "chat.manageRoomMember"
+TIME = "2026-11-24T09:30:00Z"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
+    """A storage of these tests alone: the systems of others would drain its outbox."""
+    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture
+async def storage(own_azurite: Azurite) -> Azurite:
+    """That storage with an empty outbox."""
+    async with make_client(StorageAccount(own_azurite.connection_string), OUTBOX_TABLE_NAME) as client:
+        with contextlib.suppress(ResourceExistsError):
+            await client.create_table()
+        async for row in client.list_entities():
+            await client.delete_entity(row)
+    return own_azurite
+
+
+@pytest_asyncio.fixture
+async def gate() -> AsyncIterator[Gate]:
+    async with Gate() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def gated(storage: Azurite, gate: Gate) -> AsyncIterator[System]:
+    """The system, with a gate before the service's REST API."""
+    async with running_system(storage, gate=gate) as system:
+        yield system
+
+
+@pytest_asyncio.fixture
+async def members(storage: Azurite) -> AsyncIterator[Members]:
+    members = Members("chat", StorageAccount(storage.connection_string))
+    yield members
+    await members.aclose()
+
+
+async def records(storage: Azurite) -> list[Any]:
+    async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
+        return [row async for row in client.list_entities()]
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if await check():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def is_in_group(system: System, client: ChatClient, room: str) -> bool:
+    async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:
+        return client.connection_id in [one.connection_id async for one in service.list_connections(group=room)]
+
+
+async def post(system: System, event: str, data: object, event_id: str = "7", **changes: str) -> tuple[int, Any]:
+    """Post an invocation as the service does; the same ids are the same event."""
+    status, body = await system.post_event(
+        json.dumps(data).encode(),
+        event_id=event_id,
+        ce_time=TIME,
+        ce_type=f"azure.webpubsub.user.{event}",
+        ce_eventName=event,
+        Content_Type="application/json",
+        **changes,
+    )
+    return status, json.loads(body) if body.startswith(b"{") else body
+
+
+async def test_a_removal_that_the_service_does_not_take_is_not_answered_as_done_and_made_up_for(
+    gated: System, gate: Gate, storage: Azurite, members: Members
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g1", "ben")
+    gate.refuse(503)
+    with pytest.raises(InvocationFailedError):
+        await ana.remove("g1", "ben")
+    assert not await members.is_member("ben", "@g1")
+    assert len(await records(storage)) == 1
+    assert await is_in_group(gated, ben, "@g1")
+    # What is sent meanwhile waits until he hears it no more.
+    await ana.send("g1", "in private")
+    gate.open()
+    await eventually(lambda: is_drained_of_messages(storage))
+    assert not await is_in_group(gated, ben, "@g1")
+    await ben.create("g1-own")
+    await ben.event("send", {"room": "@g1-own", "key": "end", "dataType": "text", "data": "end"})
+    assert await ben.told_until("end") == ["RoomJoined"]
+
+
+async def is_drained_of_messages(storage: Azurite) -> bool:
+    return all(row["RowKey"].startswith("!") for row in await records(storage))
+
+
+async def test_an_addition_that_the_service_does_not_take_is_done_and_made_up_for(
+    gated: System, gate: Gate, storage: Azurite
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g2")
+    gate.refuse(503)
+    assert await ana.add("g2", "ben") == {}
+    assert len(await records(storage)) == 1
+    gate.open()
+    await eventually(lambda: is_in_group(gated, ben, "@g2"))
+    await ana.send("g2", "hello")
+    assert await ben.text() == "hello"
+
+
+async def test_where_a_process_died_after_it_changed_the_truth_the_groups_follow_twice(
+    gated: System, storage: Azurite, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.room_groups, "AGAIN_SECONDS", 2.0)
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g3", "ben")
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    died = Outbox(store, service)
+    await died.record_groups("ben", "@g3")
+    await members.remove("ben", "@g3", "an event")
+    assert (await gated.get("health"))[1]["outbox"]["waiting"] == 1
+    await eventually(lambda: is_out(gated, ben, "@g3"))
+    # The answer to a connect event that was under way names the group.
+    await service.add_to_group(ben.connection_id, "@g3")
+    assert (await records(storage))[0]["due"]
+    await eventually(lambda: is_out(gated, ben, "@g3"))
+    await eventually(lambda: has_no_records(storage))
+    for part in (died, store, service):
+        await part.aclose()
+
+
+async def is_out(system: System, client: ChatClient, room: str) -> bool:
+    return not await is_in_group(system, client, room)
+
+
+async def has_no_records(storage: Azurite) -> bool:
+    return not await records(storage)
+
+
+async def test_a_record_that_waits_for_its_second_time_is_no_waiting_message(gated: System, storage: Azurite) -> None:
+    ana = await gated.chat("ana")
+    await ana.create("g4", "ben")
+    await ana.remove("g4", "ben")
+
+    async def is_followed_once() -> bool:
+        return all(row.get("due") for row in await records(storage))
+
+    await eventually(is_followed_once)
+    assert len(await records(storage)) == 1
+    assert (await gated.get("health"))[1]["outbox"] == {"waiting": 0, "since": None}
+
+
+async def test_a_record_that_somebody_wrote_by_hand_stops_nobody(gated: System, storage: Azurite) -> None:
+    ana = await gated.chat("ana")
+    await ana.create("g5", "ben")
+    async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
+        for number, (user_id, room) in enumerate([("..", "@g5"), ("ben", ".."), ("ben", "@"), ("", "")]):
+            await client.upsert_entity(
+                {"PartitionKey": "chat", "RowKey": f"!{number}", "userId": user_id, "room": room}
+            )
+        await client.upsert_entity({"PartitionKey": "chat", "RowKey": "!9", "due": "soon"})
+    await ana.remove("g5", "ben")
+    await eventually(lambda: has_only_the_removal(storage))
+
+
+async def has_only_the_removal(storage: Azurite) -> bool:
+    return [row["userId"] for row in await records(storage)] == ["ben"]
+
+
+@pytest.mark.parametrize("is_added", [True, False], ids=["added", "removed"])
+async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch, is_added: bool
+) -> None:
+    name = f"g6-{is_added}"
+    ana = await gated.chat("ana")
+    await ana.create(name, *([] if is_added else ["ben"]))
+    heard, add_to_group, tries = PrivateRooms.heard, Service.add_to_group, 0
+
+    async def change_after(self: PrivateRooms, user_id: str | None, room: str) -> Any:
+        rooms = await heard(self, user_id, room)
+        if user_id == "ben":
+            change = members.add("ben", f"@{name}", "an event", joined="1") if is_added else None
+            await (change or members.remove("ben", f"@{name}", "an event"))
+        return rooms
+
+    async def know_later(self: Service, connection_id: str, room: str) -> bool:
+        nonlocal tries
+        tries += 1
+        return tries > 2 and await add_to_group(self, connection_id, room)
+
+    status, access = await gated.get("negotiate", userId="ben", room="@")
+    assert status == 200
+    monkeypatch.setattr(PrivateRooms, "heard", change_after)
+    monkeypatch.setattr(Service, "add_to_group", know_later)
+    ben = await gated.chat_url(access["url"], "ben")
+
+    async def is_as_wanted() -> bool:
+        return await is_in_group(gated, ben, f"@{name}") is is_added
+
+    await eventually(is_as_wanted)
+    assert (tries > 2) is is_added
+
+
+async def test_who_is_removed_while_sending_is_stored_or_refused_and_never_both(gated: System) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g7", "ben")
+    sent: list[str] = []
+
+    async def send() -> None:
+        for number in range(200):
+            result = await ben.send("g7", f"number {number}")
+            if "code" in result:
+                assert result["code"] == "RoomNotFound"
+                return
+            sent.append(result["id"])
+
+    sending = asyncio.create_task(send())
+    await ana.next("MessageCreated")
+    await ana.remove("g7", "ben")
+    at_the_answer = len(sent)
+    await sending
+    # One may have been under way when the removal was answered.
+    assert at_the_answer <= len(sent) <= at_the_answer + 1
+    history = await ana.history("g7", maxCount=200)
+    assert [message["messageId"] for message in history["messages"]] == sent[::-1]
+
+
+@pytest.mark.parametrize("writes", range(9))
+async def test_a_creation_that_died_anywhere_is_finished_by_the_same_event(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    ben = await gated.chat("ben")
+    left = writes
+    tables = Table
+    originals = {name: getattr(tables, name) for name in ("insert", "insert_one", "replace")}
+
+    def dying(name: str) -> Any:
+        async def write(self: Any, *arguments: Any) -> Any:
+            nonlocal left
+            if self._name == chat.members.MEMBERS_TABLE_NAME:
+                if not left:
+                    raise StoreUnavailableError("the process died here")
+                left -= 1
+            return await originals[name](self, *arguments)
+
+        return write
+
+    for name in originals:
+        monkeypatch.setattr(tables, name, dying(name))
+    data = {"title": "A title", "members": ["ben", "cleo"], "roomId": f"g8-{writes}"}
+    assert await post(gated, CREATE, data) == (503, b"Try again.")
+    monkeypatch.undo()
+    status, room = await post(gated, CREATE, data)
+    assert (status, room["members"], room["title"]) == (200, ["ana", "ben", "cleo"], "A title")
+    assert (await ben.next("RoomJoined"))["roomId"] == f"g8-{writes}"
+    assert await post(gated, CREATE, data) == (status, room)
+    for user_id in ("ana", "ben", "cleo"):
+        assert await members.is_member(user_id, f"@g8-{writes}")
+
+
+async def test_a_room_whose_id_the_client_does_not_name_is_made_once_by_an_event(gated: System) -> None:
+    first = await post(gated, CREATE, {"title": "A title", "members": []})
+    assert first[1]["members"] == ["ana"]
+    assert await post(gated, CREATE, {"title": "A title", "members": []}) == first
+    other = await post(gated, CREATE, {"title": "A title", "members": []}, event_id="8")
+    assert other[1]["roomId"] != first[1]["roomId"]
+
+
+async def test_the_creator_may_create_again_what_a_dead_process_left_empty(
+    gated: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailableError("the process died here")
+
+    monkeypatch.setattr(Members, "add", die)
+    data = {"title": "A title", "members": [], "roomId": "g9"}
+    assert (await post(gated, CREATE, data))[0] == 503
+    monkeypatch.undo()
+    other = await gated.chat("ben")
+    assert (await other.create("g9"))["code"] == "RoomAlreadyExists"
+    assert (await post(gated, CREATE, data, event_id="8"))[1]["members"] == ["ana"]
+
+
+async def test_events_that_come_again_in_the_wrong_order_are_answered_as_done_and_change_nothing(
+    gated: System, members: Members
+) -> None:
+    await post(gated, CREATE, {"title": "A title", "members": [], "roomId": "g10"}, event_id="1")
+    change = {"roomId": "g10", "userId": "ben"}
+    add, remove = change | {"operation": "Add"}, change | {"operation": "Delete"}
+    assert await post(gated, MANAGE, add, event_id="2") == (200, {})
+    assert await post(gated, MANAGE, remove, event_id="3") == (200, {})
+    assert await post(gated, MANAGE, add, event_id="2") == (200, {})
+    assert not await members.is_member("ben", "@g10")
+    assert await post(gated, MANAGE, add, event_id="4") == (200, {})
+    assert await post(gated, MANAGE, remove, event_id="3") == (200, {})
+    assert await members.is_member("ben", "@g10")
+
+
+async def test_who_left_is_told_so_when_the_event_comes_again(gated: System, members: Members) -> None:
+    await post(gated, CREATE, {"title": "A title", "members": [], "roomId": "g11"}, event_id="1")
+    leave = {"roomId": "g11", "userId": "ana", "operation": "Delete"}
+    for _ in range(2):
+        assert await post(gated, MANAGE, leave, event_id="2") == (200, {})
+    assert (await post(gated, MANAGE, leave, event_id="3"))[1]["code"] == "RoomNotFound"
+    assert not await members.is_member("ana", "@g11")
+
+
+async def test_a_text_that_comes_again_is_stored_once_and_heard_with_the_same_id(gated: System) -> None:
+    ben = await gated.chat("ben")
+    await post(gated, CREATE, {"title": "A title", "members": ["ben"], "roomId": "g12"}, event_id="1")
+    data = {"conversation": {"conversationId": "g12"}, "message": "hello"}
+    first = await post(gated, "chat.sendTextMessage", data, event_id="2")
+    assert await post(gated, "chat.sendTextMessage", data, event_id="2") == first
+    heard = [await ben.next("MessageCreated") for _ in range(2)]
+    assert heard[0] == heard[1]
+    assert (text_of(heard[0]), heard[0]["message"]["messageId"]) == ("hello", first[1]["id"])
+    assert len((await ben.history("g12"))["messages"]) == 1
+
+
+async def test_a_message_into_a_private_room_costs_one_point_read_more_than_one_into_an_open_room(
+    gated: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def counted(name: str) -> None:
+        original = getattr(Table, name)
+
+        def call(self: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(f"{name} {self._name}")
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(Table, name, call)
+
+    ana = await gated.chat("ana")
+    await ana.create("g14")
+    lobby = await gated.chat("ana", room="lobby")
+    for name in ("get", "query", "insert", "insert_one", "replace", "put", "merge"):
+        counted(name)
+    await lobby.event("send", {"key": "k", "dataType": "text", "data": "hello"})
+    in_an_open_room = calls.copy()
+    calls.clear()
+    await ana.event("send", {"room": "@g14", "key": "k", "dataType": "text", "data": "hello"})
+    assert in_an_open_room == ["insert messages"]
+    assert calls == ["get members", *in_an_open_room]
+
+
+async def test_with_the_store_down_nobody_is_let_in(start_system: StartSystem, tmp_path: Path) -> None:
+    async with Azurite(tmp_path) as storage:
+        gated = await start_system(storage=storage)
+        ana = await gated.chat("ana")
+        await ana.create("g13")
+        _, access = await gated.get("negotiate", userId="ana", room="@g13")
+        await storage.stop()
+        for route in ("negotiate", "messages", "presence"):
+            assert (await gated.get(route, userId="ana", room="@g13"))[0] == 503
+        assert await gated.upgrade_status(access["url"]) >= 500
+        with pytest.raises(InvocationFailedError):
+            await ana.send("g13", "x")
