@@ -112,7 +112,9 @@ def read(path: Path) -> dict[str, Run]:
 
 
 def document(runs: Iterable[Run], descriptions: Mapping[str, str], plot_name: str) -> str:
-    """Return the page of all runs, in Markdown."""
+    """Return the page of the runs that there are, in Markdown; what has a description and no run is said to miss."""
+    runs = list(runs)
+    missing = [f"`{name}`" for name in descriptions if name not in {run.name for run in runs}]
     lines = [
         "# Benchmarks",
         "",
@@ -123,6 +125,8 @@ def document(runs: Iterable[Run], descriptions: Mapping[str, str], plot_name: st
         "",
         f"![How much of its bound each figure uses up]({plot_name})",
     ]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     for run in runs:
         lines += ["", f"## {run.name}", "", descriptions[run.name].strip(), "", f"{run.machine}.", ""]
         lines += ["| what | ours | baseline | measured | bound | kept |", "|---|---|---|---|---|---|"]

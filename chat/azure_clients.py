@@ -178,7 +178,7 @@ class TokenPolicy(SansIOHTTPPolicy[Any, Any]):
 
     def _token(self, url: str) -> str:
         now = self._clock()
-        token, made = self._tokens.get(url, ("", 0.0))
+        token, made = self._tokens.get(url, ("", float("-inf")))
         # A clock that was set back must not keep a token.
         if not made <= now < made + TOKEN_SECONDS:
             claims = {"aud": url, "exp": int(now) + 2 * TOKEN_SECONDS}

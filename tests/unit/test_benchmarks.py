@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import NAMES, main
+from benchmarks.__main__ import NAMES, descriptions, main
 from benchmarks.capacity import EXAMPLES, Load, plan, table
 from benchmarks.capacity import main as capacity
 from benchmarks.report import Figure, Run, document, dump, plot, read
@@ -41,6 +40,11 @@ def test_the_page_says_which_bounds_are_not_kept() -> None:
     assert [row.rsplit("|", 2)[1].strip() for row in rows] == ["**no**", "yes", ""]
 
 
+def test_the_page_says_what_was_not_measured_yet() -> None:
+    page = document(RUNS, {"start": "What it is.", "memory": "What is kept."}, "plot.svg")
+    assert "Not measured yet: `memory`." in page
+
+
 def test_the_plot_has_a_bar_for_each_figure_with_a_bound() -> None:
     bars = [element.get("fill") for element in ET.fromstring(plot(RUNS)).iter("{http://www.w3.org/2000/svg}rect")][1:]
     assert len(bars) == 2
@@ -49,10 +53,10 @@ def test_the_plot_has_a_bar_for_each_figure_with_a_bound() -> None:
 
 def test_the_page_in_the_docs_is_made_from_the_figures_beside_it() -> None:
     runs = read(DOCS / "benchmarks.json")
-    descriptions = {name: importlib.import_module(f"benchmarks.{name}").__doc__ or "" for name in runs}
-    assert (DOCS / "benchmarks.md").read_text("utf-8") == document(runs.values(), descriptions, "benchmarks.svg")
+    page = (DOCS / "benchmarks.md").read_text("utf-8")
+    assert page == document(runs.values(), descriptions(), "benchmarks.svg")
     assert (DOCS / "benchmarks.svg").read_text("utf-8") == plot(runs.values())
-    assert set(runs) == set(NAMES)
+    assert set(runs) <= set(NAMES)
 
 
 def test_a_name_that_is_no_benchmark_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
