@@ -15,8 +15,8 @@ import pytest_asyncio
 from azure.core.exceptions import ResourceExistsError
 
 import chat.outbox
-from chat.delivery import Delivery
 from chat.checks import Checks
+from chat.delivery import Delivery
 from chat.keys import body_digest, message_id, partition_key, row_key
 from chat.messages import Message
 from chat.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
