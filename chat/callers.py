@@ -113,7 +113,7 @@ def _checked(room: str) -> str:
         raise RequestRefusedError(
             400,
             "invalid_room",
-            f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text, and is not . or ..; a private room's is @ "
-            "and 1 to 64 letters, digits, _ or -.",
+            f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text, and is not . or ..; a private room's is "
+            "@ and 1 to 64 letters, digits, _ or -.",
         )
     return room
