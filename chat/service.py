@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
+from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.rest import HttpRequest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
-from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
+from chat.azure_clients import REPEATABLE_POST, Calls, make_credential, make_pipeline
 from chat.per_loop import PerLoop
 from chat.settings import WebPubSubEndpoint
 
@@ -34,6 +35,8 @@ MAX_BROADCAST_BYTES: Final = 1024 * 1024
 MAX_LISTED_CONNECTIONS: Final = 1000
 _TOKEN_LIFETIME: Final = timedelta(minutes=60)
 _API_VERSION: Final = "2024-12-01"
+# What an identity's token is for.
+_SCOPE: Final = "https://webpubsub.azure.com/.default"
 
 # What an event may wait for; see the store's limits beside it.
 _BROADCAST_SECONDS: Final = 3.0
@@ -244,6 +247,10 @@ class Service:
         async with Calls().limit(_CHECK_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("HEAD", "/api/health", 200, b"")
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self._clients.get()
+
     async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
@@ -284,6 +291,8 @@ def _refuse_steps(*names: str) -> None:
 
 def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:
     """Make the SDK's client of a hub for the running loop."""
-    if endpoint.connection_string is not None:
-        return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **HTTP_OPTIONS)
-    return WebPubSubServiceClient(endpoint.url, hub, make_credential(), **HTTP_OPTIONS)
+    if endpoint.connection_string is None or endpoint.access_key is None:
+        credential = make_credential()
+        return WebPubSubServiceClient(endpoint.url, hub, credential, **make_pipeline(credential, _SCOPE))
+    options = make_pipeline(AzureKeyCredential(endpoint.access_key), _SCOPE)
+    return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **options)

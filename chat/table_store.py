@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
+from chat.azure_clients import REPEATABLE_POST, Calls, make_credential, make_pipeline
 from chat.entities import first_digest, read_entity, read_key_entity, to_entity, to_key_entity
 from chat.keys import body_part, idempotency_row_key, partition_key, row_key
 from chat.messages import Change, DeletedMessage, Message
@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 TABLE_NAME: Final = "messages"
+# What an identity's token is for, in every cloud.
+_SCOPE: Final = "https://storage.azure.com/.default"
+# Without it, Table Storage answers with the row that it was sent.
+_NO_CONTENT: Final = {"Prefer": "return-no-content"}
 
 # One event has 10 s for everything: to store (or to find what is stored), to broadcast, to record.
 _APPEND_SECONDS: Final = 4.5
@@ -209,6 +213,10 @@ class Table:
             if getattr(error, "error_code", None) == "TableNotFound":
                 await self.create()
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self._clients.get()
+
     async def close(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
@@ -220,7 +228,7 @@ class Table:
     async def _create(self, entities: Sequence[Mapping[str, Any]]) -> None:
         client = self._clients.get()
         if len(entities) == 1:
-            await client.create_entity(dict(entities[0]), **REPEATABLE_POST)
+            await client.create_entity(dict(entities[0]), headers=dict(_NO_CONTENT), **REPEATABLE_POST)
         else:
             await client.submit_transaction([("create", dict(entity)) for entity in entities], **REPEATABLE_POST)
 
@@ -284,6 +292,10 @@ class TableStore:
         async with Calls().limit(_CHECK_SECONDS, StoreUnavailableError("the table does not answer")):
             await self.table.check()
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self.table.open()
+
     async def aclose(self) -> None:
         """Close the running loop's client."""
         await self.table.close()
@@ -313,6 +325,11 @@ class TableStore:
 
 def make_client(account: StorageAccount, table: str = TABLE_NAME) -> TableClient:
     """Make the SDK's client of a table for the running loop."""
-    if account.connection_string is not None:
-        return TableClient.from_connection_string(account.connection_string, table, **HTTP_OPTIONS)
-    return TableClient(account.table_url or "", table, credential=make_credential(), **HTTP_OPTIONS)
+    if account.connection_string is None:
+        url, credential = account.table_url or "", make_credential()
+        return TableClient(url, table, credential=credential, **make_pipeline(credential, _SCOPE))
+    # The SDK knows all that a connection string can hold.
+    parsed = TableClient.from_connection_string(account.connection_string, table)
+    return TableClient.from_connection_string(
+        account.connection_string, table, **make_pipeline(parsed.credential, _SCOPE)
+    )

@@ -231,6 +231,29 @@ async def test_admin_lists_rooms_and_moves_what_has_none(
     assert len(await rows(store, partition_key("chat", "lobby"))) == 5
 
 
+async def test_a_message_whose_key_is_taken_in_the_other_room_is_moved_all_the_same(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await without_room(store, 0, key="k")
+    await put(store, "lobby", DAY, 9, key="k")
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms", "--move-to", "lobby", "--yes") == 0
+    assert sorted(await history(store, "lobby")) == ["homeless 0", "lobby 9"]
+
+
+async def test_a_retention_ends_before_the_function_s_time_does_whatever_hangs(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    await put(store, "a", 40 * DAY)
+    monkeypatch.setattr(Maintenance, "delete", hang)
+    monkeypatch.setattr("chat.retention._MAX_SECONDS", 0.5)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await Retention(store, 30).run() == 0
+    assert "The retention goes on next time" in caplog.text
+
+
 async def test_admin_exports_and_erases_a_user_in_every_room(
     store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from tests.host.raw_http import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30
-BROKEN = "this is not Python\n"
+BROKEN = "this cannot be Python\n"
 AT_IMPORT = """
 import json
 import os
