@@ -145,7 +145,7 @@ async def test_an_addition_that_the_service_does_not_take_is_done_and_made_up_fo
 async def test_where_a_process_died_after_it_changed_the_truth_the_groups_follow_twice(
     gated: System, storage: Azurite, members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.room_groups, "AGAIN_SECONDS", 2.0)
+    monkeypatch.setattr(chat.room_groups, "SECOND_LOOK_SECONDS", 2.0)
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g3", "ben")
     store = TableStore("chat", StorageAccount(storage.connection_string))
