@@ -1,8 +1,8 @@
 """Makes the groups of the service follow who is in a private room, and records where that is still to be done.
 
 A record says that the groups of a person and a room may differ from the truth. It is followed twice: at once, and after
-``SECOND_LOOK_SECONDS``, as the answer to a connect event may have been under way that named the group. It is never given
-up.
+``SECOND_LOOK_SECONDS``, as the answer to a connect event that named the group may have been under way. It is never
+given up.
 """
 
 from __future__ import annotations
