@@ -111,6 +111,9 @@ def requested_rooms(query: Query, default: str) -> Sequence[str]:
 def _checked(room: str) -> str:
     if not is_room_name(room):
         raise RequestRefusedError(
-            400, "invalid_room", f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text, and is not . or .."
+            400,
+            "invalid_room",
+            f"A room's name has 1 to {MAX_NAME_BYTES} bytes of printable text, and is not . or ..; a private room's is "
+            "@ and 1 to 64 letters, digits, _ or -.",
         )
     return room

@@ -1,7 +1,8 @@
 """Makes the groups of the service follow who is in a private room, and records where that is still to be done.
 
 A record says that the groups of a person and a room may differ from the truth. It is followed twice: at once, and after
-``AGAIN_SECONDS``, as the answer to a connect event may have been under way that named the group. It is never given up.
+``SECOND_LOOK_SECONDS``, as the answer to a connect event that named the group may have been under way. It is never
+given up.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from chat.service import Service, ServiceUnavailableError
 from chat.table_store import StoreUnavailableError, Table
 
 __all__ = [
-    "AGAIN_SECONDS",
     "BEHIND_GROUP_RECORDS",
+    "SECOND_LOOK_SECONDS",
     "Followed",
     "GroupRecords",
     "RoomGroups",
@@ -32,7 +33,7 @@ __all__ = [
     "write_record",
 ]
 
-AGAIN_SECONDS: Final = 30.0
+SECOND_LOOK_SECONDS: Final = 30.0
 # Messages have row keys of hex digits, which sort behind.
 BEHIND_GROUP_RECORDS: Final = "!~"
 
@@ -156,7 +157,7 @@ class GroupRecords:
                 if can_be_member(user_id) and is_private_room_name(room):
                     await self._groups.follow(user_id, room)
                     if due is None:
-                        due = datetime.now(UTC) + timedelta(seconds=AGAIN_SECONDS)
+                        due = datetime.now(UTC) + timedelta(seconds=SECOND_LOOK_SECONDS)
                         await self._postpone(row, due)
                         _look_again(followed, due)
                         return

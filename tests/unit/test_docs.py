@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import function_app
+from chat.chat_client_protocol import Code, Invocation
 from chat.events import ChatEvents
 from chat.messages import ChangeKind
 from chat.outbox import Outbox
@@ -157,6 +158,13 @@ def test_the_tables_of_answers_and_envelopes_have_every_type_and_no_other() -> N
                     if isinstance(key, ast.Constant) and key.value == "type" and isinstance(value, ast.Constant)
                 }
     assert sorted(table_of("Answers", REFERENCE) + table_of("Envelopes", REFERENCE)) == sorted(types)
+
+
+def test_the_tables_of_private_rooms_have_every_invocation_and_code_and_no_other() -> None:
+    page = (ROOT / "docs" / "chat-client.md").read_text()
+    rows = page.partition("\n## Invocations\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]*)", rows, re.MULTILINE)
+    assert sorted(re.findall("`([^`]+)`", " ".join(cells))) == sorted([*Invocation, *Code])
 
 
 def test_every_line_of_the_log_that_is_explained_is_written_somewhere() -> None:
