@@ -146,7 +146,7 @@ async def test_a_deletion_is_final_and_can_be_repeated(system: System) -> None:
     assert [one["type"] for one in await system.history("c5")] == ["deleted", "deleted"]
 
 
-@pytest.mark.parametrize("message_id", ["", "x", "0" * 74, "ÿ", "a" * 5000, "'"])
+@pytest.mark.parametrize("message_id", ["", "x", "0" * 74, "ÿ", "\ud800", "a" * 5000, "'"])
 async def test_a_message_that_never_was_is_not_found(system: System, message_id: str) -> None:
     assert code(await edit(system, "c6", message_id, "x")) == "not_found"
     assert code(await delete(system, "c6", message_id)) == "not_found"
