@@ -239,7 +239,8 @@ async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> No
     hub, account = storage_settings(settings)
     _tell(f"Messages of the hub {hub!r} in {_place(account)}")
     store = TableStore(hub, account)
-    endpoint = service_settings(settings)
+    # No other command tells anybody, so none other needs to know where the service is.
+    endpoint = service_settings(settings) if arguments.command == "erase" else None
     herald = None if endpoint is None else Herald(Service(hub, endpoint))
     admin = Admin(store, herald, is_sure=getattr(arguments, "yes", False))
     try:
