@@ -198,6 +198,16 @@ async def test_an_edit_passes_every_check_of_a_message(system: System, monkeypat
     assert (await system.history("c9"))[-1]["data"] == "eggs"
 
 
+async def test_an_edit_that_is_too_large_for_a_broadcast_once_it_is_encoded_changes_nothing(
+    start_system: StartSystem,
+) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES="716800")
+    room = "c33" + "x" * 80
+    first = await say(system, room, "small")
+    assert code(await edit(system, room, first, "\x01" * 174_730, event_id="e")) == "too_large"
+    assert [one["data"] for one in await system.history(room)] == ["small"]
+
+
 async def test_who_may_not_be_in_the_room_any_more_changes_nothing_there(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
