@@ -511,6 +511,26 @@ async def test_pages_lead_through_messages_and_changes_and_several_changes_of_a_
     assert [one["data"] for one in found if one["type"] == "edited"] == ["edit 5", "edit 5"]
 
 
+async def test_pages_of_changes_of_large_messages_end_by_their_bytes_and_lose_none(start_system: StartSystem) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES="716800")
+    ids = [await say(system, "c34", f"text {number}") for number in range(8)]
+    seen = (await page(system, "c34"))["newest"]
+    for number, one in enumerate(ids):
+        large = f"{number}" * 700_000
+        changed = {"event_id": f"e{number}", "ce_time": f"2026-11-24T09:32:{number:02}Z"}
+        assert await edit(system, "c34", one, large, **changed) == (204, b"")
+    found: list[str] = []
+    query: dict[str, object] = {"after": seen}
+    while True:
+        read = await page(system, "c34", **query)
+        assert sum(len(one["data"]) for one in read["messages"]) < 4.1 * 1024 * 1024
+        found += [one["id"] for one in read["messages"]]
+        if read["next"] is None:
+            break
+        query["before"] = read["next"]
+    assert found == ids[::-1]
+
+
 async def test_a_page_without_changes_is_one_request_and_one_with_changes_reads_each_message_once(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
