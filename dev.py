@@ -39,6 +39,23 @@ def fingerprint(requirements: Path) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def prepare(requirements: str) -> None:
+    """Install what a command needs, or end with one line that says what keeps it from that."""
+    try:
+        ensure_environment(ROOT / requirements)
+    except KeyboardInterrupt:
+        sys.exit("Stopped before everything was installed; the next start goes on.")
+    except OSError as error:
+        sys.exit(
+            f"Error: {error.filename or VENV} cannot be made ({error.strerror}). What a command needs is installed "
+            f"into {ROOT}: it must be a folder that you may write to, on a disk with room."
+        )
+    except subprocess.CalledProcessError:
+        sys.exit(
+            f"Error: {sys.executable} cannot make a virtual environment with pip: use a Python that has ensurepip."
+        )
+
+
 def ensure_environment(requirements: Path) -> None:
     """Make the virtual environment and install the requirements, unless it was done for just these."""
     marker = VENV / f"{requirements.stem}.installed"
@@ -78,12 +95,17 @@ def install(requirements: Path) -> None:
             pip.terminate()
             raise
     if pip.returncode:
-        sys.exit(f"{''.join(lines[-20:])}Error: pip could not install {requirements.name}; its last lines are above.")
+        sys.exit(
+            f"{''.join(lines[-20:])}Error: pip could not install {requirements.name}; its last lines are above. "
+            "Where it cannot reach the package index, tell it another way (PIP_PROXY, PIP_INDEX_URL) and start again."
+        )
 
 
 def progress(line: str) -> str | None:
     """Return what a line of pip's output tells about its progress, in short, or None."""
     line = line.strip()
+    if line.startswith("WARNING: Retrying "):
+        return "The package index does not answer; pip tries again"
     if line.startswith(("Downloading ", "Using cached ")) and ".metadata" not in line:
         return line
     if line.startswith("Installing collected packages:"):
@@ -99,10 +121,7 @@ def run(arguments: list[str]) -> int:
     # Here already: --help and a wrong flag need nothing installed.
     data = parser().parse_args(arguments).data.resolve()
     interrupt_on_signals()
-    try:
-        ensure_environment(ROOT / "requirements-local.txt")
-    except KeyboardInterrupt:
-        sys.exit("Stopped before everything was installed; the next start goes on.")
+    prepare("requirements-local.txt")
     # The system runs in this folder, where a relative --data would be another one. The last of a flag counts.
     return become("-m", "local.stack", *arguments, "--data", str(data))
 
@@ -129,8 +148,8 @@ def test(arguments: list[str]) -> int:
     """Run every check; what it takes is told by ``python3 dev.py test --help``."""
     if {"-h", "--help"} & set(arguments):
         return subprocess.run([sys.executable, "-m", "tests.checks", "--help"], cwd=ROOT, check=False).returncode
-    ensure_environment(ROOT / "requirements-dev.txt")
-    return call("-m", "tests.checks", *arguments)
+    prepare("requirements-dev.txt")
+    return become("-m", "tests.checks", *arguments)
 
 
 def main() -> int:

@@ -1,6 +1,4 @@
-"""A broadcast to 1,000 clients through the local Web PubSub, beside a bare aiohttp loop in the same run.
-
-    python benchmarks/fanout.py
+"""A broadcast to 1,000 clients through the emulator, beside a bare aiohttp loop in the same run.
 
 Each server has a process and 1,000 clients of its own; one REST call sends 1 KiB of text to all of them, the next one
 when all have it. The servers take turns. Reliable clients acknowledge nothing, so that all is kept for them. A latency
@@ -25,9 +23,11 @@ import aiohttp
 import jwt
 from aiohttp import web
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks.backends import ROOT
+from benchmarks.report import Figure
 from webpubsub_emulator import DEFAULT_ACCESS_KEY, Emulator, EmulatorSettings
+
+__all__ = ["measure"]
 
 MIN_RATIO = 0.6
 MAX_KIB_PER_CONNECTION = 50
@@ -44,7 +44,7 @@ _HANDSHAKE = (
 
 
 async def serve_emulator() -> None:
-    """Run the local Web PubSub until standard input ends."""
+    """Run the emulator until standard input ends."""
     async with Emulator(EmulatorSettings(port=0, ping_interval=_PING_SECONDS)) as emulator:
         print(emulator.url.rpartition(":")[2], flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -82,7 +82,7 @@ class Server:
     """A server in a process of its own, its clients, and how to broadcast to them."""
 
     def __init__(self, process: subprocess.Popen[str], http: aiohttp.ClientSession, subprotocol: str | None) -> None:
-        """``subprotocol`` is that of the local Web PubSub's clients; the bare loop has none."""
+        """``subprotocol`` is that of the emulator's clients; the bare loop has none."""
         self._process = process
         self._http = http
         self._port = int(process.stdout.readline()) if process.stdout else 0
@@ -171,16 +171,16 @@ def _token(audience: str) -> str:
 
 @contextmanager
 def _process(kind: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, __file__, kind]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "benchmarks.fanout", kind]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
             process.terminate()
 
 
-async def main() -> None:
-    """Print the figures and their verdict."""
+async def measure() -> list[Figure]:
+    """Return the deliveries a second and the memory of a connection."""
     emulator, bare = serve_emulator.__name__, serve_bare.__name__
     async with aiohttp.ClientSession() as http:
         with _process(emulator) as plain, _process(emulator) as reliable, _process(bare) as loop:
@@ -194,21 +194,38 @@ async def main() -> None:
             for _ in range(_ROUNDS):
                 for server in servers.values():
                     await server.measure()
-    floor = servers["bare aiohttp loop"].rates
-    has_failed = False
+    bare_rates = servers["bare aiohttp loop"].rates
+    figures = []
     for name, server in servers.items():
-        ratio = statistics.median(ours / bare for ours, bare in zip(server.rates, floor, strict=True))
-        p99 = statistics.quantiles(server.latencies, n=100)[98] * 1000
-        print(
-            f"{name:18}{statistics.median(server.rates):8.0f} messages/s, ratio {ratio:.2f}, p99 {p99:5.1f} ms, "
-            f"{server.connection_kib:5.1f} KiB an idle connection"
-        )
-        has_failed |= ratio < MIN_RATIO or server.connection_kib > MAX_KIB_PER_CONNECTION
-    print(f"ratio at least {MIN_RATIO}, at most {MAX_KIB_PER_CONNECTION} KiB; ratios are medians of {_ROUNDS} pairs")
-    if has_failed:
-        raise SystemExit(1)
+        if server.rates is bare_rates:
+            continue
+        figures += [
+            Figure(
+                what=f"messages delivered a second by the emulator, {name}",
+                ours=f"{_rate(server)}, p99 {_p99(server):.0f} ms",
+                baseline=f"{_rate(servers['bare aiohttp loop'])} (a bare aiohttp loop)",
+                value=statistics.median(ours / bare for ours, bare in zip(server.rates, bare_rates, strict=True)),
+                at_least=MIN_RATIO,
+            ),
+            Figure(
+                what=f"memory of an idle connection, {name}",
+                ours=f"{server.connection_kib:.0f} KiB",
+                baseline=f"{servers['bare aiohttp loop'].connection_kib:.0f} KiB (a bare aiohttp loop)",
+                value=server.connection_kib,
+                unit="KiB",
+                at_most=MAX_KIB_PER_CONNECTION,
+            ),
+        ]
+    return figures
+
+
+def _rate(server: Server) -> str:
+    return f"{statistics.median(server.rates):,.0f} /s"
+
+
+def _p99(server: Server) -> float:
+    return statistics.quantiles(server.latencies, n=100)[98] * 1000
 
 
 if __name__ == "__main__":
-    roles = {server.__name__: server for server in (serve_emulator, serve_bare)}
-    asyncio.run(roles.get(sys.argv[-1], main)())
+    asyncio.run({server.__name__: server for server in (serve_emulator, serve_bare)}[sys.argv[-1]]())

@@ -1,8 +1,6 @@
 """Frames that presence costs when 500 clients lose their line and come back into one room.
 
-    python benchmarks/presence.py
-
-The Functions host stand-in with the app is a process of its own; the local Web PubSub and the clients share this one.
+The Functions host stand-in with the app is a process of its own; the emulator and the clients share this one.
 Each client counts what it gets: presence frames, the connections in them, and the 2 KB units that the service would
 bill.
 """
@@ -10,26 +8,22 @@ bill.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import AsyncExitStack
 
 import aiohttp
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from local.azurite import Azurite, free_port
+from benchmarks import backends
+from benchmarks.idle_page import running_app
+from benchmarks.report import Figure
+from local.azurite import free_port
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 
+__all__ = ["measure"]
+
 MAX_FRAMES = 80_000
-_ROOT = Path(__file__).resolve().parent.parent
 _CLIENTS = 500
 _SECONDS = 120
 _UNIT_BYTES = 2 * 1024
@@ -82,42 +76,14 @@ class Crowd:
                 self._complete.set()
 
 
-@asynccontextmanager
-async def running_app(storage: Azurite, emulator: Emulator, port: int) -> AsyncIterator[str]:
-    """Run the app in a process of its own until the end of the block; give its URL."""
-    settings = {
-        "AzureWebJobsStorage": storage.connection_string,
-        "WebPubSubConnectionString": emulator.connection_string,
-        "CLIENT_AUTH": "anonymous",
-    }
-    command = [sys.executable, "-m", "local.functions_host", "--port", str(port), "--no-reload"]
-    null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=_ROOT, env={**os.environ, **settings}, stdout=null, stderr=null
-    )
-    try:
-        async with asyncio.timeout(_SECONDS), aiohttp.ClientSession() as http:
-            while True:
-                with contextlib.suppress(aiohttp.ClientConnectionError):
-                    async with http.get(f"http://localhost:{port}/api/health") as answer:
-                        if answer.status == 200:
-                            break
-                await asyncio.sleep(0.1)
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def main() -> None:
-    """Print the figures and their verdict."""
+async def measure() -> list[Figure]:
+    """Return what all clients together were sent."""
     app_port = free_port()
     handlers = {"chat": [EventHandler(f"http://localhost:{app_port}/api/eventhandler/{{event}}")]}
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        storage = await stack.enter_async_context(Azurite(Path(folder)))
+        storage = await stack.enter_async_context(backends.azurite())
         emulator = await stack.enter_async_context(Emulator(EmulatorSettings(port=0, event_handlers=handlers)))
-        url = await stack.enter_async_context(running_app(storage, emulator, app_port))
+        url = await stack.enter_async_context(running_app(storage, emulator.connection_string, app_port))
         connector = aiohttp.TCPConnector(limit=0)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         crowd = Crowd(http, url)
@@ -129,13 +95,14 @@ async def main() -> None:
         seconds = time.perf_counter() - start
         frames, events, units = crowd.frames, crowd.events, crowd.units
         await crowd.go()
-    print(f"{_CLIENTS} clients went and came back in {seconds:.1f} s")
-    print(f"presence frames    {frames:8d} (at most {MAX_FRAMES})")
-    print(f"events in them     {events:8d} (frames, if each was sent alone)")
-    print(f"units of 2 KB      {units:8d}")
-    if frames > MAX_FRAMES:
-        raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+    return [
+        Figure(
+            what=f"presence frames when {_CLIENTS} clients come back",
+            ours=f"{frames:,}, in {seconds:.1f} s",
+            baseline=f"{events:,} (a frame for each event and client)",
+            value=frames,
+            unit="frames",
+            at_most=MAX_FRAMES,
+        ),
+        Figure(what="units of 2 KB that the service would bill for them", ours=f"{units:,}", baseline=f"{events:,}"),
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import sys
@@ -100,10 +101,11 @@ class Admin:
         """Write all messages of a user as they are now: the JSON that clients get, one a line."""
         total = 0
         async for partition in self._maintenance.partitions():
+            room = "" if partition == self._maintenance.roomless else self._name(partition)
             progress = _Progress(self._name(partition))
             async for page in self._maintenance.messages(partition, user_id=user_id, with_body=True):
                 for entity in page:
-                    message = read_entity(entity, "" if partition == self._maintenance.roomless else room_of(partition))
+                    message = read_entity(entity, room)
                     if message is None or isinstance(message, Change):
                         continue
                     envelope = encode_envelope(message) if isinstance(message, Message) else encode_change(message)
@@ -132,9 +134,10 @@ class Admin:
             progress = _Progress(self._name(partition))
             async for page in self._maintenance.messages(partition, before=before, user_id=user_id):
                 await self._maintenance.delete(partition, page)
-                if herald is not None and partition != self._maintenance.roomless:
+                room = self._name(partition)
+                if herald is not None and partition == partition_key(self._hub, room):
                     ids = [row_key(str(entity["RowKey"])) for entity in page if count_messages([entity])]
-                    await herald.tell(room_of(partition), ids)
+                    await herald.tell(room, ids)
                 progress.add(count_messages(page))
             deleted += progress.count
         print(f"Deleted {deleted:,} messages {what}.")
@@ -156,7 +159,12 @@ class Admin:
             print(f"Left {skipped:,} rows where they are: somebody edited them by hand.")
 
     def _name(self, partition: str) -> str:
-        return _NO_ROOM if partition == self._maintenance.roomless else room_of(partition)
+        if partition == self._maintenance.roomless:
+            return _NO_ROOM
+        try:
+            return room_of(partition)
+        except ValueError:
+            return f"{partition} (a partition that somebody edited by hand)"
 
     def _confirm(self, question: str) -> None:
         if self._is_sure:
@@ -273,6 +281,10 @@ def _days(wanted: int | None, settings: Mapping[str, str]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status tells whether it came to its end."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        # What goes into a file or a pipe has the console's encoding otherwise, which may lack what people write.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
     try:
         asyncio.run(_run(arguments, _settings(os.environ, Path.cwd())))
     except (SettingsError, _StoppedError, OSError) as error:

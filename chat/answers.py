@@ -40,5 +40,5 @@ def rate_limited(wait: float, subject: Mapping[str, str]) -> UserEventResponse:
 
 def unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:
     """Ask the service to deliver an event again, and log why."""
-    logger.error("%s (event %s of %s): %r", error, context.event_id, context.connection_id, error.__cause__)
+    logger.error("%s (event %r of %r): %r", error, context.event_id, context.connection_id, error.__cause__)
     return EventErrorResponse(503, "Try again.")

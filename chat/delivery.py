@@ -95,7 +95,7 @@ class Delivery:
         try:
             await self._service.broadcast(room, encode_told(event, room))
         except ServiceUnavailableError as error:
-            logger.warning("%s (%s): %r", error, event.get("type"), error.__cause__)
+            logger.warning("%s (%r): %r", error, event.get("type"), error.__cause__)
 
     async def deliver(self, stored: Broadcastable, envelope: bytes) -> EventErrorResponse | None:
         """Broadcast what is stored, or record that it is still to be broadcast; 503 when neither can be done."""
@@ -107,7 +107,6 @@ class Delivery:
         except ServiceUnavailableError as error:
             logger.warning("%s (message %s): %r", error, stored.id, error.__cause__)
             return None if not must_wait and await self._is_recorded(stored) else EventErrorResponse(503, "Try again.")
-        self._outbox.saw_broadcast()
         return None
 
     async def _is_recorded(self, stored: Broadcastable) -> bool:

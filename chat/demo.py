@@ -53,5 +53,5 @@ class DemoFiles:
 
 def _connectable(endpoints: Sequence[WebPubSubEndpoint]) -> list[str]:
     sockets = ["ws" + endpoint.url.removeprefix("http") for endpoint in endpoints]
-    # The local Web PubSub, and only that, is plain HTTP; it also takes faults.
+    # The emulator, and only that, is plain HTTP; it also takes faults.
     return sockets + [endpoint.url for endpoint in endpoints if endpoint.url.startswith("http://")]

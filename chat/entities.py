@@ -15,6 +15,7 @@ from webpubsub_handler import DataType, parse_json
 __all__ = [
     "first_digest",
     "read_entity",
+    "read_key_entity",
     "to_change_entity",
     "to_entity",
     "to_key_entity",
@@ -139,6 +140,21 @@ def read_entity(entity: Mapping[str, Any], room: str) -> Message | DeletedMessag
             type(error).__name__,
         )
         return None
+
+
+def read_key_entity(entity: Mapping[str, Any]) -> str | None:
+    """Return which message an idempotency key belongs to, None for a row that somebody edited by hand."""
+    try:
+        cursor = _text(entity, "messageId")
+        check_cursor(_text(entity, "PartitionKey"), cursor)
+    except ValueError:
+        logger.warning(
+            "The row of a key names no message (PartitionKey %r, RowKey %r).",
+            entity.get("PartitionKey"),
+            entity.get("RowKey"),
+        )
+        return None
+    return cursor
 
 
 def _head(partition: str, message: Message | DeletedMessage) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class ChatEvents:
         service: Puts connections into rooms and takes them out.
         announcer: Tells rooms who comes and goes; None tells nobody.
         default_room: The room of a connection that names none.
-        max_messages_per_second: What the policy is told about how fast a user may send; 0 is no limit.
+        max_messages_per_second: What the policy is told about how fast a user may send; 0 means no limit.
         clock: Seconds that never go back.
     """
 
@@ -230,7 +230,7 @@ class ChatEvents:
             return
         self._warned = now
         logger.warning(
-            "Refused a message of connection %s, whose state names no rooms: the event handler of hub %s must send "
+            "Refused a message of connection %r, whose state names no rooms: the event handler of hub %r must send "
             "the system event connect, which puts a connection into its room.",
             context.connection_id,
             context.hub,

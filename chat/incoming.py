@@ -67,7 +67,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
     """Read what a client sent.
 
     Raises:
-        InvalidMessageError: It is no message.
+        InvalidMessageError: It is not a message.
     """
     data = _data(request)
     if not _is_send(request):

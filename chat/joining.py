@@ -80,7 +80,7 @@ class Joining:
             await self._service.leave(context.connection_id, room)
         except ServiceUnavailableError as error:
             # The state still has the room, so the next message of the connection comes here again.
-            logger.warning("%s (connection %s): %r", error, context.connection_id, error.__cause__)
+            logger.warning("%s (connection %r): %r", error, context.connection_id, error.__cause__)
             return
         keep_rooms(context, [kept for kept in joined_rooms(context) or () if kept != room])
 
@@ -95,5 +95,5 @@ def _invalid_room() -> UserEventResponse:
 
 
 def _unavailable(error: Exception, context: ConnectionContext, room: str) -> UserEventResponse:
-    logger.warning("%s (connection %s): %r", error, context.connection_id, error.__cause__)
+    logger.warning("%s (connection %r): %r", error, context.connection_id, error.__cause__)
     return sender_error("unavailable", "Try again.", {"room": room})

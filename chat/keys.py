@@ -47,8 +47,10 @@ _CONNECTION_DIGITS: Final = 16
 _BODY_DIGITS: Final = 8
 _CHECK_DIGITS: Final = 8
 _ID: Final = re.compile(r"[0-9a-f]{50,74}")
-# The event's part has 16 digits or, of an id that is no counter, 32.
+# The event's part has 16 digits or, of an id that is not a counter, 32.
 _DIGITS_WITHOUT_BODY: Final = (50, 66)
+# Up to 15 digits; "01" is another id than "1".
+_COUNTED: Final = re.compile(r"0|[1-9][0-9]{0,14}")
 _ESCAPED: Final = re.compile(rb"=([0-9A-F]{2})")
 _SAFE: Final = re.compile(rb"[^A-Za-z0-9_.-]")
 _COMPLEMENT: Final = str.maketrans("0123456789abcdef", "fedcba9876543210")
@@ -169,7 +171,7 @@ def idempotency_row_keys(cursor: str, user_id: str | None, connection_id: str, k
 
 
 def check_cursor(partition: str, cursor: str) -> None:
-    """Refuse a cursor that is no message id of this partition.
+    """Refuse a cursor that is not a message id of this partition.
 
     Raises:
         InvalidCursorError: It is not.
@@ -185,7 +187,7 @@ def _escape(text: str) -> str:
 
 def _event_order(event_id: str) -> str:
     # The service counts events in decimal. Another sender's ids are kept apart, in no order of their own.
-    if event_id.isascii() and event_id.isdigit() and len(event_id) < _EVENT_DIGITS:
+    if _COUNTED.fullmatch(event_id):
         return f"{int(event_id):0{_EVENT_DIGITS}x}"
     return _digest(event_id, 2 * _EVENT_DIGITS)
 

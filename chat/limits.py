@@ -31,7 +31,7 @@ class RateLimiter:
     def take(self, *name: str, per_second: float) -> float:
         """Take one token; return 0.0, or how many seconds it takes until there is one.
 
-        ``per_second`` is how fast a bucket fills; 0 or less is no limit.
+        ``per_second`` is how fast a bucket fills; 0 or less means no limit.
         """
         if per_second <= 0:
             return 0.0

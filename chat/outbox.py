@@ -97,6 +97,7 @@ class Outbox:
         self._next_look = float("-inf")
         self._connections: set[str] = set()
         self._log: deque[tuple[int, str]] = deque(maxlen=_MAX_LOG_LINES)
+        service.after_broadcast = self.saw_broadcast
 
     async def note_event(self, request: object, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         """Write what the background had to say, and look for rows if that is due: the middleware of every event."""
@@ -215,7 +216,8 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - nobody awaits this task, so its end would go unnoticed
             progress.is_stuck = True
             self._say(logging.ERROR, f"The outbox waits for a mistake of its own: {error!r}")
-        if not progress.left and not progress.is_stuck:
+        # What was recorded since the last page was read still waits.
+        if not progress.left and not progress.is_stuck and not self._wake.is_set():
             self._connections.clear()
         return progress
 

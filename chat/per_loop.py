@@ -1,6 +1,7 @@
 """A client for each event loop, made when first asked for.
 
-The Azure SDKs' async clients belong to the loop that made them, and the worker imports the app before its loop runs.
+The Azure SDKs' async clients belong to the loop that made them. The worker's loop runs when it imports the app; that of
+a test or of another host may start later.
 """
 
 from __future__ import annotations

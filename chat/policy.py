@@ -38,7 +38,7 @@ def may_change(context: ConnectionContext, message: Message) -> bool | str:
 
 
 def max_messages_per_second(user_id: str | None, configured: float) -> float:
-    """Return how many messages a second this user may send for a longer time, and twice as many at once; 0 is no limit.
+    """Return how many messages a second this user may send, twice as many in a burst; 0 means no limit.
 
     ``configured`` is the setting ``MAX_MESSAGES_PER_SECOND``. Users without a name are told apart by their connections.
     """

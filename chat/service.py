@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
+from azure.core.credentials import AzureKeyCredential
 from azure.core.rest import HttpRequest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
-from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
+from chat.azure_clients import REPEATABLE_POST, Calls, make_credential, make_pipeline
 from chat.per_loop import PerLoop
 from chat.settings import WebPubSubEndpoint
 
@@ -30,6 +31,8 @@ MAX_BROADCAST_BYTES: Final = 1024 * 1024
 MAX_LISTED_CONNECTIONS: Final = 1000
 _TOKEN_LIFETIME: Final = timedelta(minutes=60)
 _API_VERSION: Final = "2024-12-01"
+# What an identity's token is for.
+_SCOPE: Final = "https://webpubsub.azure.com/.default"
 
 # What an event may wait for; see the store's limits beside it.
 _BROADCAST_SECONDS: Final = 3.0
@@ -68,10 +71,14 @@ class ClientAccess:
 class Service:
     """One hub of the Web PubSub service.
 
+    ``after_broadcast`` is called when the service took a broadcast of any kind.
+
     Args:
         hub: The hub's name.
         endpoint: Where the service is.
     """
+
+    after_broadcast: Callable[[], None] | None = None
 
     def __init__(self, hub: str, endpoint: WebPubSubEndpoint) -> None:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
@@ -90,6 +97,8 @@ class Service:
         path = f"{self._path}/groups/{quote(room, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("POST", path, 202, envelope)
+        if self.after_broadcast is not None:
+            self.after_broadcast()
 
     async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
         """Make the URL for a client; the rooms travel in its query to the connect event.
@@ -170,6 +179,10 @@ class Service:
         async with Calls().limit(_CHECK_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("HEAD", "/api/health", 200, b"")
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self._clients.get()
+
     async def aclose(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
@@ -202,6 +215,8 @@ def _refuse_steps(*names: str) -> None:
 
 def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:
     """Make the SDK's client of a hub for the running loop."""
-    if endpoint.connection_string is not None:
-        return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **HTTP_OPTIONS)
-    return WebPubSubServiceClient(endpoint.url, hub, make_credential(), **HTTP_OPTIONS)
+    if endpoint.connection_string is None or endpoint.access_key is None:
+        credential = make_credential()
+        return WebPubSubServiceClient(endpoint.url, hub, credential, **make_pipeline(credential, _SCOPE))
+    options = make_pipeline(AzureKeyCredential(endpoint.access_key), _SCOPE)
+    return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **options)

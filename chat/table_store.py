@@ -12,8 +12,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from chat.azure_clients import HTTP_OPTIONS, REPEATABLE_POST, Calls, make_credential
-from chat.entities import first_digest, read_entity, to_entity, to_key_entity
+from chat.azure_clients import REPEATABLE_POST, Calls, make_credential, make_pipeline
+from chat.entities import first_digest, read_entity, read_key_entity, to_entity, to_key_entity
 from chat.keys import body_part, idempotency_row_key, partition_key, row_key
 from chat.messages import Change, DeletedMessage, Message
 from chat.per_loop import PerLoop
@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 TABLE_NAME: Final = "messages"
+# What an identity's token is for, in every cloud.
+_SCOPE: Final = "https://storage.azure.com/.default"
+# Without it, Table Storage answers with the row that it was sent.
+_NO_CONTENT: Final = {"Prefer": "return-no-content"}
 
 # One event has 10 s for everything: to store (or to find what is stored), to broadcast, to record.
 _APPEND_SECONDS: Final = 4.5
@@ -145,7 +149,7 @@ class Table:
             except HttpResponseError as error:
                 if error.status_code != 404:
                     raise
-                # One that is gone ends a transaction; alone, it is no error.
+                # One that is gone ends a transaction; alone, it is not an error.
                 for row in batch:
                     await client.delete_entity(partition, row)
 
@@ -165,6 +169,10 @@ class Table:
             if getattr(error, "error_code", None) == "TableNotFound":
                 await self.create()
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self._clients.get()
+
     async def close(self) -> None:
         """Close the running loop's client."""
         client = self._clients.pop()
@@ -176,7 +184,7 @@ class Table:
     async def _create(self, entities: Sequence[Mapping[str, Any]]) -> None:
         client = self._clients.get()
         if len(entities) == 1:
-            await client.create_entity(dict(entities[0]), **REPEATABLE_POST)
+            await client.create_entity(dict(entities[0]), headers=dict(_NO_CONTENT), **REPEATABLE_POST)
         else:
             await client.submit_transaction([("create", dict(entity)) for entity in entities], **REPEATABLE_POST)
 
@@ -240,6 +248,10 @@ class TableStore:
         async with Calls().limit(_CHECK_SECONDS, StoreUnavailableError("the table does not answer")):
             await self.table.check()
 
+    def open(self) -> None:
+        """Make the running loop's client now; else the first call does."""
+        self.table.open()
+
     async def aclose(self) -> None:
         """Close the running loop's client."""
         await self.table.close()
@@ -249,11 +261,13 @@ class TableStore:
         if message.key is not None:
             row = idempotency_row_key(message.user_id, message.connection_id, message.key)
             sent = await self.table.get(partition, row)
-        stored_id = message.id if sent is None else str(sent.get("messageId"))
+        stored_id = message.id if sent is None else read_key_entity(sent)
+        if stored_id is None:  # "stored already" would lose the message that comes with the key
+            raise KeyTakenError("the key belongs to an unknown message")
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
-        if isinstance(stored, Change):  # the key's row was edited by hand
-            return None
+        if isinstance(stored, Change):  # somebody edited the key's row by hand
+            raise KeyTakenError("the key belongs to no message")
         if sent is not None:
             # A key stands for its first body, whatever the message says now; ids of older versions do not tell it.
             digest = body_part(stored_id) or (entity and first_digest(entity))
@@ -267,6 +281,11 @@ class TableStore:
 
 def make_client(account: StorageAccount, table: str = TABLE_NAME) -> TableClient:
     """Make the SDK's client of a table for the running loop."""
-    if account.connection_string is not None:
-        return TableClient.from_connection_string(account.connection_string, table, **HTTP_OPTIONS)
-    return TableClient(account.table_url or "", table, credential=make_credential(), **HTTP_OPTIONS)
+    if account.connection_string is None:
+        url, credential = account.table_url or "", make_credential()
+        return TableClient(url, table, credential=credential, **make_pipeline(credential, _SCOPE))
+    # The SDK knows all that a connection string can hold.
+    parsed = TableClient.from_connection_string(account.connection_string, table)
+    return TableClient.from_connection_string(
+        account.connection_string, table, **make_pipeline(parsed.credential, _SCOPE)
+    )

@@ -86,7 +86,7 @@ function showStatus({ state, reason: why, code, retryAt }) {
 function connected() {
   trouble.hidden = true;
   nameRoom();
-  // Who signed in has the name that the server gives.
+  // A user who signed in has the name that the server gives.
   get("other", HTMLElement).hidden = nameField.hidden = chat.userId !== userId;
   get("me", HTMLElement).textContent = chat.userId ? `as ${chat.userId}` : "";
   if (outage) {

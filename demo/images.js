@@ -17,7 +17,7 @@ export function imageType(base64) {
  */
 export async function shrink(file) {
   const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error("This file is no image that the browser can read.");
+    throw new Error("This file is not an image that the browser can read.");
   });
   for (let side = MAX_SIDE; side >= 60; side /= 2) {
     const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));

@@ -1,7 +1,7 @@
 // @ts-check
-/** What only the local Web PubSub can do: go wrong when asked to, and show its traffic. In Azure none of it appears. */
+/** What only the emulator can do: go wrong when asked to, and show its traffic. In Azure none of it appears. */
 
-/** The local Web PubSub's address, null for a service in Azure. @param {URL | null} service */
+/** The emulator's address, null for a service in Azure. @param {URL | null} service */
 export function localOrigin(service) {
   const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(service?.hostname ?? "");
   return service && service.protocol === "ws:" && isLoopback ? `http://${service.host}` : null;
@@ -14,5 +14,5 @@ export async function inject(origin, fault) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(fault),
   });
-  if (!response.ok) throw new Error(`The local Web PubSub answered ${response.status}.`);
+  if (!response.ok) throw new Error(`The emulator answered ${response.status}.`);
 }

@@ -53,7 +53,7 @@ def main() -> int:
         values = json.loads(sys.stdin.read().removeprefix("\ufeff"))
         settings = local_settings(values)
     except ValueError:
-        return fail("that is no JSON: use `azd env get-values --output json`")
+        return fail("that is not JSON: use `azd env get-values --output json`")
     except KeyError as missing:
         return fail(f"the environment has no {missing}: run `azd provision --no-state` first")
     # No CORS: any page in the developer's browser could read the messages.

@@ -175,6 +175,8 @@ var webhookPath = '/api/eventhandler'
 
 var usesAccessKey = eventAuthentication == 'accessKey'
 var signsUsersIn = clientAuth == 'app_service'
+// With a function key there is nobody to show it to: the page has none.
+var showsDemo = demoPage && clientAuth != 'function_key'
 var demoPath = signsUsersIn ? '/.auth/login/aad?post_login_redirect_uri=/api/demo/' : '/api/demo/'
 var registersApplication = empty(webhookAppClientId) && (signsUsersIn || !usesAccessKey)
 var applicationClientId = registersApplication ? application!.outputs.clientId : webhookAppClientId
@@ -451,7 +453,7 @@ output AZURE_RESOURCE_MANAGER string = environment().resourceManager
 output SERVICE_API_NAME string = functionAppName
 output SERVICE_API_URI string = functionApp.outputs.url
 output EVENT_HANDLER_URL string = '${functionApp.outputs.url}${webhookPath}'
-output DEMO_URL string = '${functionApp.outputs.url}${demoPath}'
+output DEMO_URL string = showsDemo ? '${functionApp.outputs.url}${demoPath}' : ''
 output WEB_PUBSUB_NAME string = webPubSubName
 output WEB_PUBSUB_ENDPOINT string = webPubSub.outputs.endpoint
 output WEB_PUBSUB_HUB string = hubName

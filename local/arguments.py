@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the flags of the stack."""
     result = argparse.ArgumentParser(
         prog=f"{_PYTHON} dev.py run",
-        description="Starts the table service (Azurite), the local Web PubSub and the Functions app, and stops them "
+        description="Starts the table service (Azurite), the emulator and the Functions app, and stops them "
         "together on Ctrl+C. The first run installs what they need.",
     )
     add = result.add_argument
@@ -30,9 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "'func start' in another terminal (default: func where it is installed, else builtin)",
     )
     add("--functions-port", metavar="PORT", type=_port, default=7071, help="the app's port (default: 7071)")
-    add(
-        "--webpubsub-port", metavar="PORT", type=_port, default=8080, help="the local Web PubSub's port (default: 8080)"
-    )
+    add("--webpubsub-port", metavar="PORT", type=_port, default=8080, help="the emulator's port (default: 8080)")
     add("--tables-port", metavar="PORT", type=_port, default=10002, help="the table service's port (default: 10002)")
     add(
         "--blobs-port",
@@ -44,11 +42,18 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--data",
         metavar="FOLDER",
-        type=Path,
+        type=_folder,
         default=ROOT / ".local",
         help="where data lives; one system at a time can use a folder (default: .local)",
     )
     return result
+
+
+def _folder(text: str) -> Path:
+    # A variable of a shell that is not set; as a path it would be the folder that the shell is in.
+    if text:
+        return Path(text)
+    raise argparse.ArgumentTypeError("name a folder")
 
 
 def _port(text: str) -> int:

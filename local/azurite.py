@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import secrets
 import signal
-import socket
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +15,15 @@ from typing import Final, Self
 import aiohttp
 
 from local.node_tools import ensure_node, ensure_packages
+from webpubsub_emulator.listeners import ABSENT, LOOPBACK_ADDRESSES, bind
 
 __all__ = ["ACCOUNT_KEY", "Azurite", "azurite_command", "free_port", "table_connection_string"]
 
 # The account of every storage emulator; public, so it protects nothing.
 ACCOUNT_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _START_SECONDS: Final = 60
+# Below those that systems hand out to whoever asks for any: such a port may be gone before it is bound.
+_CANDIDATES: Final = itertools.cycle(secrets.SystemRandom().sample(range(20_000, 32_768), 12_768))
 
 
 def azurite_command(service: str, port: int, folder: Path) -> list[str]:
@@ -39,10 +43,16 @@ def table_connection_string(port: int) -> str:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on at any address of ``localhost``, another one at each call."""
+    return next(port for port in _CANDIDATES if all(_can_be_had(address, port) for address in LOOPBACK_ADDRESSES))
+
+
+def _can_be_had(address: str, port: int) -> bool:
+    try:
+        bind(address, port).close()
+    except OSError as error:
+        return error.errno in ABSENT
+    return True
 
 
 class Azurite:

@@ -81,6 +81,17 @@ def ensure_packages(packages: NodePackages = AZURITE) -> Path:
     Raises:
         NodeToolsError: They could not be installed.
     """
+    try:
+        _install_where_changed(packages)
+    except OSError as error:
+        raise NodeToolsError(
+            f"{error.filename or packages.folder} cannot be made ({error.strerror}): {ROOT} must be a folder that you "
+            "may write to, on a disk with room"
+        ) from None
+    return packages.folder
+
+
+def _install_where_changed(packages: NodePackages) -> None:
     folder = packages.folder
     wanted = hashlib.sha256(b"\0".join((packages.lock / name).read_bytes() for name in _FILES)).hexdigest()
     marker = folder / "installed"
@@ -100,7 +111,6 @@ def ensure_packages(packages: NodePackages = AZURITE) -> Path:
             for needless in (folder / "node_modules").rglob(pattern):
                 needless.unlink()
         marker.write_text(wanted)
-    return folder
 
 
 def _major(node: str) -> int:

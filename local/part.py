@@ -136,7 +136,7 @@ async def _read_line(stream: asyncio.StreamReader) -> bytes:
     try:
         return await stream.readline()
     except ValueError:
-        # Who stops reading here stops the part, too, as soon as the pipe is full.
+        # Once nobody reads here, the part stops, too, as soon as the pipe is full.
         return b"(part of a very long line)\n"
 
 

@@ -1,4 +1,4 @@
-"""The whole system on one machine: Azurite, the local Web PubSub and the app, started and stopped together."""
+"""The whole system on one machine: Azurite, the emulator and the app, started and stopped together."""
 
 from __future__ import annotations
 

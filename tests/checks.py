@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,10 @@ CODE: Final = (
     "benchmarks",
     "tests",
 )
+
+
+class _TerminationError(KeyboardInterrupt):
+    """This process was told to end by TERM or HUP; unlike Ctrl+C, that need not have reached its child."""
 
 
 class Outcome(StrEnum):
@@ -135,7 +140,9 @@ def call(arguments: Sequence[str]) -> int:
     with subprocess.Popen([sys.executable, *arguments], cwd=ROOT) as child:
         try:
             return child.wait()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            if isinstance(interrupt, _TerminationError):
+                child.terminate()
             child.wait()
             raise
 
@@ -185,7 +192,16 @@ def counts(report: str | None, more_failed: int) -> str:
     return f"{passed} passed, {failed + more_failed} failed{skipped}"
 
 
+def terminate(*_: object) -> None:
+    """End what runs and say so, for a signal."""
+    raise _TerminationError
+
+
 if __name__ == "__main__":
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, terminate)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, terminate)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -49,9 +49,21 @@ def pytest_configure() -> None:
         # ``nohup`` ignores it, and so would all that tests start and hang up; a handler of ours they do not inherit.
         if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
             signal.signal(signal.SIGHUP, lambda *_: None)
+        else:
+            signal.signal(signal.SIGHUP, _interrupt)
+        signal.signal(signal.SIGTERM, _interrupt)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _interrupt(*_: object) -> None:
+    """End as Ctrl+C does, so that what the fixtures started ends, too; once, or that would be cut off."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,6 @@
 """The npm packages that only tests need.
 
-``python -m tests.node_packages`` installs all that the tests need, but for a browser.
+``python -m tests.node_packages`` installs all that the tests need, except for a browser.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind
 
+__version__ = "0.1.0"
+
 __all__ = [
     "DEFAULT_ACCESS_KEY",
     "DelayedPart",

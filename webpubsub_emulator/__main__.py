@@ -76,7 +76,7 @@ async def _watch(options: argparse.Namespace, settings: EmulatorSettings, versio
         try:
             changed = command_line.settings(options, os.environ)
         except SettingsError as error:
-            logger.error("SETTINGS are wrong, those before stay:\n%s", error)
+            logger.error("SETTINGS are wrong, the previous ones stay:\n%s", error)
             continue
         if (changed.access_keys, changed.allow_unvalidated_entra_tokens) != (
             settings.access_keys,

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 async def _check(url: str, connect_url: str, hub: str, origin: str) -> tuple[Handshake, int]:
     async with aiohttp.ClientSession() as session:
         handshake = await shake_hands(session, url, origin)
-        # Nothing is sent to who did not consent.
+        # Nothing is sent to a handler that did not consent.
         status = 0 if handshake.problem else await _connect_without_a_body(session, connect_url, hub, origin)
         return handshake, status
 

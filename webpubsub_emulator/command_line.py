@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from webpubsub_emulator import __version__
 from webpubsub_emulator.configuration import KEYS, ROOT, read_configuration
 from webpubsub_emulator.core.exceptions import EventHandlerError, FaultError, SettingsError
 from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
@@ -122,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
         "may be repeated; the same as POST /emulator/faults",
     )
     add("--app-url", metavar="URL", help="the page of your app, for a link in the traffic view; default: none")
+    add("--version", action="version", version=f"{_COMMAND} {__version__}", help="show the version and end")
     return result
 
 

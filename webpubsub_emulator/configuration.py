@@ -32,7 +32,7 @@ KEYS: Final = {
     f"{_HANDLER}:GroupPresenceEvents:GroupFilters:{{n}}": "a group, in which * is any text; none: all groups",
     f"{_HANDLER}:Auth:Type": "None, and nothing else",
 }
-"""Every key below `WebPubSub`, as a file nests it, and what it takes."""
+"""Every key below ``WebPubSub``, as a file nests it, and what it takes."""
 _HANDLER_KEYS: Final = "UrlTemplate, SystemEvents, EventPattern and GroupPresenceEvents"
 _GROUP_KEYS: Final = "EventNames and GroupFilters"
 # How many keys lead to an event handler: root, Hubs, the hub, EventHandlers, its number.
@@ -75,7 +75,7 @@ def read_configuration(environ: Mapping[str, str], file: Path | None = None) -> 
     """Read the settings of a file, if any, and of the environment.
 
     Raises:
-        SettingsError: for a file that is no such JSON, a key that is not known, and a value that cannot work; all of
+        SettingsError: for a file that is not such JSON, a key that is not known, and a value that cannot work; all of
             them, each with its key and the fix.
     """
     values = _from_file(file) if file is not None else {}

@@ -33,8 +33,7 @@ __all__ = ["Emulator"]
 
 _SHUTDOWN_SECONDS: Final = 1.0
 logger = logging.getLogger("webpubsub_emulator")
-_package_log = logging.getLogger(__package__)
-http_logger = logging.getLogger(f"{__name__}.http")
+http_logger = logging.getLogger("webpubsub_emulator.http")
 
 
 class _WithoutTraceback(logging.Filter):
@@ -213,7 +212,7 @@ class Emulator:
         is_local = all(ip_address(address[0]).is_loopback for address in runner.addresses)
         console_url = f"http://localhost:{port}/" if is_local else None
         parts = _Parts(settings, endpoint, self._clock, self._connection_ids, console_url)
-        _package_log.addHandler(parts.traffic_log)
+        logger.addHandler(parts.traffic_log)
         self._parts = parts
         for fault in settings.faults:
             parts.inject(fault)
@@ -228,7 +227,7 @@ class Emulator:
         parts.traffic.close()
         await runner.cleanup()
         await parts.upstream.close(_SHUTDOWN_SECONDS)
-        _package_log.removeHandler(parts.traffic_log)
+        logger.removeHandler(parts.traffic_log)
 
     async def __aenter__(self) -> Self:
         """Start."""

@@ -62,7 +62,7 @@ class EmulatorSettings:
             _check_access_key(self.secondary_access_key, "SecondaryAccessKey")
         for endpoint in filter(None, (self.public_endpoint, *self.known_endpoints)):
             if not _is_endpoint(endpoint):
-                raise SettingsError(f"{endpoint!r} is no URL of this service: write http://host or https://host.")
+                raise SettingsError(f"{endpoint!r} is not a URL of this service: write http://host or https://host.")
         if self.app_url is not None and not _is_endpoint(self.app_url):
             raise SettingsError(
                 f"{self.app_url!r} is not the URL of a page: write http://host/path or https://host/path."
@@ -93,7 +93,7 @@ def _is_endpoint(url: str) -> bool:
 def _check_access_key(key: str, name: str) -> None:
     """Raise ``SettingsError`` for a key that is none, or that a connection string cannot hold."""
     if not key:
-        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it away.")
+        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it out.")
     if ";" in key or key != key.strip() or not key.isprintable():
         raise SettingsError(
             f"The {name} cannot stand in a connection string: no semicolon, control character, or white space around."

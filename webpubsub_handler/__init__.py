@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from webpubsub_handler.admission import MAX_BODY_BYTES, MAX_FUTURE_SECONDS, MIN_EVENT_AGE_SECONDS
 from webpubsub_handler.authentication import (
     AccessKeyAuthenticator,
     AccessKeys,
@@ -21,12 +22,7 @@ from webpubsub_handler.exceptions import (
     WebPubSubHandlerError,
 )
 from webpubsub_handler.guid import GUID
-from webpubsub_handler.handler import (
-    MAX_BODY_BYTES,
-    MAX_FUTURE_SECONDS,
-    MIN_EVENT_AGE_SECONDS,
-    WebPubSubEventHandler,
-)
+from webpubsub_handler.handler import WebPubSubEventHandler
 from webpubsub_handler.protocol.attributes import decode_text
 from webpubsub_handler.protocol.connection_state import ConnectionState
 from webpubsub_handler.protocol.events import (

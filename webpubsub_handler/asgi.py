@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
+from webpubsub_handler.exceptions import ConfigurationError
 from webpubsub_handler.handler import WebPubSubEventHandler
 from webpubsub_handler.protocol.http import Headers, HttpRequest
 
@@ -23,8 +24,6 @@ class Routes(Protocol):
 def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
     """Let a handler answer ``path``, ``path/`` and everything below, such as ``path/validate`` and ``path/message``.
 
-    ::
-
         mount(app, "/eventhandler", handler)
 
     ``app.mount(path, AsgiEventHandler(handler))`` does so too, except for ``path`` itself: Starlette sends that away to
@@ -34,7 +33,16 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
         app: A Starlette or FastAPI application or router.
         path: Where the hub's URL template leads, such as ``/eventhandler``.
         handler: The event handler.
+
+    Raises:
+        ConfigurationError: The path does not begin with a slash, or names ``{event}``.
     """
+    # The hub's URL template ends in {event}, and is easily taken for the path.
+    if not path.startswith("/") or "{event" in path:
+        raise ConfigurationError(
+            f"{path!r} is not a path to mount at: it begins with a slash and leaves {{event}} out, as everything below "
+            'the path is answered. Write:\n\nmount(app, "/eventhandler", handler)'
+        )
     events = AsgiEventHandler(handler)
     path = path.rstrip("/")
     if path:
@@ -45,10 +53,11 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
 class AsgiEventHandler:
     """An ASGI application that answers the service, whatever the path.
 
-    ::
+    It is what ``mount`` adds. Added by hand, it is one route, or two in a list of routes:
 
-        Mount("/eventhandler", AsgiEventHandler(handler))
         app.add_route("/eventhandler{event:path}", AsgiEventHandler(handler))
+
+        Route("/eventhandler", AsgiEventHandler(handler)), Mount("/eventhandler", AsgiEventHandler(handler))
     """
 
     def __init__(self, handler: WebPubSubEventHandler) -> None:

@@ -5,16 +5,29 @@ Tokens of Entra ID are in ``webpubsub_handler.entra``.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
-from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError
+from webpubsub_handler.exceptions import AuthenticationError, ConfigurationError, EventRefusedError
 from webpubsub_handler.protocol.abuse_protection import normalize_host
 from webpubsub_handler.protocol.http import HttpRequest
 from webpubsub_handler.protocol.signature import is_signed
 
-__all__ = ["AccessKeyAuthenticator", "AccessKeys", "Authenticator", "KeyProvider", "UnauthenticatedEventsAllowed"]
+__all__ = [
+    "PROVIDER_TIMEOUT_SECONDS",
+    "AccessKeyAuthenticator",
+    "AccessKeys",
+    "Authenticator",
+    "KeyProvider",
+    "UnauthenticatedEventsAllowed",
+]
+
+logger = logging.getLogger("webpubsub_handler")
+
+PROVIDER_TIMEOUT_SECONDS: Final = 10
 
 _ANY_ORIGIN: Final = "*"
 
@@ -42,8 +55,6 @@ class AccessKeyAuthenticator:
     (``WebHook-Request-Origin``), as the service's events do: one without that header is refused, whichever way the keys
     are given.
 
-    ::
-
         AccessKeyAuthenticator(["primary", "secondary"])
         AccessKeyAuthenticator({"a.webpubsub.azure.com": ["key of a"], "b.webpubsub.azure.com": ["key of b"]})
         AccessKeyAuthenticator(lambda: vault.keys)
@@ -52,7 +63,7 @@ class AccessKeyAuthenticator:
         access_keys: The keys of one service. Or, for several services, the keys of each by its host (``"*"``: of any):
             an event must be signed with a key of a host in its ``WebHook-Request-Origin``. Or a function, plain or
             ``async``, that returns either; it is called for every event, so keys rotate without a restart. It must not
-            block, and should cache what it fetched.
+            block, and should cache what it fetched; an ``async`` one is given up after 10 seconds (503).
 
     Raises:
         ConfigurationError: There is no key, or an empty one.
@@ -88,11 +99,12 @@ class AccessKeyAuthenticator:
 
         Raises:
             ConfigurationError: A provider returned no key, or an empty one.
+            EventRefusedError: A provider did not return in time (503).
         """
         if self._provide is None:
             return self._fixed
         provided = self._provide()
-        return _by_host(await provided if inspect.isawaitable(provided) else provided)
+        return _by_host(await _in_time(provided) if inspect.isawaitable(provided) else provided)
 
 
 class UnauthenticatedEventsAllowed:
@@ -102,11 +114,23 @@ class UnauthenticatedEventsAllowed:
         """Let every request pass."""
 
 
+async def _in_time(provided: Awaitable[AccessKeys]) -> AccessKeys:
+    try:
+        async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS) as limit:
+            return await provided
+    except TimeoutError:
+        # What the provider itself waited for can have a limit too.
+        if not limit.expired():
+            raise
+    logger.warning("Refused an event: the provider of access keys did not return in %s s.", PROVIDER_TIMEOUT_SECONDS)
+    raise EventRefusedError(503, "The event cannot be authenticated now.")
+
+
 def _by_host(keys: AccessKeys) -> Mapping[str, Sequence[str]]:
     by_host: dict[str, tuple[str, ...]] = {}
     for origin, listed in (keys if isinstance(keys, Mapping) else {_ANY_ORIGIN: keys}).items():
-        # Text is a sequence too: of keys that are one letter long.
-        if isinstance(listed, str) or not listed or not all(listed):
+        # Text is a sequence too, of keys that are one letter long; bytes are one of numbers.
+        if isinstance(listed, str) or not listed or not all(isinstance(key, str) and key.strip() for key in listed):
             raise ConfigurationError(
                 "AccessKeyAuthenticator needs a list of at least one access key, and none may be empty"
             )

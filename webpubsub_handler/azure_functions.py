@@ -19,8 +19,6 @@ def blueprint(
 ) -> func.Blueprint:
     """Return the HTTP function that answers the service, to be registered in a v2 model app.
 
-    ::
-
         app = func.FunctionApp()
         app.register_functions(blueprint(handler))
 
@@ -34,7 +32,7 @@ def blueprint(
         auth_level: Anonymous, as the handler authenticates the events itself. With another level the hub's URL template
             must end in ``?code=<key>``.
     """
-    functions = func.Blueprint()  # type: ignore[no-untyped-call]  # of the SDK, which has types but for this
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the SDK has types for all but this
 
     @functions.function_name(name)
     @functions.route(route, methods=["POST", "OPTIONS"], auth_level=auth_level)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from webpubsub_handler.exceptions import ConfigurationError
-from webpubsub_handler.protocol.abuse_protection import normalize_host
+from webpubsub_handler.protocol.abuse_protection import normalize_host, normalize_hosts
 
-__all__ = ["ConnectionString"]
+__all__ = ["ConnectionString", "access_keys_by_host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class ConnectionString:
         Raises:
             ConfigurationError: There is no URL of a service or no key in it; the text of the error holds no part of it.
         """
+        # What an environment variable that is not set reads as, for one.
+        if not isinstance(text, str):
+            raise ConfigurationError(f"a connection string of Web PubSub is a text, not {type(text).__name__}")
         # At the first "=" only: a key is base64, and may end in more of them.
         pairs = (part.partition("=") for part in text.split(";"))
         parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
@@ -39,6 +43,24 @@ class ConnectionString:
                 "a connection string of Web PubSub looks like Endpoint=https://…;AccessKey=…;Version=1.0;"
             )
         return cls(endpoint, access_key)
+
+
+def access_keys_by_host(connection_strings: Iterable[str], other_origins: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """Return the keys of every service by its host; other origins, such as a custom domain, have the keys of all.
+
+    Raises:
+        ConfigurationError: There is no connection string, or one cannot be read, or an origin has no host.
+    """
+    services = [ConnectionString.parse(text) for text in connection_strings]
+    if not services:
+        raise ConfigurationError("from_connection_string needs at least one connection string of Web PubSub")
+    keys: dict[str, tuple[str, ...]] = {}
+    for service in services:
+        keys[service.host] = (*keys.get(service.host, ()), service.access_key)
+    # Which of the services a custom domain belongs to is not known here.
+    for origin in normalize_hosts(other_origins):
+        keys.setdefault(origin, tuple(service.access_key for service in services))
+    return keys
 
 
 def _is_url(text: str) -> bool:

@@ -37,7 +37,7 @@ class Published(ABC, Generic[ValueT]):
 
     Args:
         failure: The line of the log when the values cannot be fetched; what was raised follows it.
-        clock: Gives seconds that never go back.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, failure: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +64,7 @@ class Published(ABC, Generic[ValueT]):
         """
         if self._lacks(name):
             async with self._lock:
-                # Who waited here finds what the one before fetched.
+                # A caller that waited here finds what the one before it fetched.
                 if self._lacks(name) and self._clock() >= self._next_fetch:
                     await self._refresh()
             if self._lacks(name) and self._has_failed:
@@ -95,7 +95,7 @@ class Issuers(Published[str]):
 
     Args:
         urls: The metadata documents, one for each version of tokens.
-        clock: Gives seconds that never go back.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, urls: Iterable[str], *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -7,19 +7,72 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from webpubsub_handler.exceptions import ConfigurationError, InvalidDataError
-from webpubsub_handler.protocol.events import Event, UserEventRequest
-from webpubsub_handler.protocol.responses import EventResponse
+from webpubsub_handler.protocol.events import (
+    ConnectedEventRequest,
+    ConnectEventRequest,
+    DisconnectedEventRequest,
+    Event,
+    GroupJoinedEventRequest,
+    GroupLeftEventRequest,
+    UserEventRequest,
+)
+from webpubsub_handler.protocol.responses import (
+    ConnectEventResponse,
+    EventErrorResponse,
+    EventResponse,
+    MqttConnectEventErrorResponse,
+    UserEventResponse,
+)
 
-__all__ = ["ANY_USER_EVENT", "CallNext", "EventFunction", "Functions", "Middleware"]
+__all__ = [
+    "ANY_USER_EVENT",
+    "CallNext",
+    "ConnectFunction",
+    "ConnectFunctionT",
+    "ConnectedFunction",
+    "ConnectedFunctionT",
+    "DisconnectedFunction",
+    "DisconnectedFunctionT",
+    "EventFunction",
+    "Functions",
+    "GroupJoinedFunction",
+    "GroupJoinedFunctionT",
+    "GroupLeftFunction",
+    "GroupLeftFunctionT",
+    "Middleware",
+    "MiddlewareT",
+    "UserEventFunction",
+    "UserEventFunctionT",
+]
 
 ANY_USER_EVENT: Final = "*"
 
 EventFunction: TypeAlias = Callable[[Any], Any]
 CallNext: TypeAlias = Callable[[Event], Awaitable[EventResponse | None]]
 Middleware: TypeAlias = Callable[[Event, CallNext], Awaitable[EventResponse | None]]
+
+_Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | MqttConnectEventErrorResponse | None
+_Notified: TypeAlias = EventErrorResponse | None
+_Replied: TypeAlias = UserEventResponse | EventErrorResponse | None
+
+ConnectFunction: TypeAlias = Callable[[ConnectEventRequest], _Connect | Awaitable[_Connect]]
+ConnectedFunction: TypeAlias = Callable[[ConnectedEventRequest], _Notified | Awaitable[_Notified]]
+DisconnectedFunction: TypeAlias = Callable[[DisconnectedEventRequest], _Notified | Awaitable[_Notified]]
+GroupJoinedFunction: TypeAlias = Callable[[GroupJoinedEventRequest], _Notified | Awaitable[_Notified]]
+GroupLeftFunction: TypeAlias = Callable[[GroupLeftEventRequest], _Notified | Awaitable[_Notified]]
+UserEventFunction: TypeAlias = Callable[[UserEventRequest], _Replied | Awaitable[_Replied]]
+
+# A decorator returns the very function that it was given, so its type must be that of the function, not of all.
+ConnectFunctionT = TypeVar("ConnectFunctionT", bound=ConnectFunction)
+ConnectedFunctionT = TypeVar("ConnectedFunctionT", bound=ConnectedFunction)
+DisconnectedFunctionT = TypeVar("DisconnectedFunctionT", bound=DisconnectedFunction)
+GroupJoinedFunctionT = TypeVar("GroupJoinedFunctionT", bound=GroupJoinedFunction)
+GroupLeftFunctionT = TypeVar("GroupLeftFunctionT", bound=GroupLeftFunction)
+UserEventFunctionT = TypeVar("UserEventFunctionT", bound=UserEventFunction)
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 _MAX_HINTS: Final = 100
 _HINT: Final = """No function handles the user event %r. Its sender got an empty answer. To handle it, write:
@@ -82,7 +135,7 @@ class Functions:
         Raises:
             ConfigurationError: It cannot be called with a request and ``call_next``.
         """
-        if not _takes(middleware, 2):
+        if _is_generator(middleware) or not _takes(middleware, 2):
             raise ConfigurationError(
                 "middleware must be a function of (request, call_next). Write:\n\n"
                 "@handler.middleware\n"
@@ -128,11 +181,14 @@ def _check_function(function: object, example: str) -> None:
     Raises:
         ConfigurationError: It cannot be called with one request, or is a generator.
     """
-    is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
-    if is_generator or not _takes(function, 1):
+    if _is_generator(function) or not _takes(function, 1):
         raise ConfigurationError(
             f"{function!r} cannot answer events: it must be a function of one request. Write:\n\n{example}"
         )
+
+
+def _is_generator(function: object) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _takes(function: object, count: int) -> bool:
@@ -151,10 +207,27 @@ def _takes(function: object, count: int) -> bool:
 
 def _passing(middleware: Middleware, call_next: CallNext) -> CallNext:
     async def call(event: Event) -> Any:
-        answer = middleware(event, call_next)
-        if not inspect.isawaitable(answer):
-            raise TypeError(f"the middleware {middleware!r} returned {type(answer).__name__}: make it an async def")
-        return await answer
+        passed_on: list[Any] = []
+
+        async def pass_on(request: Event) -> Any:
+            answer = await call_next(request)
+            passed_on.append(answer)
+            return answer
+
+        returned = middleware(event, pass_on)
+        if not inspect.isawaitable(returned):
+            raise TypeError(f"the middleware {middleware!r} returned {type(returned).__name__}: make it an async def")
+        answer = await returned
+        # None lets a client in. So it must not be what is left of a refusal, or of a rule that was never asked, when
+        # the middleware lacks its return or its await.
+        if answer is None and passed_on and passed_on[-1] is not None:
+            raise TypeError(f"the middleware {middleware!r} lost the answer: write: return await call_next(request)")
+        if answer is None and not passed_on and isinstance(event, ConnectEventRequest):
+            raise TypeError(
+                f"the middleware {middleware!r} neither called the next nor answered: to let the client in without "
+                "asking further, return ConnectEventResponse()"
+            )
+        return answer
 
     return call
 

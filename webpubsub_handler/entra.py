@@ -82,8 +82,6 @@ class EntraAuthenticator:
     object id of its identity, its application id, or both; what is given must hold. A token that was verified is
     remembered by its SHA-256 until it expires.
 
-    ::
-
         EntraAuthenticator(tenant_id="<GUID>", audience="<client id>", object_ids=["<principal id of the service>"])
 
     Args:
@@ -96,7 +94,7 @@ class EntraAuthenticator:
             of an issuer that is not known beforehand passes only if the tenant's own OpenID metadata names it.
         keys: The tenant's keys, when not those that the authority publishes.
         issuers: The tenant's metadata, when not that of the authority.
-        clock: Gives now, in seconds since 1970.
+        clock: Returns now, in seconds since 1970.
 
     Raises:
         ConfigurationError: An id is not a GUID, the audience is empty, the authority is not the https URL of a host, or
@@ -147,7 +145,7 @@ class EntraAuthenticator:
         lifetime = self._verified.get(digest)
         if lifetime is None:
             lifetime = await self._verify(token)
-            # The service uses one token for hours; the bound is for who collects tokens of the same caller.
+            # The service uses one token for hours; the bound is for somebody who collects tokens of the same caller.
             if len(self._verified) >= _MAX_VERIFIED:
                 del self._verified[next(iter(self._verified))]
             self._verified[digest] = lifetime
@@ -212,7 +210,7 @@ def _bearer_token(request: HttpRequest) -> str:
 def _lifetime(claims: Mapping[str, Any]) -> _Lifetime:
     start, end = claims.get("nbf", 0), claims["exp"]
     if not isinstance(start, int) or not isinstance(end, int):
-        raise AuthenticationError("the bearer token has an exp or nbf that is no time")
+        raise AuthenticationError("the bearer token has an exp or nbf that is not a time")
     return _Lifetime(start, end)
 
 

@@ -4,7 +4,7 @@
 
     WebPubSubHandlerError
     ├── ConfigurationError      the event handler is set up wrongly: at start, or by keys that a provider returns
-    ├── MalformedEventError     the request is no CloudEvent of Web PubSub (400)
+    ├── MalformedEventError     the request is not a CloudEvent of Web PubSub (400)
     ├── AuthenticationError     a configured proof is missing or wrong (401)
     ├── EventRefusedError       a function refuses its event, an authenticator cannot tell now (the status it names)
     ├── InvalidDataError        the data of a user event is not what its content type says (answered to its sender)
@@ -34,7 +34,7 @@ class ConfigurationError(WebPubSubHandlerError, ValueError):
 
 
 class MalformedEventError(WebPubSubHandlerError, ValueError):
-    """Raised when a request is no CloudEvent of Web PubSub; ``problems`` names every header or part at fault.
+    """Raised when a request is not a CloudEvent of Web PubSub; ``problems`` names every header or part at fault.
 
     The text describes the request's shape only, never its values, so it may be answered to the caller.
     """
@@ -84,11 +84,11 @@ class ConnectionStateError(WebPubSubHandlerError, ValueError):
     """Raised when a connection state is not JSON or too large for a header, or set in an event that cannot set it."""
 
 
-def check_error_status(status: int) -> None:
+def check_error_status(status: object) -> None:
     """Let only the statuses of an error pass.
 
     Raises:
-        ValueError: The status is not 400 to 599.
+        ValueError: The status is not a whole number of 400 to 599.
     """
-    if not 400 <= status <= 599:
-        raise ValueError(f"the status of a refusal is 400 to 599, not {status}")
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        raise ValueError(f"the status of a refusal is 400 to 599, not {status!r}")

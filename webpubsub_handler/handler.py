@@ -26,12 +26,22 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, Self, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self
 
+from webpubsub_handler.admission import MAX_BODY_BYTES, Admission
 from webpubsub_handler.authentication import AccessKeyAuthenticator, Authenticator
-from webpubsub_handler.connection_string import ConnectionString
-from webpubsub_handler.dispatch import Functions, Middleware
+from webpubsub_handler.connection_string import access_keys_by_host
+from webpubsub_handler.dispatch import (
+    ConnectedFunctionT,
+    ConnectFunctionT,
+    DisconnectedFunctionT,
+    Functions,
+    GroupJoinedFunctionT,
+    GroupLeftFunctionT,
+    MiddlewareT,
+    UserEventFunctionT,
+)
 from webpubsub_handler.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -39,8 +49,7 @@ from webpubsub_handler.exceptions import (
     InvalidDataError,
     MalformedEventError,
 )
-from webpubsub_handler.protocol.abuse_protection import answer_validation, normalize_host
-from webpubsub_handler.protocol.decode import decode
+from webpubsub_handler.protocol.abuse_protection import answer_validation, normalize_hosts
 from webpubsub_handler.protocol.encode import encode, encode_error, encode_invalid_data
 from webpubsub_handler.protocol.events import (
     ConnectedEventRequest,
@@ -53,54 +62,15 @@ from webpubsub_handler.protocol.events import (
     UserEventRequest,
 )
 from webpubsub_handler.protocol.http import HttpRequest, HttpResponse
-from webpubsub_handler.protocol.responses import (
-    ConnectEventResponse,
-    EventErrorResponse,
-    MqttConnectEventErrorResponse,
-    UserEventResponse,
-)
+from webpubsub_handler.protocol.responses import EventErrorResponse
 
-__all__ = ["MAX_BODY_BYTES", "MAX_FUTURE_SECONDS", "MIN_EVENT_AGE_SECONDS", "WebPubSubEventHandler"]
+__all__ = ["WebPubSubEventHandler"]
 
 logger = logging.getLogger("webpubsub_handler")
-
-# The service takes frames of at most 1 MiB; a connect event with certificates stays far below.
-MAX_BODY_BYTES: Final = 1024 * 1024
-# How far the clocks of the service and of this machine may differ.
-MAX_FUTURE_SECONDS: Final = 300
-# The service delivers an event again after 1, 3 and 5 s, each time after an answer that may have taken minutes.
-MIN_EVENT_AGE_SECONDS: Final = 600
-
-_LOST_BODY: Final = (
-    "Refused an event whose body was lost on its way: it was sent with %r and arrived empty. Azure Functions hands on "
-    "no body that is sent in chunks. Fix: let what is in front of the app (a proxy, a tunnel, a test client) send a "
-    "Content-Length."
-)
-
-_Connect: TypeAlias = ConnectEventResponse | EventErrorResponse | MqttConnectEventErrorResponse | None
-_Notified: TypeAlias = EventErrorResponse | None
-_Replied: TypeAlias = UserEventResponse | EventErrorResponse | None
-
-ConnectFunction: TypeAlias = Callable[[ConnectEventRequest], _Connect | Awaitable[_Connect]]
-ConnectedFunction: TypeAlias = Callable[[ConnectedEventRequest], _Notified | Awaitable[_Notified]]
-DisconnectedFunction: TypeAlias = Callable[[DisconnectedEventRequest], _Notified | Awaitable[_Notified]]
-GroupJoinedFunction: TypeAlias = Callable[[GroupJoinedEventRequest], _Notified | Awaitable[_Notified]]
-GroupLeftFunction: TypeAlias = Callable[[GroupLeftEventRequest], _Notified | Awaitable[_Notified]]
-UserEventFunction: TypeAlias = Callable[[UserEventRequest], _Replied | Awaitable[_Replied]]
-
-ConnectFunctionT = TypeVar("ConnectFunctionT", bound=ConnectFunction)
-ConnectedFunctionT = TypeVar("ConnectedFunctionT", bound=ConnectedFunction)
-DisconnectedFunctionT = TypeVar("DisconnectedFunctionT", bound=DisconnectedFunction)
-GroupJoinedFunctionT = TypeVar("GroupJoinedFunctionT", bound=GroupJoinedFunction)
-GroupLeftFunctionT = TypeVar("GroupLeftFunctionT", bound=GroupLeftFunction)
-UserEventFunctionT = TypeVar("UserEventFunctionT", bound=UserEventFunction)
-MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 
 
 class WebPubSubEventHandler:
     """Answers the events of one hub with your functions.
-
-    ::
 
         handler = WebPubSubEventHandler.from_connection_string("Endpoint=…;AccessKey=…;", hub="chat")
 
@@ -108,7 +78,10 @@ class WebPubSubEventHandler:
         async def message(request: UserEventRequest) -> UserEventResponse:
             return UserEventResponse(f"you said {request.data}")
 
-    Functions are ``async`` or plain; plain ones run in a thread. ``handle`` is all that a web framework has to call.
+    Functions are ``async`` or plain; plain ones run in a thread. Each takes the request of its event, and returns an
+    ``EventErrorResponse`` or None; for connect also a ``ConnectEventResponse`` or, for MQTT, a
+    ``MqttConnectEventErrorResponse``, for a user event also a ``UserEventResponse``. ``handle`` is all that a web
+    framework has to call.
 
     Args:
         hub: The hub's name; case does not matter.
@@ -116,10 +89,10 @@ class WebPubSubEventHandler:
         allowed_origins: The hosts of the services that may ask for this endpoint (OPTIONS), or ``["*"]``.
         max_event_age: How many seconds ago an event may have been sent (``ce-time``), at least 600 so that what the
             service delivers again passes; None for any age. An event from more than 300 seconds in the future is
-            refused in any case. It is no proof: a signature does not cover the time, so whoever knows one can send new
-            events of its connection.
+            refused in any case. It is not a proof: a signature does not cover the time, so whoever knows one can send
+            new events of its connection.
         max_body_bytes: How large an event may be.
-        clock: Gives now, in seconds since 1970.
+        clock: Returns now, in seconds since 1970.
 
     Raises:
         ConfigurationError: An argument would let anybody in, or nobody.
@@ -137,26 +110,13 @@ class WebPubSubEventHandler:
     ) -> None:
         if not hub:
             raise ConfigurationError("the hub's name is empty")
-        if not authenticators:
-            raise ConfigurationError(
-                "without an authenticator anyone could send events: pass an AccessKeyAuthenticator, "
-                "or UnauthenticatedEventsAllowed() to say that this is what you want"
-            )
-        if max_event_age is not None and not max_event_age >= MIN_EVENT_AGE_SECONDS:
-            raise ConfigurationError(
-                f"max_event_age is at least {MIN_EVENT_AGE_SECONDS} seconds, as the service may send an event again, "
-                "or None for any age"
-            )
-        if max_body_bytes < 1:
-            raise ConfigurationError("max_body_bytes is at least 1")
         self.hub = hub.lower()
-        self.authenticators = tuple(authenticators)
-        self.max_body_bytes = max_body_bytes
-        self._allowed_hosts = frozenset(_hosts(allowed_origins))
+        self._allowed_hosts = frozenset(normalize_hosts(allowed_origins))
         if not self._allowed_hosts:
             raise ConfigurationError("no allowed origin: name the host of your Web PubSub service")
-        self._max_event_age = max_event_age
-        self._clock = clock
+        self._admission = Admission(
+            authenticators, max_event_age=max_event_age, max_body_bytes=max_body_bytes, clock=clock
+        )
         self._functions = Functions()
 
     @classmethod
@@ -170,8 +130,6 @@ class WebPubSubEventHandler:
     ) -> Self:
         """Make an event handler that takes the signed events of these services.
 
-        ::
-
             WebPubSubEventHandler.from_connection_string(primary, secondary, replica, hub="chat")
 
         Args:
@@ -182,17 +140,9 @@ class WebPubSubEventHandler:
             max_body_bytes: As for the class.
 
         Raises:
-            ConfigurationError: A connection string is none, or another argument is wrong.
+            ConfigurationError: A connection string cannot be read, or another argument is wrong.
         """
-        services = [ConnectionString.parse(text) for text in connection_strings]
-        if not services:
-            raise ConfigurationError("from_connection_string needs at least one connection string of Web PubSub")
-        keys: dict[str, tuple[str, ...]] = {}
-        for service in services:
-            keys[service.host] = (*keys.get(service.host, ()), service.access_key)
-        # Which of the services a custom domain belongs to is not known here.
-        for origin in _hosts(allowed_origins):
-            keys.setdefault(origin, tuple(service.access_key for service in services))
+        keys = access_keys_by_host(connection_strings, allowed_origins)
         return cls(
             hub,
             [AccessKeyAuthenticator(keys)],
@@ -201,35 +151,45 @@ class WebPubSubEventHandler:
             max_body_bytes=max_body_bytes,
         )
 
+    @property
+    def authenticators(self) -> Sequence[Authenticator]:
+        """Return the proofs that an event must have."""
+        return self._admission.authenticators
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Return how large an event may be."""
+        return self._admission.max_body_bytes
+
     def on_connect(self, function: ConnectFunctionT) -> ConnectFunctionT:
-        """Register the function that accepts or refuses a connection; without one every connection is accepted."""
+        """Register the function that accepts or refuses a ``ConnectEventRequest``; without one, all are accepted."""
         self._functions.add(ConnectEventRequest, "on_connect", function)
         return function
 
     def on_connected(self, function: ConnectedFunctionT) -> ConnectedFunctionT:
-        """Register the function that is told of a connection."""
+        """Register the function that is told of a connection (``ConnectedEventRequest``)."""
         self._functions.add(ConnectedEventRequest, "on_connected", function)
         return function
 
     def on_disconnected(self, function: DisconnectedFunctionT) -> DisconnectedFunctionT:
-        """Register the function that is told of a connection's end."""
+        """Register the function that is told of a connection's end (``DisconnectedEventRequest``)."""
         self._functions.add(DisconnectedEventRequest, "on_disconnected", function)
         return function
 
     def on_group_joined(self, function: GroupJoinedFunctionT) -> GroupJoinedFunctionT:
-        """Register the function that is told of a connection that joined a group."""
+        """Register the function that is told of a connection that joined a group (``GroupJoinedEventRequest``)."""
         self._functions.add(GroupJoinedEventRequest, "on_group_joined", function)
         return function
 
     def on_group_left(self, function: GroupLeftFunctionT) -> GroupLeftFunctionT:
-        """Register the function that is told of a connection that left a group."""
+        """Register the function that is told of a connection that left a group (``GroupLeftEventRequest``)."""
         self._functions.add(GroupLeftEventRequest, "on_group_left", function)
         return function
 
     def on_user_event(
         self, *names: str, max_body_bytes: int | None = None
     ) -> Callable[[UserEventFunctionT], UserEventFunctionT]:
-        """Register the function for the user events of these names, ``"*"`` for all that have no other.
+        """Register the function for each ``UserEventRequest`` of these names, ``"*"`` for all that have no other.
 
         A plain WebSocket client's frames are the event ``message``.
 
@@ -262,7 +222,9 @@ class WebPubSubEventHandler:
         """Register what is called as ``await function(request, call_next)`` around the functions of all events.
 
         The first that is registered is outermost. What it returns is the answer: what ``await call_next(request)``
-        gave, or its own.
+        gave, or its own. One that returns nothing although ``call_next`` gave something has forgotten to, and fails; to
+        keep a reply back, return ``UserEventResponse("")``. So does one that neither calls the next nor answers when a
+        client connects; to accept it, return ``ConnectEventResponse()``.
         """
         self._functions.add_middleware(function)
         return function
@@ -273,41 +235,25 @@ class WebPubSubEventHandler:
             return self._validate(request)
         if request.method != "POST":
             return HttpResponse(405, {"Allow": "POST, OPTIONS"})
-        # What costs nothing to tell comes before the proofs: they may fetch keys, and nobody is let in here.
-        if len(request.body) > self.max_body_bytes:
-            return HttpResponse.text(413, "The event is too large.")
-        if not request.body and (lost := _lost_body(request)):
-            logger.warning(_LOST_BODY, lost)
-            return HttpResponse.text(411, "The body of the event did not arrive: send it with a Content-Length.")
-        event = await self._accept(request)
+        try:
+            event = await self._admit(request)
+        except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
+            return HttpResponse.text(500, _log_failure("authentication or decoding"))
         return event if isinstance(event, HttpResponse) else await self._answer(event)
 
-    async def _accept(self, request: HttpRequest) -> Event | HttpResponse:
-        """Return the event of an authenticated request, else the answer that refuses it."""
+    async def _admit(self, request: HttpRequest) -> Event | HttpResponse:
         try:
-            for authenticator in self.authenticators:
-                await authenticator.authenticate(request)
-            # Only now: who proves nothing must not learn what is wrong with an event.
-            event = decode(request)
-            self._check_time(event)
+            return await self._admission.admit(request)
         except AuthenticationError as error:
             logger.warning("Refused an event: %r.", error.reason)
             return HttpResponse.text(401, "The event is not authenticated.")
-        except EventRefusedError as refusal:
+        except EventRefusedError as error:
+            # Made once more: what was checked when the error was made can have changed since.
+            refusal = EventErrorResponse(error.status, error.message)
             return HttpResponse.text(refusal.status, refusal.message)
         except MalformedEventError as error:
             logger.warning("Refused a malformed event: %r.", str(error))
             return HttpResponse.text(400, f"Not an event of Web PubSub: {error}.")
-        except Exception:  # noqa: BLE001 - the caller must get an answer, and the log the reason
-            return HttpResponse.text(500, _log_failure("authentication or decoding"))
-        return event
-
-    def _check_time(self, event: Event) -> None:
-        age = self._clock() - event.context.time.timestamp()
-        if age < -MAX_FUTURE_SECONDS:
-            raise MalformedEventError(f"ce-time is more than {MAX_FUTURE_SECONDS} seconds in the future")
-        if self._max_event_age is not None and age > self._max_event_age:
-            raise MalformedEventError(f"ce-time is more than {self._max_event_age:g} seconds ago")
 
     async def _answer(self, event: Event) -> HttpResponse:
         # An answer from here on can be in the client's own protocol, as the event is known.
@@ -342,20 +288,6 @@ class WebPubSubEventHandler:
                 ", ".join(sorted(self._allowed_hosts)),
             )
         return response
-
-
-def _hosts(origins: Iterable[str]) -> list[str]:
-    # Text is an iterable too: of hosts that are one letter long.
-    if isinstance(origins, str):
-        raise ConfigurationError(f"allowed_origins is a list of hosts: write [{origins!r}]")
-    return [origin if origin == "*" else normalize_host(origin) for origin in origins]
-
-
-def _lost_body(request: HttpRequest) -> str | None:
-    """Return the header by which an empty request says that it has a body."""
-    if request.headers.get("Transfer-Encoding") is not None:
-        return "Transfer-Encoding"
-    return "Content-Length" if (request.headers.get("Content-Length") or "0").strip("0") else None
 
 
 def _log_failure(place: str) -> str:

@@ -20,7 +20,7 @@ class SigningKeys(Published[jwt.PyJWK]):
 
     Args:
         url: Where the key set is.
-        clock: Gives seconds that never go back.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-// The app's identity. It is user-assigned, so that its roles can exist before the app does.
+// A user-assigned identity: it can have roles before there is what uses it, and the template knows its client id.
 
 param name string
 param location string

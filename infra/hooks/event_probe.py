@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -18,6 +19,8 @@ _SCOPE: Final = "https://webpubsub.azure.com/.default"
 _API_VERSION: Final = "2024-01-01"
 _PROTOCOL: Final = "json.webpubsub.azure.v1"
 _USER: Final = "azd-postdeploy"
+# The service waits ten seconds for the app, and tries again.
+_ACK_SECONDS: Final = 30
 # No room can have this name, so the app refuses whoever asks for it.
 _IMPOSSIBLE_ROOM: Final = ".."
 
@@ -28,6 +31,10 @@ _REFUSED: Final = (
     "    of the service's identity is not among the allowed applications; `azd provision --no-state` lists it again\n"
     "  - chat/policy.py refuses this user or room: set POSTDEPLOY_ROOM to a room that anybody may join"
 )
+
+
+class _UnreachableError(Exception):
+    """Raised when nobody answers: as the service gave out a token just now, the deployer's network is the cause."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,12 @@ class Probe:
             )
         client_token = made.document.get("token")
         if made.status != 200 or not isinstance(client_token, str):
-            raise CheckError(f"The service gives out no token for a client: {made} from {self.service}.")
-        self._expect_refusal(client_token, deadline)
-        socket = self._connect(client_token, deadline)
+            raise CheckError(f"The service did not issue a token for a client: {made} from {self.service}.")
+        try:
+            self._expect_refusal(client_token, deadline)
+            socket = self._connect(client_token, deadline)
+        except _UnreachableError as error:
+            return False, f"no event was tried: no WebSocket to {self.service} from here: {error}"
         try:
             if self.client_auth != "anonymous":
                 return True, "an event of the service reaches the app, and its answer counts"
@@ -91,6 +101,8 @@ class Probe:
             return answer
 
         answer = deadline.until_settled(refused)
+        if answer.status == 0:
+            raise _UnreachableError(str(answer))
         if answer.status == 101:
             raise CheckError(
                 f"The hub {self.hub} lets a client into a room that cannot be: nobody asks the app. The hub has no "
@@ -112,6 +124,8 @@ class Probe:
             return answer
 
         answer = deadline.until_settled(connect)
+        if answer.status == 0:
+            raise _UnreachableError(str(answer))
         if not sockets:
             raise CheckError(f"A client that may join the room {self.room!r} got: {answer}.\n{_REFUSED}")
         return sockets[-1]
@@ -121,8 +135,10 @@ class Probe:
         frame = {"type": "event", "event": "message", "ackId": 1, "dataType": "text", "data": text}
         try:
             socket.send(json.dumps(frame))
+            end = time.monotonic() + _ACK_SECONDS
             while (received := json.loads(socket.receive())).get("ackId") != 1:
-                pass
+                if time.monotonic() > end:
+                    raise TimeoutError("others write in the room, and nothing is about it")
         except (OSError, ValueError, AttributeError) as error:
             raise CheckError(f"A message got no answer: {error}. The app's log says what happened to it.") from error
         if not received.get("success"):

@@ -1,8 +1,8 @@
 """Look at a deployment as a user and the Web PubSub service will: ``azd`` runs this after each ``azd deploy``.
 
 It wakes the app up, waits until it is healthy, asks it what the service asks before the first event, makes sure that it
-refuses an event without a proof, lets the service send it one event, and prints where the demo is. It changes nothing,
-but for one message in a room of its own where ``CLIENT_AUTH`` is anonymous. Standard library only.
+refuses an event without a proof, lets the service send it one event, and prints where the demo is, if there is one. It
+changes nothing, except for one message in a room of its own where ``CLIENT_AUTH`` is anonymous. Standard library only.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def check_handshake(webhook: str, service: str, deadline: Deadline) -> None:
         return
     if answer.status in {301, 302, 307, 401, 403}:
         fix = (
-            "Another answers in place of the app: App Service authentication or a firewall. It must leave this path "
+            "Something else answers for the app: App Service authentication or a firewall. It must leave this path "
             "alone; `azd provision --no-state` excludes it from App Service authentication."
         )
     else:
@@ -137,7 +137,7 @@ def main() -> int:
     parser.add_argument("--app", default=env("SERVICE_API_URI"), help="the app's URL (SERVICE_API_URI)")
     parser.add_argument("--webhook", default=env("EVENT_HANDLER_URL"), help="the event handler's (EVENT_HANDLER_URL)")
     parser.add_argument("--service", default=env("WEB_PUBSUB_ENDPOINT"), help="Web PubSub's (WEB_PUBSUB_ENDPOINT)")
-    parser.add_argument("--demo", default=env("DEMO_URL"), help="the demo page's (DEMO_URL)")
+    parser.add_argument("--demo", default=env("DEMO_URL"), help="the demo page's, where there is one (DEMO_URL)")
     parser.add_argument("--hub", default=env("WEB_PUBSUB_HUB"), help="the hub (WEB_PUBSUB_HUB)")
     parser.add_argument("--client-auth", default=env("CLIENT_AUTH"), help="who clients are (CLIENT_AUTH)")
     parser.add_argument("--tenant", default=env("AZURE_TENANT_ID"), help="the tenant's id (AZURE_TENANT_ID)")
@@ -146,7 +146,7 @@ def main() -> int:
     )
     parser.add_argument("--wait", type=float, default=300, help="how long to wait in all, in seconds (300)")
     given = parser.parse_args()
-    needed = ("app", "webhook", "service", "demo", "hub", "client_auth", "tenant")
+    needed = ("app", "webhook", "service", "hub", "client_auth", "tenant")
     missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(given, name)]
     if missing:
         parser.error(
@@ -172,8 +172,10 @@ def main() -> int:
     except CheckError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    ready = "Ready." if is_proven else "Ready, as far as could be seen."
-    print(f"\n  {ready} Open the demo in two tabs.\n\n  demo      {given.demo}\n  webhook   {given.webhook}\n")
+    print(f"\n  {'Ready.' if is_proven else 'Deployed. Whether events arrive was not seen: the note says why.'}\n")
+    if given.demo:
+        print(f"  demo      {given.demo} (open it in two tabs)")
+    print(f"  webhook   {given.webhook}\n")
     return 0
 
 

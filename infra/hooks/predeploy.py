@@ -1,4 +1,4 @@
-"""Wait until the app's roles on its storage are likely in effect: ``azd`` runs this before each ``azd deploy``.
+"""Wait until the app's roles on its storage are likely in effect: ``azd`` runs this before each ```azd deploy```.
 
 A role takes minutes to be in effect, and only the app's own identity could tell when; a package that is deployed before
 fails with 403. So the roles must be five minutes old. Where they are, or where that cannot be seen, this waits for
@@ -58,7 +58,7 @@ def wait(seconds: float) -> None:
 
 
 def main() -> int:
-    """Wait; the exit status is 0 whatever was found, as `azd deploy` itself tells more."""
+    """Wait; the exit status is 0 whatever was found, as ``azd deploy`` itself tells more."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     env = os.environ.get
     parser.add_argument("--storage", default=env("STORAGE_ACCOUNT_ID"), help="resource id (STORAGE_ACCOUNT_ID)")

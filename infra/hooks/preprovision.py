@@ -6,25 +6,15 @@ What is wrong is told with its fix, all of it at once. What cannot be seen is a 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from infra.hooks import azd
-from infra.hooks.web import ask, use_any_console
+from infra.hooks.choices import WORKSPACE, wrong_choices
+from infra.hooks.web import Answer, ask, use_any_console
 
-GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# What infra/app/app-settings.bicep and main.bicep set themselves.
-TAKEN: Final = re.compile(
-    r"APPLICATIONINSIGHTS_\w+|AZURE_AUTHORITY_HOST|AZURE_CLIENT_ID|AZURE_TOKEN_CREDENTIALS|AzureWebJobsStorage\w*|"
-    r"CLIENT_AUTH|DEFAULT_ROOM|DEMO_PAGE|"
-    r"MAX_EVENT_AGE_SECONDS|MAX_MESSAGE_BYTES|MAX_MESSAGES_PER_SECOND|MESSAGE_RETENTION_DAYS|OVERRIDE_USE_MI_\w+|PRESENCE|"
-    r"WEBHOOK_(TENANT_ID|APP_CLIENT_ID|CALLER_OBJECT_IDS)|WebPubSubConnectionString\w*|WebPubSubHub",
-    re.IGNORECASE,
-)
 # Roles of the directory that may register applications, by the ids of their templates.
 REGISTERING_ROLES: Final = {
     "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
@@ -32,33 +22,21 @@ REGISTERING_ROLES: Final = {
     "158c047a-c907-4556-b7ef-446551a6b5f7",  # Cloud Application Administrator
     "cf1c38e5-3621-4004-a7cb-879624dced7c",  # Application Developer
 }
-REGISTERING_PERMISSIONS: Final = {"Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"}
+REGISTERING_PERMISSIONS: Final = {
+    "Application.ReadWrite.All",
+    "Application.ReadWrite.OwnedBy",
+    "Directory.ReadWrite.All",
+}
+# What each user, guest or application of a tenant is; any other role may bring the right, custom ones too.
+ORDINARY_ROLES: Final = {
+    "b79fbf4d-3ef9-4689-8143-76b194e85509",  # User
+    "10dae51f-b6af-4016-8d66-8c2a99b929b3",  # Guest User
+    "0997a1d0-0d1d-4acb-b408-d5ca73121e90",  # the default of applications
+}
 NO_RIGHT: Final = (
     "you may not register applications in this tenant. Have one made and run "
     "`azd env set WEBHOOK_APP_CLIENT_ID <client>`: docs/deploy.md, section 'Without the right to register applications'"
 )
-
-
-def wrong_choices(env: Mapping[str, str]) -> Iterator[str]:
-    """Return what is wrong with the choices alone."""
-    units = env.get("WEB_PUBSUB_UNITS") or "1"
-    if env.get("WEB_PUBSUB_SKU", "Free_F1") in {"", "Free_F1"} and units != "1":
-        yield (
-            f"Free_F1 has one unit, not {units}: `azd env set WEB_PUBSUB_SKU Standard_S1`, or "
-            "`azd env set WEB_PUBSUB_UNITS 1`"
-        )
-    try:
-        settings = json.loads(env.get("APP_SETTINGS") or "{}")
-    except ValueError:
-        settings = None
-    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
-        yield """APP_SETTINGS is not a JSON object of texts: `azd env set APP_SETTINGS '{"NAME": "value"}'`"""
-    else:
-        for name in filter(TAKEN.fullmatch, settings):
-            yield f"APP_SETTINGS: the template sets {name} itself; docs/deploy.md, 'Choices', has its variable"
-    for client in (env.get("CLIENT_APP_IDS") or "").replace(",", " ").split():
-        if not GUID.fullmatch(client):
-            yield f"CLIENT_APP_IDS: {client} is not a client id; use GUIDs, separated by commas"
 
 
 class Azure:
@@ -72,12 +50,22 @@ class Azure:
 
     def problems(self) -> Iterator[str]:
         """Return what Azure lacks for the choices."""
+        if _is_on(self._env.get("USERS_ASSIGNED_ONLY")) and self._env.get("WEBHOOK_APP_CLIENT_ID"):
+            self.notes.append(
+                "whether only assigned users may sign in: the template leaves WEBHOOK_APP_CLIENT_ID as it is, "
+                "so its owner sets 'Assignment required' (docs/deploy.md, 'Who may sign in')"
+            )
         if not self._env.get("AZURE_SUBSCRIPTION_ID"):
-            self.notes.append("the subscription is not chosen yet, so nothing could be looked up in it")
-        else:
-            yield from self._region()
-            if (self._env.get("VNET_ENABLED") or "false").lower() in {"true", "1"}:
-                yield from self._provider("Microsoft.App")
+            # Neither is the tenant then: the right to register applications could be looked up in the wrong one.
+            self.notes.append("the subscription is not chosen yet, so nothing could be looked up")
+            return
+        yield from self._region()
+        if _is_on(self._env.get("VNET_ENABLED")):
+            yield from self._provider("Microsoft.App")
+        workspace = self._env.get("LOG_WORKSPACE_ID") or ""
+        # It becomes a part of the URL that the token is sent to.
+        if WORKSPACE.fullmatch(workspace):
+            yield from self._workspace(workspace)
         if self._registers_application():
             yield from self._right_to_register()
 
@@ -86,10 +74,9 @@ class Azure:
         if not location:
             self.notes.append("the region is not chosen yet")
             return
-        found = self._get(
-            "providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-11-01", "the regions"
-        )
-        listed = found.get("value")
+        subscription = self._subscription
+        path = f"{subscription}/providers/Microsoft.Web/geoRegions?sku=FlexConsumption&api-version=2024-11-01"
+        listed = self._get(path, "the regions").document.get("value")
         regions = {_plain(str(region.get("name"))) for region in (listed if isinstance(listed, list) else [])}
         if regions and location not in regions:
             yield (
@@ -98,12 +85,21 @@ class Azure:
             )
 
     def _provider(self, name: str) -> Iterator[str]:
-        state = self._get(f"providers/{name}?api-version=2021-04-01", f"the provider {name}").get("registrationState")
+        path = f"{self._subscription}/providers/{name}?api-version=2021-04-01"
+        state = self._get(path, f"the provider {name}").document.get("registrationState")
         if state is not None and state != "Registered":
             yield (
                 f"VNET_ENABLED needs the resource provider {name}, which is {state}: "
                 f"`az provider register --namespace {name} --wait`"
             )
+
+    def _workspace(self, workspace: str) -> Iterator[str]:
+        if self._get(f"{workspace}?api-version=2025-02-01", "the workspace", 404).status == 404:
+            yield f"LOG_WORKSPACE_ID: there is no {workspace}; `az monitor log-analytics workspace list` has the ids"
+
+    @property
+    def _subscription(self) -> str:
+        return f"/subscriptions/{self._env['AZURE_SUBSCRIPTION_ID']}"
 
     def _registers_application(self) -> bool:
         if self._env.get("WEBHOOK_APP_CLIENT_ID") or self._env.get("APPLICATION_CLIENT_ID"):
@@ -114,37 +110,51 @@ class Azure:
 
     def _right_to_register(self) -> Iterator[str]:
         try:
-            bearer = azd.token(f"{self._graph}/.default")
+            bearer = azd.token(f"{self._graph}/.default", self._env.get("AZURE_TENANT_ID"))
         except azd.NoTokenError as error:
             self.notes.append(f"the right to register applications: {error}")
             return
         held = azd.claims(bearer)
+        roles = held.get("wids")
+        if REGISTERING_ROLES & set(roles or []):
+            return
         if held.get("idtyp") == "app":
-            if not REGISTERING_PERMISSIONS & set(held.get("roles", [])):
-                yield NO_RIGHT
+            may_register = bool(REGISTERING_PERMISSIONS & set(held.get("roles", [])))
+            roles = roles or []
+        else:
+            answer = ask(
+                "GET", f"{self._graph}/v1.0/policies/authorizationPolicy", {"Authorization": f"Bearer {bearer}"}
+            )
+            policy = answer.document.get("defaultUserRolePermissions")
+            allowed = policy.get("allowedToCreateApps") if isinstance(policy, dict) else None
+            if answer.status != 200 or not isinstance(allowed, bool):
+                self.notes.append(f"the right to register applications: {answer}, and no policy on it")
+                return
+            may_register = allowed
+        if may_register:
             return
-        if REGISTERING_ROLES & set(held.get("wids", [])):
-            return
-        headers = {"Authorization": f"Bearer {bearer}"}
-        policy = ask("GET", f"{self._graph}/v1.0/policies/authorizationPolicy", headers)
-        allowed = policy.document.get("defaultUserRolePermissions")
-        if policy.status != 200 or not isinstance(allowed, dict):
-            self.notes.append(f"the right to register applications: {policy}")
-        elif allowed.get("allowedToCreateApps") is False:
+        if roles is None or set(roles) - ORDINARY_ROLES:
+            self.notes.append(
+                f"whether a role of yours brings the right to register applications; otherwise {NO_RIGHT}"
+            )
+        else:
             yield NO_RIGHT
 
-    def _get(self, path: str, what: str) -> Mapping[str, object]:
+    def _get(self, path: str, what: str, *expected: int) -> Answer:
+        """Ask Resource Manager; any status but 200 and an expected one is a note. A document comes with 200 only."""
         try:
             bearer = azd.token(f"{self._resource_manager}/.default", self._env.get("AZURE_TENANT_ID"))
         except azd.NoTokenError as error:
             self.notes.append(f"{what}: {error}")
-            return {}
-        url = f"{self._resource_manager}/subscriptions/{self._env['AZURE_SUBSCRIPTION_ID']}/{path}"
-        answer = ask("GET", url, {"Authorization": f"Bearer {bearer}"})
-        if answer.status != 200:
+            return Answer(0)
+        answer = ask("GET", f"{self._resource_manager}{path}", {"Authorization": f"Bearer {bearer}"})
+        if answer.status not in {200, *expected}:
             self.notes.append(f"{what}: {answer}")
-            return {}
-        return answer.document
+        return answer if answer.status == 200 else Answer(answer.status)
+
+
+def _is_on(value: str | None) -> bool:
+    return (value or "").lower() in {"true", "1", "t"}
 
 
 def _plain(region: str) -> str:

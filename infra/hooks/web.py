@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException
+from ssl import SSLCertVerificationError
 from typing import IO, Any, Final
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -20,6 +21,10 @@ __all__ = ["Answer", "CheckError", "Deadline", "KeepRedirects", "ask", "use_any_
 ANSWER_SECONDS: Final = 10
 RETRY_SECONDS: Final = 2
 MAX_BYTES: Final = 1024 * 1024
+_UNTRUSTED: Final = (
+    " (this Python does not trust the certificate: on macOS run its 'Install Certificates.command'; behind a proxy "
+    "with a certificate of its own, set SSL_CERT_FILE to that)"
+)
 
 
 class CheckError(Exception):
@@ -69,7 +74,10 @@ def ask(method: str, url: str, headers: dict[str, str] | None = None, body: byte
     except HTTPError as error:
         return Answer(error.code, error.headers, error.read(MAX_BYTES))
     except (OSError, HTTPException, ValueError) as error:
-        return Answer(0, problem=f"no answer: {getattr(error, 'reason', None) or error}")
+        reason = getattr(error, "reason", None) or error
+        return Answer(
+            0, problem=f"no answer: {reason}{_UNTRUSTED if isinstance(reason, SSLCertVerificationError) else ''}"
+        )
 
 
 class Deadline:

@@ -9,7 +9,7 @@ import struct
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from infra.hooks.web import ANSWER_SECONDS, MAX_BYTES
@@ -117,5 +117,12 @@ def _connect(scheme: str, host: str, port: int | None) -> HTTPConnection:
     if not proxy.hostname or proxy_bypass(host):
         return kind(host, port, timeout=ANSWER_SECONDS)
     connection = kind(proxy.hostname, proxy.port, timeout=ANSWER_SECONDS)
-    connection.set_tunnel(host, port)
+    connection.set_tunnel(host, port, _proxy_headers(proxy))
     return connection
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    known = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(known.encode()).decode()}"}

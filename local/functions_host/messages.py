@@ -59,7 +59,7 @@ def write_response(response: object, request: web.BaseRequest) -> web.Response:
     """Return the answer to send for what a function returned.
 
     Raises:
-        TypeError: It is no response.
+        TypeError: It is not a response.
         ValueError: The real host could not send it.
     """
     if isinstance(response, str):

@@ -56,7 +56,7 @@ class Route:
 
 
 def decode_path(raw_path: str) -> str:
-    """Undo percent-encoding but for an encoded slash, which stays three characters."""
+    """Undo percent-encoding except for an encoded slash, which stays three characters."""
     return "%2F".join(unquote(part) for part in re.split("%2[fF]", raw_path))
 
 
@@ -73,7 +73,7 @@ def _segment(segment: str, template: str) -> str:
         end = found.end()
     rest = segment[end:]
     if "{" in rest or "}" in rest:
-        raise RouteError(f"the route {template!r} has a part that is no parameter: {segment!r}")
+        raise RouteError(f"the route {template!r} has a part that is not a parameter: {segment!r}")
     return pattern + re.escape(rest)
 
 

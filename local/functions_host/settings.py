@@ -15,7 +15,7 @@ __all__ = ["SAMPLE", "HostSettings", "apply_values", "read_settings"]
 SAMPLE: Final = "local.settings.sample.json"
 """The values that a checkout comes with, until its developer has some of their own."""
 _Value = TypeVar("_Value", dict[str, Any], str, int, bool)
-_JSON_NAMES: Final = {dict: "object", str: "string", int: "number", bool: "true or false"}
+_JSON_NAMES: Final = {dict: "an object", str: "a string", int: "a number", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _member(document: Mapping[str, Any], name: str, default: _Value, path: Path)
     if value is None:
         return default
     if not isinstance(value, type(default)):
-        raise HostSettingsError(f"{path} has a {name!r} that is no {_JSON_NAMES[type(default)]}")
+        raise HostSettingsError(f"{path} has a {name!r} that is not {_JSON_NAMES[type(default)]}")
     return value
 
 

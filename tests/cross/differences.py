@@ -263,7 +263,7 @@ DIFFERENCES: Final = [
         Answer(200, 9007199254740993),
     ),
     Difference(
-        "A JSON event whose body is no JSON",
+        "A JSON event whose body is not JSON",
         "500: an exception for the error handler, which shows it with its stack outside of production",
         "200 with an error to the sender, when the function reads the data",
         "The sender is wrong, not the handler: a 5xx would be delivered again, a 4xx would drop the client.",
@@ -415,7 +415,7 @@ DIFFERENCES: Final = [
     ),
     Difference(
         "OPTIONS for an endpoint that was configured with a port",
-        "200 with host and port, which is no origin of the service",
+        "200 with host and port, which is not an origin of the service",
         "200 with the host",
         "The service asks for a host; a value with a port would never match.",
         "origins2",

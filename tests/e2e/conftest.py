@@ -1,4 +1,4 @@
-"""The whole system in one process, but for Azurite: local Web PubSub, Functions host, our app."""
+"""The whole system in one process, except for Azurite: emulator, Functions host, our app."""
 
 from __future__ import annotations
 

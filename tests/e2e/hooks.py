@@ -21,14 +21,16 @@ def unsigned(**claims: Any) -> str:
     return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "c2ln"])
 
 
-def install_azd(folder: Path, token: str | None) -> Path:
-    """Make a folder with an ``azd`` that answers ``auth token``; without a token it refuses."""
+def install_azd(folder: Path, token: str | None, tenant: str | None = None) -> Path:
+    """Make a folder with an ``azd`` that answers ``auth token``; without a token, or for another tenant, it refuses."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "azd"
     code = (
         "import json, sys\n"
         "assert sys.argv[1:3] == ['auth', 'token'] and '--scope' in sys.argv and 'json' in sys.argv, sys.argv\n"
     )
+    if tenant is not None:
+        code += f"assert sys.argv[-2:] == ['--tenant-id', {tenant!r}], sys.argv\n"
     if token is None:
         code += "sys.exit('ERROR: not logged in, run `azd auth login` to login')\n"
     else:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from local.azurite import Azurite, table_connection_string
 from tests.e2e.conftest import ACCESS_KEY, System, running_system
 from tests.gate import Gate
-from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler import sign
 
 TIME = "2026-11-24T09:30:00Z"
 # A body that breaks off: azure-core does not wrap what aiohttp raises for it.
@@ -69,6 +69,15 @@ async def test_400_events_against_a_storage_that_never_answers_are_all_told_to_c
         while (await gated.post_event(b"late", room="f1", ce_time=TIME))[0] != 204:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     assert [message["data"] for message in await gated.history("f1")] == ["late"]
+
+
+async def test_an_event_that_is_not_stored_is_one_line_of_the_log_whatever_its_id_holds(
+    gated: System, storage_gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage_gate.answer = b""
+    assert (await gated.post_event(room="f6", event_id="7\u2028ERROR forged"))[0] == 503
+    told = [record.getMessage() for record in caplog.records if "the message was not stored" in record.getMessage()]
+    assert [len(text.splitlines()) for text in told] == [1]
 
 
 async def test_a_service_that_never_answers_keeps_no_sender_waiting_for_it_to_come_back(

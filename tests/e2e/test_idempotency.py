@@ -66,6 +66,24 @@ async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(syste
     assert len(await system.history("i14")) == 2
 
 
+@pytest.mark.parametrize("broken", [{"messageId": ""}, {"messageId": 7}, {"messageId": "0" * 58}, {}])
+async def test_a_key_whose_row_somebody_edited_loses_no_message(system: System, azurite: Azurite, broken: Any) -> None:
+    room = f"i15-{broken}"
+    await send(system, room, "k")
+    keys = {"PartitionKey": partition_key("chat", room), "RowKey": idempotency_row_key("ana", "conn-42", "k")}
+    async with make_client(StorageAccount(azurite.connection_string)) as table:
+        await table.upsert_entity({**keys, **broken}, "replace")
+    status, answer = await send(system, room, "k", "another", event_id="8")
+    assert (status, json.loads(answer)["code"]) == (200, "key_taken")
+
+
+async def test_a_refused_message_whose_key_is_taken_is_refused(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    await send(system, "i17", "k")
+    monkeypatch.setattr("chat.policy.may_send", lambda _: "No.")
+    status, answer = await send(system, "i17", "k", "another", event_id="8")
+    assert (status, json.loads(answer)["code"]) == (200, "refused")
+
+
 async def test_the_same_event_with_another_body_is_another_message(system: System) -> None:
     for body in (b"one", b"two", b"one"):
         assert await system.post_event(body, room="i15", ce_time="2026-11-24T09:30:00Z") == (204, b"")

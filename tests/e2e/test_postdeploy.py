@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 import function_app
 from chat.settings import SettingsError
+from infra.hooks.websocket import UpgradeError, WebSocket
 from local.azurite import free_port
 from local.functions_host import FunctionsHost
 from tests.e2e.conftest import StartSystem, System
@@ -173,7 +182,61 @@ async def test_without_the_role_it_says_that_no_event_was_tried(tmp_path: Path, 
     assert status == 0, shown
     assert "note: no event was tried" in shown
     assert reason in shown
-    assert "Ready, as far as could be seen." in shown
+    assert "Ready" not in shown
+    assert "Whether events arrive was not seen" in shown
+
+
+async def test_a_network_without_websockets_is_a_note_about_the_network(azd: Path) -> None:
+    async def hang_up(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    service = web.Application()
+    service.router.add_post("/api/hubs/chat/:generateToken", returning(web.json_response({"token": "t"})))
+    service.router.add_get("/client/hubs/chat", hang_up)
+    runner = web.AppRunner(service)
+    await runner.setup()
+    port = free_port()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        async with app_that_answers(allowed="*") as app:
+            status, shown = await look(app, service=f"http://127.0.0.1:{port}", azd=azd)
+    finally:
+        await runner.cleanup()
+    assert status == 0, shown
+    assert f"note: no event was tried: no WebSocket to http://127.0.0.1:{port} from here: no answer" in shown
+    assert "Ready" not in shown
+
+
+async def test_a_proxy_is_told_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        for name, value in {"http_proxy": f"http://dev:p%40ss@127.0.0.1:{port}", "no_proxy": ""}.items():
+            monkeypatch.setenv(name, value)
+            monkeypatch.delenv(name.upper(), raising=False)
+        with pytest.raises(UpgradeError, match="407"):
+            await asyncio.to_thread(WebSocket, "http://contoso.example/client/hubs/chat", "json")
+    known = base64.b64encode(b"dev:p@ss")
+    assert asked[0].startswith(b"CONNECT contoso.example:")
+    assert b"\r\nProxy-Authorization: Basic " + known + b"\r\n" in asked[0]
+
+
+async def test_where_there_is_no_demo_none_is_shown() -> None:
+    async with app_that_answers() as app:
+        given = outputs(app, SERVICE, None, "anonymous", "chat") | {"DEMO_URL": ""}
+        status, shown = await run_hook("postdeploy", given, "--wait", "0")
+    assert status == 0, shown
+    assert "demo" not in shown
+    assert f"webhook   {app}/api/eventhandler" in shown
 
 
 async def test_without_azd_it_says_that_no_event_was_tried() -> None:
@@ -228,7 +291,7 @@ async def test_it_waits_for_an_app_that_comes_up_late() -> None:
         async with app_that_answers(port=port):
             shown, _ = await process.communicate()
     assert process.returncode == 0, shown
-    assert b"Ready" in shown
+    assert b"webhook   " in shown
 
 
 @pytest.mark.parametrize("app", [f"http://localhost:{free_port()}", "nonsense"])
@@ -237,6 +300,36 @@ async def test_an_app_that_is_not_there_is_told(app: str) -> None:
     assert status == 1
     assert f"Error: The app does not answer at {app}/api/health: no answer: " in shown
     assert "azd deploy" in shown
+
+
+async def test_a_certificate_that_this_python_does_not_trust_is_told_as_such(tmp_path: Path) -> None:
+    """Python's installer for macOS comes without any, until a script of its own is run."""
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    port = free_port()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=self_signed(tmp_path)).start()
+        status, shown = await look(f"https://127.0.0.1:{port}")
+    finally:
+        await runner.cleanup()
+    assert status == 1
+    assert "Install Certificates.command" in shown
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    both = folder / "server.pem"
+    both.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    return context
 
 
 async def test_storage_that_does_not_answer_is_named_with_the_likely_cause(
@@ -330,4 +423,4 @@ async def test_a_console_without_the_characters_is_no_reason_to_fail(monkeypatch
 async def test_what_is_missing_is_named() -> None:
     status, shown = await run_hook("postdeploy", {})
     assert status == 2
-    assert "--app, --webhook, --service, --demo, --hub, --client-auth, --tenant: azd sets these" in shown
+    assert "--app, --webhook, --service, --hub, --client-auth, --tenant: azd sets these" in shown

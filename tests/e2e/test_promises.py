@@ -80,12 +80,13 @@ async def test_a_redelivered_event_is_one_row_and_two_broadcasts_with_one_id(sys
 
 
 async def test_an_mqtt_client_that_comes_back_within_a_second_counts_anew_and_loses_no_message(system: System) -> None:
-    for body, physical in ((b"before", "p-1"), (b"after", "p-2"), (b"after", "p-2")):
+    # The same text each time, as another one is another message anyway.
+    for physical in ("p-1", "p-2", "p-2"):
         status, _ = await system.post_event(
-            body, room="p8-mqtt", ce_time="2026-11-24T09:30:00Z", ce_physicalConnectionId=physical
+            b"hello", room="p8-mqtt", ce_time="2026-11-24T09:30:00Z", ce_physicalConnectionId=physical
         )
         assert status == 204
-    assert sorted(message["data"] for message in await system.history("p8-mqtt")) == ["after", "before"]
+    assert [message["data"] for message in await system.history("p8-mqtt")] == ["hello", "hello"]
 
 
 async def test_storage_down_is_a_failed_ack_and_then_one_row_when_it_is_back(

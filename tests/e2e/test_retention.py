@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -56,12 +59,14 @@ async def store(own_azurite: Azurite) -> AsyncIterator[TableStore]:
             await client.delete_entity(row)
 
 
-async def put(store: TableStore, room: str, age: timedelta, number: int = 0, user: str = "ana", key: str = "") -> str:
+async def put(
+    store: TableStore, room: str, age: timedelta, number: int = 0, user: str = "ana", key: str = "", hub: str = "chat"
+) -> str:
     """Store a message that was sent some time ago; return its id."""
     sent = datetime.now(UTC) - age
     body = f"{room} {number}".encode()
     message = Message(
-        id=message_id(partition_key("chat", room), sent, "c", str(number), body_digest("text", body)),
+        id=message_id(partition_key(hub, room), sent, "c", str(number), body_digest("text", body)),
         time=sent,
         room=room,
         user_id=user,
@@ -227,6 +232,29 @@ async def test_admin_lists_rooms_and_moves_what_has_none(
     assert len(await rows(store, partition_key("chat", "lobby"))) == 5
 
 
+async def test_a_message_whose_key_is_taken_in_the_other_room_is_moved_all_the_same(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await without_room(store, 0, key="k")
+    await put(store, "lobby", DAY, 9, key="k")
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms", "--move-to", "lobby", "--yes") == 0
+    assert sorted(await history(store, "lobby")) == ["homeless 0", "lobby 9"]
+
+
+async def test_a_retention_ends_before_the_function_s_time_does_whatever_hangs(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    await put(store, "a", 40 * DAY)
+    monkeypatch.setattr(Maintenance, "delete", hang)
+    monkeypatch.setattr("chat.retention._MAX_SECONDS", 0.5)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await Retention(store, 30).run() == 0
+    assert "The retention goes on next time" in caplog.text
+
+
 async def test_admin_exports_and_erases_a_user_in_every_room(
     store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -249,6 +277,37 @@ async def test_admin_exports_and_erases_a_user_in_every_room(
     for room in ("a", "b"):
         assert await history(store, room) == [f"{room} 2"]
         assert len(await rows(store, partition_key("chat", room))) == 2
+
+
+async def test_admin_gets_past_a_partition_that_somebody_edited(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await put(store, "a", DAY)
+    async with make_client(store.account) as client:
+        await client.create_entity({"PartitionKey": "chat|=FF", "RowKey": "0", "userId": "ana"})
+    await put(store, "é", DAY)
+    for command in (["rooms"], ["export", "--user", "ana"], ["erase", "--user", "ana", "--yes"]):
+        assert await asyncio.to_thread(run_admin, store, monkeypatch, *command) == 0
+        assert "=FF" in capsys.readouterr().out or command[0] == "export"
+    assert await rows(store) == []
+
+
+def test_admin_writes_what_people_write_whatever_the_console_s_encoding(own_azurite: Azurite) -> None:
+    async def prepare() -> None:
+        opened = TableStore("emoji", StorageAccount(own_azurite.connection_string))
+        await put(opened, "😀", DAY, hub="emoji")
+        await opened.aclose()
+
+    asyncio.run(prepare())
+    environment = {**os.environ, "AzureWebJobsStorage": own_azurite.connection_string, "WebPubSubHub": "emoji"}
+    for command in (["rooms"], ["export", "--user", "ana"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "chat.admin", *command],
+            env=environment | {"PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, "😀" in done.stdout.decode("utf-8")) == (0, True), done.stderr
 
 
 async def test_an_odd_user_id_erases_its_own_messages_only(store: TableStore, monkeypatch: pytest.MonkeyPatch) -> None:

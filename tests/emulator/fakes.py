@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,12 +33,6 @@ def from_now(claims: Mapping[str, Any]) -> dict[str, Any]:
     """The claims with ``exp`` and ``nbf`` as times; where they are numbers, they are given in seconds from now."""
     times = {name: time.time() + claims[name] for name in ("exp", "nbf") if isinstance(claims.get(name), int)}
     return {**claims, **times}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -45,7 +45,7 @@ def test_words_after_an_event_handler_choose_its_events(words: list[str], handle
     [
         (["--event-handler", "chat"], "--event-handler 'chat' must be HUB=URL_TEMPLATE"),
         (["--event-handler", "chat=nonsense"], "--event-handler chat: The URL template"),
-        (["--event-handler", "chat=http://h", "system-event=x"], "'x' is no system event"),
+        (["--event-handler", "chat=http://h", "system-event=x"], "'x' is not a system event"),
         (["--event-handler", "chat=http://h", "pattern=x"], "'pattern=x' must be WORD=VALUE with system-event"),
         (["--event-handler", "chat=http://h", "system-event"], "'system-event' must be WORD=VALUE"),
         (["--event-handler", "1x=http://h"], "'1x' cannot name a hub"),

@@ -1,4 +1,4 @@
-"""The page about the local Web PubSub says what is true: flags, keys, faults, and its own code."""
+"""The page about the emulator says what is true: flags, keys, faults, and its own code."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ async def test_a_wrong_settings_file_changes_nothing_and_the_log_says_what_is_wr
     process = await program("--port", "0", "--settings", str(settings.path))
     url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
     settings.write('{"WebPubSub": {"Hubs": {"chat": {"Colour": "red"}}}}')
-    await said(process, "SETTINGS are wrong, those before stay")
+    await said(process, "SETTINGS are wrong, the previous ones stay")
     await said(process, f"WebPubSub:Hubs:chat:Colour in {settings.path} is not known")
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/client/hubs/chat"):
         assert handler.events("connect")[0].path == "/good"

@@ -14,9 +14,9 @@ from webpubsub_emulator import EmulatorSettings, EventHandler, EventHandlerError
         ("http://", "host"),
         ("http://{event}.h/", "{event} in its host"),
         ("http://h/{name}", "the parameter {name}"),
-        ("http://[::1/{event}", "is no URL"),
-        ("http://h:port/{event}", "is no URL"),
-        ("http://h:99999/{event}", "is no URL"),
+        ("http://[::1/{event}", "is not a URL"),
+        ("http://h:port/{event}", "is not a URL"),
+        ("http://h:99999/{event}", "is not a URL"),
         ("tunnel:///api/{event}", "tunnel"),
         ("{@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/url)}", "Key Vault"),
         ("http://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/key)}", "Key Vault"),
@@ -31,8 +31,8 @@ def test_a_url_that_could_never_be_called_is_an_error_that_says_why(url_template
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"system_events": frozenset({"message"})}, "'message' is no system event; use connect, connected, disconn"),
-        ({"group_events": frozenset({"connect"})}, "'connect' is no group presence event; use joined, left"),
+        ({"system_events": frozenset({"message"})}, "'message' is not a system event; use connect, connected, disc"),
+        ({"group_events": frozenset({"connect"})}, "'connect' is not a group presence event; use joined, left"),
         ({"event_pattern": "room.*"}, "no other wildcards"),
         ({"event_pattern": "a,b?"}, "no other wildcards"),
         ({"group_filters": ("a", "")}, "group filter is empty"),

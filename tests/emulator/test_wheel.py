@@ -20,6 +20,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
+from webpubsub_emulator import __version__
+
 pytestmark = pytest.mark.external
 
 SOURCE = Path(__file__).resolve().parents[2] / "webpubsub_emulator"
@@ -116,6 +118,7 @@ def test_the_metadata_says_what_it_is_and_shows_the_readme(installed: Installed)
     with ZipFile(installed.wheel) as wheel:
         [name] = [name for name in wheel.namelist() if name.endswith("/METADATA")]
         metadata = wheel.read(name).decode()
+    assert f"\nVersion: {__version__}\n" in metadata
     assert "\nLicense-Expression: MIT\n" in metadata
     assert "\nClassifier: Typing :: Typed\n" in metadata
     assert "\nProject-URL: " in metadata
@@ -160,6 +163,10 @@ def test_the_command_serves_until_it_is_interrupted(installed: Installed, progra
 def test_the_command_is_called_by_its_name_in_its_help(installed: Installed, program: list[str], shown: str) -> None:
     assert installed.run(*program, "--help").stdout.startswith(f"usage: {shown} [-h]")
     assert installed.run(*program, "check", "--help").stdout.startswith(f"usage: {shown} check [-h]")
+
+
+def test_the_command_says_its_version(installed: Installed) -> None:
+    assert installed.run("webpubsub-emulator", "--version").stdout == f"webpubsub-emulator {__version__}\n"
 
 
 def test_the_tests_of_the_public_surface_pass_with_the_wheel_alone(installed: Installed) -> None:

@@ -1,6 +1,6 @@
 """The corpus of the fuzz target: every wire fixture as one input.
 
-``python -m tests.fuzz.corpus_of_events`` writes it anew.
+``python -m tests.fuzz.corpus_of_events`` writes it again.
 """
 
 from __future__ import annotations

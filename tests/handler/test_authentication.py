@@ -282,11 +282,12 @@ async def test_keys_under_a_star_are_for_any_service() -> None:
     assert (await answering_handler(proof).handle(event("user_text"))).body == b"ran"
 
 
-async def test_two_spellings_of_one_host_add_up() -> None:
-    proof = AccessKeyAuthenticator({f"https://{A}": ["old"], A.upper(): [ACCESS_KEY]})
-    response = await answering_handler(proof).handle(event("user_text", headers={"WebHook-Request-Origin": A}))
+@pytest.mark.parametrize("key", [ACCESS_KEY, SECONDARY_KEY])
+async def test_two_spellings_of_one_host_add_up(key: str) -> None:
+    proof = AccessKeyAuthenticator({f"https://{A}": [ACCESS_KEY], A.upper(): [SECONDARY_KEY]})
+    headers = {"WebHook-Request-Origin": A, "ce-signature": sign(key, "conn-42")}
 
-    assert response.body == b"ran"
+    assert (await answering_handler(proof).handle(event("user_text", headers=headers))).body == b"ran"
 
 
 async def test_an_unknown_origin_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -336,3 +337,83 @@ async def test_no_proof_is_demanded_of_a_validation() -> None:
     handler = answering_handler(AccessKeyAuthenticator([ACCESS_KEY]), TokenAuthenticator(), WaitingAuthenticator())
 
     assert (await handler.handle(event("quirks/validation"))).status == 200
+
+
+class RefusingByReturning:
+    """What somebody may write who has not read that a proof raises."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    async def authenticate(self, _: HttpRequest) -> None:
+        return self._answer  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("answer", [False, True, 401, "no", AuthenticationError("no")], ids=repr)
+async def test_an_authenticator_that_returns_instead_of_raising_lets_nothing_pass(
+    answer: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = await answering_handler(RefusingByReturning(answer)).handle(event("user_text"))
+
+    assert response.status == 500
+    assert "authenticate() of RefusingByReturning returned a value: raise AuthenticationError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("proofs", "fix"),
+    [
+        (iter(()), "pass an AccessKeyAuthenticator"),
+        (AccessKeyAuthenticator([ACCESS_KEY]), r"write \[AccessKeyAuthenticator"),
+        ([AccessKeyAuthenticator], "pass an object with authenticate"),
+        ([None], "pass an object with authenticate"),
+        ([lambda _: True], "pass an object with authenticate"),
+    ],
+    ids=["an empty iterator", "one, not in a list", "a class", "None", "a function"],
+)
+def test_what_is_no_list_of_proofs_is_an_error_at_start(proofs: Any, fix: str) -> None:
+    with pytest.raises(ConfigurationError, match=fix):
+        WebPubSubEventHandler("chat", proofs, allowed_origins=["*"])
+
+
+def with_another_status() -> EventRefusedError:
+    refusal = EventRefusedError(401, "secret")
+    refusal.status = 200
+    return refusal
+
+
+@pytest.mark.parametrize("refusal", [with_another_status(), EventRefusedError(403, None)], ids=repr)  # type: ignore[arg-type]
+async def test_an_authenticator_s_refusal_that_cannot_be_answered_is_a_500(refusal: EventRefusedError) -> None:
+    class Derived:
+        async def authenticate(self, _: HttpRequest) -> None:
+            raise refusal
+
+    response = await answering_handler(Derived()).handle(event("user_text"))
+
+    assert response.status == 500
+    assert b"secret" not in response.body
+
+
+@pytest.mark.parametrize("keys", [b"key", [b"key"], [None], [" "], [7], {"a.example": b"key"}], ids=repr)
+def test_access_keys_are_texts(keys: Any) -> None:
+    with pytest.raises(ConfigurationError, match="at least one access key"):
+        AccessKeyAuthenticator(keys)
+
+
+async def test_a_provider_of_keys_that_hangs_is_given_up_and_the_service_sends_the_event_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("webpubsub_handler.authentication.PROVIDER_TIMEOUT_SECONDS", 0.01)
+    given_up = asyncio.Event()
+
+    async def hang() -> AccessKeys:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+        raise AssertionError
+
+    response = await answering_handler(AccessKeyAuthenticator(hang)).handle(event("user_text"))
+
+    assert response.status == 503
+    assert given_up.is_set()
+    assert "the provider of access keys" in caplog.text

@@ -207,3 +207,79 @@ async def test_an_authenticator_that_refuses_with_the_status_of_a_success_fails(
     response = await handler.handle(event("user_text"))
     assert response.status == 500
     assert b"secret" not in response.body
+
+
+@pytest.mark.parametrize("name", ["connect", "user_text", "connected"])
+async def test_middleware_that_forgets_to_return_a_refusal_does_not_let_the_event_pass(
+    handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    @handler.middleware
+    async def log(request: Event, call_next: CallNext) -> EventResponse | None:  # type: ignore[return]
+        await call_next(request)
+
+    @handler.middleware
+    async def guard(request: Event, call_next: CallNext) -> EventResponse | None:
+        return EventErrorResponse(401, "Who are you?")
+
+    assert (await handler.handle(event(name))).status == 500
+    assert "write: return await call_next(request)" in caplog.text
+
+
+async def test_middleware_that_forgets_to_return_a_reply_says_so(handler: WebPubSubEventHandler) -> None:
+    @handler.middleware
+    async def log(request: Event, call_next: CallNext) -> EventResponse | None:  # type: ignore[return]
+        await call_next(request)
+
+    @handler.on_user_event("message")
+    async def message(_: UserEventRequest) -> UserEventResponse:
+        return UserEventResponse("lost")
+
+    assert (await handler.handle(event("user_text"))).status == 500
+
+
+async def test_middleware_can_return_nothing_where_there_was_nothing(handler: WebPubSubEventHandler) -> None:
+    @handler.middleware
+    async def log(request: Event, call_next: CallNext) -> EventResponse | None:  # type: ignore[return]
+        await call_next(request)
+
+    assert (await handler.handle(event("connected"))).status == 204
+    assert (await handler.handle(event("connect"))).status == 204
+
+
+async def test_middleware_can_answer_otherwise_than_the_function(handler: WebPubSubEventHandler) -> None:
+    @handler.middleware
+    async def silence(request: Event, call_next: CallNext) -> EventResponse | None:
+        await call_next(request)
+        return UserEventResponse("")
+
+    @handler.on_user_event("message")
+    async def message(_: UserEventRequest) -> UserEventResponse:
+        return UserEventResponse("not for you")
+
+    assert (await handler.handle(event("user_text"))).status == 204
+
+
+@pytest.mark.parametrize("status", [403.5, "403", None, [403]], ids=repr)
+@pytest.mark.parametrize("refusal", [EventRefusedError, EventErrorResponse])
+def test_a_refusal_s_status_is_a_whole_number(refusal: Any, status: Any) -> None:
+    with pytest.raises(ValueError, match="400 to 599"):
+        refusal(status)
+
+
+async def test_middleware_that_asks_nobody_about_a_connection_must_say_that_it_is_accepted(
+    handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    @handler.middleware
+    async def guard(request: Event, call_next: CallNext) -> EventResponse | None:
+        return ConnectEventResponse() if request.context.user_id == "ana" else None
+
+    @handler.on_connect
+    async def connect(_: object) -> EventErrorResponse:
+        return EventErrorResponse(401, "Who are you?")
+
+    assert (await handler.handle(event("connect", headers={"ce-userId": "ana"}))).status == 204
+    assert (await handler.handle(event("connect", headers={"ce-userId": "bob"}))).status == 500
+    assert "guard" in caplog.text
+    assert "neither called the next nor answered" in caplog.text
+    # A message can be dropped without a word: nobody gets in by that.
+    assert (await handler.handle(event("user_text", headers={"ce-userId": "bob"}))).status == 204

@@ -26,6 +26,14 @@ async def async_generator(request: object) -> AsyncIterator[None]:
     yield None
 
 
+def generator_in_between(request: object, call_next: object) -> Iterator[None]:
+    yield None
+
+
+async def async_generator_in_between(request: object, call_next: object) -> AsyncIterator[None]:
+    yield None
+
+
 NOT_FUNCTIONS: list[Any] = ["x", 7, None, ["message"], no_request, two_requests, generator, async_generator]
 DECORATORS = ["on_connect", "on_connected", "on_disconnected", "on_group_joined", "on_group_left"]
 
@@ -58,7 +66,7 @@ def test_what_is_not_a_name_is_not_registered(handler: WebPubSubEventHandler, na
         handler.on_user_event("message", name)
 
 
-@pytest.mark.parametrize("wrong", ["x", None, no_request, generator])
+@pytest.mark.parametrize("wrong", ["x", None, no_request, generator_in_between, async_generator_in_between])
 def test_what_cannot_be_called_with_a_request_and_the_next_is_no_middleware(
     handler: WebPubSubEventHandler, wrong: Any
 ) -> None:

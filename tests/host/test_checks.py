@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests import checks
-from tests.checks import Outcome, Result, Step
+from tests.checks import ROOT, Outcome, Result, Step
+from tests.host.test_stack import all_processes, children_of
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +54,33 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.Cap
         checks.steps(arguments)
     assert refused.value.code == 2
     assert "--only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_what_was_started_leaves_no_process(number: signal.Signals) -> None:
+    code = "import sys, dev; dev.python = lambda: sys.executable; dev.prepare = lambda _: None; dev.test(sys.argv[1:])"
+    waiting = "tests/host/test_stack.py::test_messages_survive_a_restart"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, waiting],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        # The checks, pytest, the stack, Azurite.
+        below = children_of(process.pid)
+        while not any("azurite" in line for line in below.values()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+            below = children_of(process.pid)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert "! KeyboardInterrupt !" in output
+    assert "Stopped; what had run is above." in output
+    assert not [pid for pid in below if pid in all_processes()]
 
 
 @pytest.mark.parametrize(

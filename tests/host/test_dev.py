@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ import pytest
 
 import dev
 import local.signals
+from local.exceptions import NodeToolsError
+from local.node_tools import AZURITE, NodePackages, ensure_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,10 +75,13 @@ def test_help_needs_nothing_installed_and_knows_no_markup(tmp_path: Path, argume
     assert not (tmp_path / ".venv").exists()
 
 
-def test_a_wrong_flag_is_an_error_before_anything_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("arguments", [["--functions-port", "0"], ["--data", ""], ["--hots", "none"], ["more"]])
+def test_a_wrong_flag_is_an_error_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
     monkeypatch.setattr(dev, "ensure_environment", lambda _: pytest.fail("installed something"))
     with pytest.raises(SystemExit) as ended:
-        dev.run(["--functions-port", "0"])
+        dev.run(arguments)
     assert ended.value.code == 2
 
 
@@ -88,10 +94,66 @@ def test_a_wrong_flag_is_an_error_before_anything_is_installed(monkeypatch: pyte
         ("Using cached idna-3.11-py3-none-any.whl (71 kB)\n", "Using cached idna-3.11-py3-none-any.whl (71 kB)"),
         ("Installing collected packages: idna, yarl, aiohttp\n", "Installing 3 packages"),
         ("Requirement already satisfied: pip\n", None),
+        (
+            "WARNING: Retrying (Retry(total=4, connect=None)) after connection broken by 'Error': /simple/aiohttp/\n",
+            "The package index does not answer; pip tries again",
+        ),
     ],
 )
 def test_a_line_of_pip_is_shown_when_it_tells_of_progress(line: str, shown: str | None) -> None:
     assert dev.progress(line) == shown
+
+
+def told_at_the_end(problem: BaseException, monkeypatch: pytest.MonkeyPatch, command: str) -> str:
+    """Return what a command ends with when its environment cannot be made."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(local.signals, "interrupt_on_signals", lambda: None)
+    monkeypatch.setattr(dev, "VENV", Path("/nowhere/.venv"))
+    monkeypatch.setattr(venv, "create", fail)
+    with pytest.raises(SystemExit) as ended:
+        getattr(dev, command)([])
+    return str(ended.value)
+
+
+@pytest.mark.parametrize("command", ["run", "test"])
+def test_what_keeps_it_from_installing_is_one_line_that_names_the_fix(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    read_only = PermissionError(errno.EACCES, "Permission denied", "/nowhere/.venv")
+    told = told_at_the_end(read_only, monkeypatch, command)
+    assert told.startswith("Error: /nowhere/.venv cannot be made (Permission denied). ")
+    assert "a folder that you may write to" in told
+    told = told_at_the_end(subprocess.CalledProcessError(1, "ensurepip"), monkeypatch, command)
+    assert "use a Python that has ensurepip" in told
+    assert told_at_the_end(KeyboardInterrupt(), monkeypatch, command).startswith(
+        "Stopped before everything was installed"
+    )
+
+
+def test_a_package_index_that_cannot_be_reached_is_said_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setattr(dev, "python", lambda: Path(sys.executable))
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("a-package-of-nobody\n")
+    with pytest.raises(SystemExit) as ended:
+        dev.install(requirements)
+    assert "The package index does not answer" in capsys.readouterr().out
+    assert "PIP_INDEX_URL" in str(ended.value).splitlines()[-1]
+
+
+def test_packages_that_cannot_be_written_are_an_error_that_names_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    packages = NodePackages(AZURITE.lock, tmp_path / "file" / "node", "Azurite")
+    with pytest.raises(NodeToolsError, match="must be a folder that you may write to"):
+        ensure_packages(packages)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

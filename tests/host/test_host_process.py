@@ -1,4 +1,4 @@
-"""``python -m local.functions_host`` as a process: it serves, starts anew, says what is wrong, and ends."""
+"""``python -m local.functions_host`` as a process: it serves, restarts, says what is wrong, and ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.host.raw_http import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30
-BROKEN = "this is no Python\n"
+BROKEN = "this cannot be Python\n"
 AT_IMPORT = """
 import json
 import os
@@ -266,7 +266,7 @@ async def test_an_app_that_is_broken_from_the_start_is_waited_for(app: Path) -> 
         ("function_app.py", "raise SystemExit('no key')\n", "Error: function_app.py could not be imported"),
         ("function_app.py", "x = 1\n", "Error: function_app.py must have exactly one FunctionApp"),
         ("function_app.py", answering("x").replace('"x", ', '"admin", '), "must not begin with admin"),
-        ("function_app.py", answering("x").replace('"x", ', '"{x", '), "has a part that is no parameter"),
+        ("function_app.py", answering("x").replace('"x", ', '"{x", '), "has a part that is not a parameter"),
         ("host.json", "{", "host.json is not JSON"),
         ("host.json", "{}", 'no "version": "2.0"'),
         ("local.settings.json", "{", "local.settings.json is not JSON"),

@@ -7,7 +7,9 @@ import socket
 
 import pytest
 
+import local.azurite
 import local.ports
+from local.azurite import free_port
 from local.exceptions import StackError
 from local.part import Part
 from local.ports import refuse_taken_ports
@@ -22,11 +24,6 @@ def part(port: int, name: str = "webpubsub") -> Part:
     return Part(name, port, f"--{name}-port", [], healthy)
 
 
-def free_port() -> int:
-    with bind("127.0.0.1", 0) as probe:
-        return int(probe.getsockname()[1])
-
-
 def failing_with(number: int, text: str, *, only_at: str = "") -> object:
     def fail(address: str, port: int) -> socket.socket:
         if only_at in address:
@@ -34,6 +31,21 @@ def failing_with(number: int, text: str, *, only_at: str = "") -> object:
         return bind(address, port)
 
     return fail
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_free_port_is_taken_at_no_address_and_comes_once(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    taken, free = free_port(), free_port()
+    assert taken != free
+    monkeypatch.setattr(local.azurite, "_CANDIDATES", iter([taken, free]))
+    with bind(address, taken) as listening:
+        listening.listen()
+        assert free_port() == free
+
+
+def test_a_free_port_is_none_that_a_client_could_be_given_meanwhile() -> None:
+    """Linux, macOS and Windows number what they choose themselves from 32,768 or from 49,152."""
+    assert all(1024 <= free_port() < 32_768 for _ in range(100))
 
 
 def test_free_ports_are_fine() -> None:

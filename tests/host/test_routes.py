@@ -167,8 +167,8 @@ async def test_an_answer_to_head_has_no_body() -> None:
     [
         ("x/{a:regex(^a$)}", "it knows int"),
         ("x/{a:int:min(1)}", "it knows int"),
-        ("x/{a", "no parameter"),
-        ("x/{a=5}", "no parameter"),
+        ("x/{a", "not a parameter"),
+        ("x/{a=5}", "not a parameter"),
         ("x/{a}/{A}", "twice"),
     ],
 )

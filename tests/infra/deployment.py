@@ -297,7 +297,7 @@ class _Evaluation:
             return part
         value = self._value(part)
         if not isinstance(value, str | int):
-            raise BicepError(f"{place(self._file.path, part)}: {text(part)} is no text")
+            raise BicepError(f"{place(self._file.path, part)}: {text(part)} is not text")
         return str(value)
 
     def _key(self, node: Node) -> str:

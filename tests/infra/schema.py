@@ -65,7 +65,7 @@ def _object(kind: Any, value: Mapping[str, Any], path: str) -> Iterator[str]:
         elif "more" in kind:
             yield from _value(kind["more"], item, f"{path}.{name}")
         else:
-            yield f"{path}.{name} is no property; known: {', '.join(kind['properties'])}"
+            yield f"{path}.{name} is not a property; known: {', '.join(kind['properties'])}"
 
 
 def _limits(kind: Any, value: Any, path: str) -> Iterator[str]:

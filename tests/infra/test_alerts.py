@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import json
 
+import function_app
+from chat.outbox import Outbox
+from chat.service import Service
+from chat.settings import Settings
+from chat.table_store import TableStore
 from tests.infra.deployment import Deployment
 from tests.infra.infra import ROOT, Infra
+from tests.infra.test_settings import app_settings
 from webpubsub_handler.azure_functions import blueprint
 
 EMAIL = "operators@contoso.com"
@@ -65,10 +72,30 @@ def test_the_alerts_on_the_log_look_for_what_the_app_writes(infra: Infra) -> Non
     refusals = ("Refused an event", "Refused the validation")
     assert found["refused-events"] == "traces | where " + " or ".join(f'message has "{text}"' for text in refusals)
     assert all(text in written for text in refusals)
+    waits = ("outbox waits", "is never broadcast")
+    assert found["outbox-not-draining"] == "traces | where " + " or ".join(f'message has "{text}"' for text in waits)
+    assert all(text in written for text in waits)
     assert inspect.signature(blueprint).parameters["name"].default == "eventhandler"
-    # Requests must not be sampled, or failed ones could be missed.
-    assert "Request" in (ROOT / "host.json").read_text("utf-8")
     assert found["failed-events"] == 'requests | where name == "eventhandler" and toint(resultCode) >= 500'
+
+
+def test_nothing_that_an_alert_looks_for_is_sampled_away(infra: Infra) -> None:
+    """One line in five minutes would be lost among those of a hundred events a second."""
+    settings = json.loads((ROOT / "host.json").read_text("utf-8"))["logging"]["applicationInsights"]["samplingSettings"]
+    tables = {query.partition(" ")[0] for query in queries(infra.deploy(alertEmail=EMAIL)).values()}
+    types = {"requests": "Request", "traces": "Trace"}
+    assert {types[table] for table in tables} <= set(settings["excludedTypes"].split(";"))
+
+
+def test_the_host_logs_no_line_for_each_event_and_the_app_s_lines_are_kept(infra: Infra) -> None:
+    """The host writes two about each call at the level of information; the app's have a category of their own."""
+    levels = json.loads((ROOT / "host.json").read_text("utf-8"))["logging"]["logLevel"]
+    assert levels["Function"] == "Warning"
+    settings = Settings.from_env(app_settings(infra.deploy(messageRetentionDays=30)))
+    store, service = TableStore("chat", settings.storage), Service("chat", settings.endpoints[0])
+    functions = function_app.build(settings, store, service, Outbox(store, service)).get_functions()
+    users = {f"Function.{function.get_function_name()}.User": "Information" for function in functions}
+    assert {category: level for category, level in levels.items() if category.endswith(".User")} == users
 
 
 def test_the_metrics_are_those_of_connections_and_of_slowed_down_tables(infra: Infra) -> None:

@@ -13,6 +13,8 @@ from tests.infra.infra import ROOT, Infra
 
 # What azd asks for, or knows.
 FROM_AZD: Final = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}
+# What a hook reads, and the template does not.
+FOR_HOOKS: Final = {"POSTDEPLOY_ROOM"}
 # What GitHub's image or a Python image sets for other purposes.
 TAKEN: Final = {"PYTHON_VERSION", "HOSTNAME", "LOCATION", "CI", "ENVIRONMENT"}
 PARAMETERS: Final = "infra/main.parameters.json"
@@ -67,13 +69,13 @@ def test_no_variable_is_one_that_machines_have_for_another_purpose(infra: Infra)
 
 
 def test_a_pipeline_passes_every_choice_on(infra: Infra) -> None:
-    wanted = {match["name"] for match in variables(infra).values()} - FROM_AZD
+    wanted = {match["name"] for match in variables(infra).values()} - FROM_AZD | FOR_HOOKS
     assert set(infra.yaml("azure.yaml")["pipeline"]["variables"]) == wanted
     env = infra.yaml(".github/workflows/azure-dev.yml")["jobs"]["deploy"]["env"]
     own = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}
     assert set(env) == wanted | own
     for name, value in env.items():
-        default = " || 'false'" if name == "DEVELOPER_ROLES" else ""
+        default = {"DEVELOPER_ROLES": " || 'false'", "APP_SETTINGS": " || '{}'"}.get(name, "")
         assert value == f"${{{{ vars.{name}{default} }}}}"
 
 
@@ -115,6 +117,7 @@ def test_actions_are_pinned_by_commit_with_their_version_beside_and_keep_no_cred
                 if step.get("uses", "").startswith("actions/checkout@"):
                     assert step["with"] == {"persist-credentials": False}, path
             assert job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04", path
+            assert "uses" in job or job["timeout-minutes"] <= 60, path
 
 
 def test_dependabot_looks_after_actions_and_both_kinds_of_packages() -> None:
@@ -129,6 +132,9 @@ def test_ci_compiles_formats_and_lints_the_templates_and_runs_our_tests(infra: I
     commands = " ; ".join(step.get("run", "") for job in jobs.values() for step in job["steps"])
     for command in ("bicep build infra/main.bicep", "bicep format", "bicep lint infra/main.bicep", "dev.py test"):
         assert command in commands
+    # The default shell of a step looks at the last program of a pipe only; this name stands for one with pipefail.
+    for step in jobs["bicep"]["steps"]:
+        assert " | tee" not in step.get("run", "") or step["shell"] == "bash", step
 
 
 def test_the_app_carries_the_tags_by_which_azd_finds_it(infra: Infra) -> None:
@@ -194,9 +200,23 @@ def test_two_environments_share_no_name(infra: Infra) -> None:
     assert not first & second
 
 
-def test_an_old_azd_is_refused_as_its_bicep_knows_no_extension(infra: Infra) -> None:
+def test_a_pipeline_gives_objects_as_json_where_nothing_was_chosen(infra: Infra) -> None:
+    """GitHub sets a variable that was not chosen to an empty text, which azd then cannot read as JSON."""
+    env = infra.yaml(".github/workflows/azure-dev.yml")["jobs"]["deploy"]["env"]
+    objects = [name for name, parameter in infra.main.parameters.items() if parameter.type == "{ *: string }"]
+    chosen = [variables(infra)[name]["name"] for name in objects if name in variables(infra)]
+    assert chosen == ["APP_SETTINGS"]
+    for name in chosen:
+        (text,) = re.findall(r"\|\| '(.*)'", env[name])
+        assert json.loads(text) == {}
+
+
+def test_an_azd_that_cannot_read_an_object_from_a_variable_is_refused(infra: Infra) -> None:
+    """It came with 1.23.4; the Bicep of that version knows the extension for Microsoft Graph, too."""
     azure = infra.yaml("azure.yaml")
-    assert azure["requiredVersions"] == {"azd": ">= 1.18.0"}
+    (wanted,) = re.findall(r">= (\d+)\.(\d+)\.(\d+)", azure["requiredVersions"]["azd"])
+    assert tuple(map(int, wanted)) >= (1, 23, 4)
+    assert f"{'.'.join(wanted)} or newer" in (ROOT / "docs" / "deploy.md").read_text("utf-8")
     assert azure["infra"] == {"provider": "bicep", "path": "infra"}
 
 
@@ -206,8 +226,8 @@ def test_each_hook_is_run_in_the_shell_of_each_system(infra: Infra) -> None:
     assert set(hooks) == files == {"preprovision", "predeploy", "postdeploy"}
     for name, hook in hooks.items():
         assert hook == {
-            "posix": {"shell": "sh", "run": f"python3 -m infra.hooks.{name}"},
-            "windows": {"shell": "pwsh", "run": f"python -m infra.hooks.{name}"},
+            "posix": {"shell": "sh", "run": f"python3 -m infra.hooks.{name}", "interactive": True},
+            "windows": {"shell": "pwsh", "run": f"python -m infra.hooks.{name}", "interactive": True},
         }
 
 
@@ -219,11 +239,12 @@ def test_the_hooks_after_provisioning_find_what_they_need_among_the_outputs(infr
     for hook in ("predeploy", "postdeploy"):
         asked = re.findall(r'env\("(\w+)"\)', (ROOT / "infra" / "hooks" / f"{hook}.py").read_text())
         assert len(asked) > 3
-        assert set(asked) - {"POSTDEPLOY_ROOM", "AZURE_TENANT_ID"} <= set(infra.main.outputs), hook
+        assert set(asked) - FOR_HOOKS - {"AZURE_TENANT_ID"} <= set(infra.main.outputs), hook
 
 
 def test_the_hook_before_provisioning_looks_at_variables_that_exist(infra: Infra) -> None:
-    source = (ROOT / "infra" / "hooks" / "preprovision.py").read_text()
+    hooks = ROOT / "infra" / "hooks"
+    source = "".join((hooks / name).read_text() for name in ("preprovision.py", "choices.py"))
     asked = set(re.findall(r'env(?:\.get)?[(\[]"(\w+)"', source))
     known = {match["name"] for match in variables(infra).values()} | set(infra.main.outputs)
     assert len(asked) > 8

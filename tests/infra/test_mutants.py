@@ -117,7 +117,7 @@ MUTANTS: Final = {
         "param hubName string = 'demo'",
         "test_the_hub_s_default_is_the_code_s",
     ),
-    "another table": ("infra/app/storage.bicep", "name: 'messages'", "name: 'chat'", "test_the_table_is_the_code_s"),
+    "another table": ("infra/app/storage.bicep", "name: 'messages'", "name: 'chat'", "test_the_tables_are_the_code_s"),
     "another route": (
         MAIN,
         "'/api/eventhandler'",
@@ -374,5 +374,6 @@ def test_the_files_as_they_are_pass(infra: Infra) -> None:
 def test_a_mistake_is_found(infra: Infra, name: str) -> None:
     path, old, new, finder = MUTANTS[name]
     mutant = infra.mutant(path, old, new)
+    check = CHECKS[finder]
     with pytest.raises((AssertionError, SettingsError, KeyError, pytest.fail.Exception)):
-        CHECKS[finder](mutant)
+        check(mutant)

@@ -64,7 +64,7 @@ def test_the_hub_comes_last(infra: Infra) -> None:
 
 
 def test_what_is_referred_to_as_existing_was_made_before(infra: Infra) -> None:
-    """A name that was put together anew, and not taken from an output, would not be waited for."""
+    """A name that was put together again, and not taken from an output, would not be waited for."""
     for name, deployment in infra.deployments.items():
         for resource_id, after in deployment.existing:
             if resource_id.endswith("/subnets/endpoints"):

@@ -15,6 +15,9 @@ from tests.infra.infra import ROOT
 
 IGNORED = pathspec.PathSpec.from_lines("gitignore", (ROOT / ".funcignore").read_text().splitlines())
 
+# What is downloaded and mounted before anything starts; the packages of requirements.txt are added in Azure.
+MAX_PACKAGE_BYTES = 1024 * 1024
+
 SETTINGS = {
     "WebPubSubConnectionString": "Endpoint=https://x.webpubsub.azure.com;AccessKey=k;",
     "AzureWebJobsStorage": "UseDevelopmentStorage=true",
@@ -100,3 +103,12 @@ def test_the_app_starts_from_the_package_alone(tmp_path: Path) -> None:
 
 def test_the_requirements_of_the_package_name_no_other_file() -> None:
     assert "\n-" not in f"\n{(ROOT / 'requirements.txt').read_text()}"
+
+
+def test_the_package_stays_small(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {path: (ROOT / path).stat().st_size for path in package()}
+    code = sum(size for path, size in sizes.items() if path.suffix == ".py")
+    total = sum(sizes.values())
+    with capsys.disabled():
+        print(f"\nThe package: {len(sizes)} files, {total / 1024:.0f} KiB, {code / 1024:.0f} of them Python.")  # noqa: T201
+    assert total < MAX_PACKAGE_BYTES

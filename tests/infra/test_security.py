@@ -13,7 +13,7 @@ from chat.settings import Settings
 from tests.infra.azure import TENANT, guid
 from tests.infra.bicep import text, walk
 from tests.infra.deployment import Deployment, Resource
-from tests.infra.infra import CLIENT_AUTHS, EVENT_PROOFS, EXISTING_APPLICATION, Infra
+from tests.infra.infra import EVENT_PROOFS, EXISTING_APPLICATION, Infra
 from tests.infra.test_settings import app_settings
 from tests.unit.jwks import Issuer, serving
 from tests.wire import event
@@ -239,11 +239,10 @@ def app_principal(deployment: Deployment) -> str:
 
 
 def test_the_demo_s_url_signs_in_where_users_must(infra: Infra) -> None:
-    for client_auth in CLIENT_AUTHS:
+    sign_in = "/.auth/login/aad?post_login_redirect_uri="
+    for client_auth, wanted in {"app_service": f"{sign_in}/api/demo/", "anonymous": "/api/demo/"}.items():
         outputs = infra.deploy(clientAuth=client_auth).outputs
-        path = outputs["DEMO_URL"].removeprefix(outputs["SERVICE_API_URI"])
-        sign_in = "/.auth/login/aad?post_login_redirect_uri="
-        assert path == (f"{sign_in}/api/demo/" if client_auth == "app_service" else "/api/demo/")
+        assert outputs["DEMO_URL"].removeprefix(outputs["SERVICE_API_URI"]) == wanted
 
 
 def test_the_roles_are_the_known_ones_by_name_and_id(infra: Infra) -> None:

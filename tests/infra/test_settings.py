@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import function_app
-from chat.outbox import Outbox
+from chat.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.service import Service
 from chat.settings import ClientAuth, Settings
 from chat.table_store import TABLE_NAME, TableStore
-from infra.hooks.preprovision import TAKEN
+from infra.hooks.choices import TAKEN
 from tests.infra.azure import TENANT
 from tests.infra.deployment import Deployment
 from tests.infra.infra import CLIENT_AUTHS, EXISTING_APPLICATION, Infra
@@ -34,7 +34,6 @@ LEFT_ALONE: Final = {
 }
 # Of EVERYTHING: what only the deployer's own code reads.
 DEPLOYER_S: Final = {"MY_SETTING"}
-OUTBOX: Final = "outbox"
 
 
 class Asked(dict[str, str]):
@@ -182,16 +181,21 @@ def test_the_event_handler_s_url_is_the_route_of_the_function(infra: Infra) -> N
     assert infra.deploy(clientAuth="anonymous").outputs["DEMO_URL"] == f"{site}/api/demo/"
 
 
+def test_no_demo_is_shown_where_the_page_is_not_served_or_cannot_connect(infra: Infra) -> None:
+    assert infra.deploy(demoPage=False).outputs["DEMO_URL"] == ""
+    assert infra.deploy(clientAuth="function_key").outputs["DEMO_URL"] == ""
+
+
 def test_the_hub_sends_every_event_that_the_app_handles(infra: Infra) -> None:
     (handler,) = infra.deploy().one("Microsoft.SignalRService/webPubSub/hubs").body["properties"]["eventHandlers"]
     assert handler["systemEvents"] == ["connect", "connected", "disconnected"]
     assert handler["userEventPattern"] == "*"
 
 
-def test_the_table_is_the_code_s(infra: Infra) -> None:
+def test_the_tables_are_the_code_s(infra: Infra) -> None:
     deployment = infra.deploy()
     tables = deployment.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")
-    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX}
+    assert {table.name.split("/")[-1] for table in tables} == {TABLE_NAME, OUTBOX_TABLE_NAME}
     account = tables[0].name.split("/")[0]
     settings = Settings.from_env(app_settings(deployment))
     assert settings.storage.table_url == f"https://{account}.table.core.windows.net"

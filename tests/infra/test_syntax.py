@@ -135,6 +135,7 @@ def test_the_files_are_formatted_as_far_as_that_can_be_told_without_the_formatte
     assert infra.json("infra/bicepconfig.json")["formatting"]["width"] == 120
     for path, file in infra.files.items():
         assert file.text.endswith("}\n") or file.text.rstrip("\n").count("\n") + 1 == file.text.count("\n"), path
+        assert "\n\n\n" not in file.text, path
         for number, line in enumerate(file.text.split("\n"), 1):
             assert len(line) <= 120, (path, number)
             assert line == line.rstrip(), (path, number)

@@ -1,4 +1,4 @@
-"""Filters of the local Web PubSub: any text has a verdict, and what they mean obeys the laws of logic."""
+"""Filters of the emulator: any text has a verdict, and what they mean obeys the laws of logic."""
 
 from __future__ import annotations
 

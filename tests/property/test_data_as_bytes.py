@@ -68,7 +68,7 @@ VALUES: Final[st.SearchStrategy[str]] = st.recursive(
     lambda values: bracketed("[", values, "]") | bracketed("{", joined(padded(STRINGS), ":", padded(values)), "}"),
     max_leaves=8,
 )
-# In a client's frame of JSON ``null`` is no data.
+# In a JSON frame of a client ``null`` is not data.
 DATA: Final = VALUES.filter(lambda text: text != "null")
 
 

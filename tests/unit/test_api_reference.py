@@ -60,6 +60,8 @@ def test_the_reference_builds_without_a_warning(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+    # What marks a code block elsewhere is a line of its own in Markdown.
+    assert [path.name for path in tmp_path.rglob("*.html") if "<p>::" in path.read_text("utf-8")] == []
     page = (tmp_path / "webpubsub_handler.html").read_text("utf-8")
     assert [name for name in webpubsub_handler.__all__ if f'id="{name}"' not in page] == []
 

@@ -17,6 +17,7 @@ from tests.wire import ACCESS_KEY, event
 from webpubsub_handler import (
     MAX_BODY_BYTES,
     AccessKeyAuthenticator,
+    ConfigurationError,
     UserEventRequest,
     UserEventResponse,
     WebPubSubEventHandler,
@@ -87,6 +88,25 @@ def test_a_handler_can_be_mounted_at_the_root() -> None:
         assert TestClient(app).options(path, headers={"WebHook-Request-Origin": "localhost"}).status_code == 200
 
 
+def test_the_bare_path_of_a_mount_of_starlette_s_own_is_still_a_redirect() -> None:
+    # The router decides before it asks the mounted application: this is why there is `mount`. Should this fail one day,
+    # `mount` has had its time.
+    app = Starlette()
+    app.mount("/eventhandler", AsgiEventHandler(make_handler()))
+
+    assert TestClient(app, follow_redirects=False).post("/eventhandler").status_code == 307
+
+
+@pytest.mark.parametrize("path", ["/eventhandler/{event}", "/eventhandler/{event:path}", "eventhandler"])
+def test_a_path_that_is_no_path_is_an_error_that_shows_one(path: str) -> None:
+    app = Starlette()
+
+    with pytest.raises(ConfigurationError, match=r'mount\(app, "/eventhandler", handler\)'):
+        mount(app, path, make_handler())
+
+    assert app.routes == []
+
+
 def test_another_path_that_begins_alike_is_not_the_event_handler_s() -> None:
     client = TestClient(mounted(Starlette()))
 
@@ -149,6 +169,7 @@ def test_nothing_to_say_is_204_without_a_body(client: TestClient) -> None:
     request = event("connected")
     response = client.post("/eventhandler/connected", headers=list(request.headers), content=request.body)
     assert (response.status_code, response.content) == (204, b"")
+    assert "content-length" not in response.headers
 
 
 async def test_what_is_not_http_is_refused() -> None:
@@ -178,6 +199,24 @@ async def test_a_body_is_not_read_to_its_end_when_it_is_too_large_already() -> N
 
     async with asyncio.timeout(PATIENCE_SECONDS):
         await application({"type": "http", "method": "POST", "headers": []}, receive, send)
+
+    assert sent[0]["status"] == 413
+
+
+async def test_a_body_that_reaches_the_limit_before_its_last_piece_is_not_taken_for_whole() -> None:
+    request = event("user_text")
+    headers = [(name.encode(), value.encode()) for name, value in request.headers]
+    pieces = iter([(b"x" * MAX_BODY_BYTES, True), (b"x", False)])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        body, more_body = next(pieces)
+        return {"type": "http.request", "body": body, "more_body": more_body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await AsgiEventHandler(make_handler())({"type": "http", "method": "POST", "headers": headers}, receive, send)
 
     assert sent[0]["status"] == 413
 

@@ -56,8 +56,9 @@ def test_method_header_fields_and_body_are_taken_over() -> None:
     assert request.body == b"\xff"
 
 
-def test_a_request_without_a_body_has_an_empty_one() -> None:
-    assert to_request(func.HttpRequest("OPTIONS", "/", body=b"")).body == b""
+@pytest.mark.parametrize("body", [b"", None])
+def test_a_request_without_a_body_has_an_empty_one(body: Any) -> None:
+    assert to_request(func.HttpRequest("OPTIONS", "/", body=body)).body == b""
 
 
 def test_an_answer_keeps_status_header_fields_and_body() -> None:

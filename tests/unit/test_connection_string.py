@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.wire import ACCESS_KEY, SECONDARY_KEY, event
@@ -35,6 +37,12 @@ def test_a_connection_string_is_an_endpoint_and_a_key(text: str) -> None:
     service = ConnectionString.parse(text)
 
     assert (service.endpoint, service.access_key, service.host) == (f"https://{A}", ACCESS_KEY, A)
+
+
+@pytest.mark.parametrize("text", [None, 7, [FIRST]], ids=repr)
+def test_what_is_no_text_is_an_error_at_start(text: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"is a text, not {type(text).__name__}"):
+        WebPubSubEventHandler.from_connection_string(text, hub="chat")
 
 
 def test_a_key_may_end_in_the_sign_that_separates() -> None:

@@ -1,4 +1,4 @@
-"""The keys of an issuer: fetched when needed, kept, fetched anew for a key that is not known, without a flood."""
+"""The keys of an issuer: fetched when needed, kept, fetched again for a key that is not known, without a flood."""
 
 from __future__ import annotations
 

@@ -344,3 +344,21 @@ async def test_unsigned_events_pass_where_that_was_said() -> None:
     handler = WebPubSubEventHandler("chat", [UnauthenticatedEventsAllowed()], allowed_origins=["localhost"])
 
     assert await EventClient(handler).connected() is None
+
+
+async def test_the_state_stays_when_an_answer_has_none_or_refuses() -> None:
+    answers = iter(
+        [
+            HttpResponse(204, {"ce-connectionState": "eyJuIjoxfQ=="}),
+            HttpResponse(204),
+            HttpResponse(403, {"ce-connectionState": "eyJuIjoyfQ=="}),
+        ]
+    )
+
+    async def send(_: HttpRequest) -> HttpResponse:
+        return next(answers)
+
+    client = EventClient(send)
+    for _ in range(3):
+        await client.user_event("message", "hi")
+        assert client.state == {"n": 1}

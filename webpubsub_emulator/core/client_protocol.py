@@ -175,10 +175,10 @@ class ClientProtocol(Protocol):
         """
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> Frame | None:
-        """Return the greeting; the token is that of a reliable subprotocol."""
+        """Return the first frame a client gets; the token is that of a reliable subprotocol."""
 
     def disconnected(self, message: str) -> Frame | None:
-        """Return the farewell before the server closes."""
+        """Return the last frame before the server closes."""
 
     def ack(self, ack_id: int, error: ErrorDetail | None) -> Frame | None:
         """Return the answer to a request with an ``ackId``."""

@@ -33,7 +33,7 @@ class Outbox(Protocol):
         """Close the socket after all frames before; ``reason`` is what the log and the disconnected event say."""
 
     def cut(self) -> None:
-        """End the socket at once, as when its line is lost: no frame and no farewell."""
+        """End the socket at once, as when its line is lost: no frame, not even a close frame."""
 
 
 @dataclass(slots=True)

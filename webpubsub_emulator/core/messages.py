@@ -60,7 +60,7 @@ _DATA_TYPES: Final = {
 
 
 class UnsupportedContentTypeError(ValueError):
-    """The body's content type is none that a message can have."""
+    """The body's content type is not one that a message can have."""
 
 
 class MessageBodyError(ValueError):
@@ -87,7 +87,7 @@ def payload_from_http(content_type: str | None, body: bytes, metadata: Mapping[s
     Raises:
         UnsupportedContentTypeError: for any other type than text/plain, application/json, application/octet-stream, and
             for an unknown charset.
-        MessageBodyError: when the body is no JSON, or no text in its charset.
+        MessageBodyError: when the body is not JSON, or not text in its charset.
     """
     if not content_type:
         return Payload(DataType.BINARY, body, metadata)
@@ -147,7 +147,7 @@ def _decode(body: bytes, charset: str) -> str:
         # The latter is for a name with a null character.
         raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
     if text is None or not is_unicode(text):
-        raise MessageBodyError(f"The request body is no text in charset {charset!r}.")
+        raise MessageBodyError(f"The request body is not text in charset {charset!r}.")
     return text
 
 

@@ -204,7 +204,7 @@ class Call:
 
 
 def send_target(parameters: Mapping[str, str]) -> str:
-    """Return to whom a call sends, for people, such as ``group lobby``; ``parameters`` are those of its path."""
+    """Return whom a call sends to, in words, such as ``group lobby``; ``parameters`` are those of its path."""
     return " ".join(f"{kind} {name}" for kind, name in parameters.items()) or "all"
 
 

@@ -43,7 +43,7 @@ class ConnectionFilter:
         """Read and check ``text``.
 
         Raises:
-            FilterError: when it is no filter.
+            FilterError: when it is not a filter.
         """
         if len(text) > MAX_CHARACTERS:
             raise FilterError(f"{text[:64]}…", f"It is longer than {MAX_CHARACTERS} characters.")

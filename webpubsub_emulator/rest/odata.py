@@ -33,7 +33,7 @@ MAX_CLAUSES: Final = 100
 
 
 class ODataSyntaxError(ValueError):
-    """A text is no filter expression."""
+    """A text is not a filter expression."""
 
 
 class Operator(StrEnum):

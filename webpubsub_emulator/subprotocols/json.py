@@ -32,7 +32,7 @@ _Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)  # with a dictionary, where cached_property keeps its value
 class _EncodedMessage:
-    """A message but for the brace that closes it."""
+    """A message except for the brace that closes it."""
 
     fields: bytes
 

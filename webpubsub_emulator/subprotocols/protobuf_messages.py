@@ -183,9 +183,9 @@ _pool = DescriptorPool()
 _pool.AddSerializedFile(_file.SerializeToString())
 
 Upstream: Final = _message_class("Upstream")
-"""What a client sends: `frame` is one of its kinds."""
+"""What a client sends: ``frame`` is one of its kinds."""
 Downstream: Final = _message_class("Downstream")
-"""What a client gets: `frame` is one of its kinds."""
+"""What a client gets: ``frame`` is one of its kinds."""
 Data: Final = _message_class("Data")
 """A message's data: text, binary, protobuf or JSON."""
 

@@ -29,7 +29,7 @@ class _EncodedMessage:
     frame: Frame
 
     def numbered(self, sequence_id: int) -> Frame:  # noqa: ARG002 - the seam's name for it
-        """Return nothing: simple clients get no numbers."""
+        """Return the frame as it is: simple clients get no numbers."""
         return self.frame
 
 
@@ -51,17 +51,17 @@ class SimpleProtocol:
         return True
 
     def decode(self, frame: str | bytes) -> UserEvent | SendToGroup:
-        """Return the whole frame is the message."""
+        """Return the whole frame as the message."""
         payload = Payload(DataType.TEXT, frame.encode()) if isinstance(frame, str) else Payload(DataType.BINARY, frame)
         if self.group is None:
             return UserEvent(_EVENT, payload)
         return SendToGroup(self.group, payload, self.is_echoed)
 
     def connected(self, connection_id: str, user_id: str | None, reconnection_token: str | None) -> None:
-        """Return nothing: simple clients get no greeting."""
+        """Return nothing: simple clients get no ``connected`` frame."""
 
     def disconnected(self, message: str) -> None:
-        """Return nothing: simple clients get no farewell."""
+        """Return nothing: simple clients get no ``disconnected`` frame."""
 
     def ack(self, ack_id: int, error: ErrorDetail | None) -> None:
         """Return nothing: simple clients get no acks."""

@@ -42,7 +42,7 @@ class Handshake:
 
     @property
     def problem(self) -> str | None:
-        """Why this is no consent, as a sentence; ``None`` when it is one."""
+        """Why this is not consent, as a sentence; ``None`` when it is one."""
         if self.failure is not None:
             return self.failure
         if not 200 <= self.status < 300:
@@ -53,7 +53,7 @@ class Handshake:
 
     @property
     def fix(self) -> str:
-        """What to change when this is no consent."""
+        """What to change when this is not consent."""
         if self.failure is not None:
             return "start the handler; are host and port of the URL its own?"
         if 300 <= self.status < 400:
@@ -79,7 +79,7 @@ async def shake_hands(session: aiohttp.ClientSession, url: str, origin: str) -> 
 
 
 def without_url(error: Exception) -> str:
-    """Return what an error says, but for the URL: its query may hold a key."""
+    """Return what an error says, except for the URL: its query may hold a key."""
     return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 

@@ -135,7 +135,7 @@ def event_headers(
     signature: str,
     cookies: str = "",
 ) -> dict[str, str]:
-    """Return the headers of an event's request, but for those of the HTTP client."""
+    """Return the headers of an event's request, except those of the HTTP client."""
     headers = {
         "Content-Type": event.content_type,
         "WebHook-Request-Origin": origin,
@@ -175,7 +175,7 @@ def connect_answer(body: bytes) -> ConnectAnswer:
     Keys are read in any case, as in Microsoft's emulator: ``UserId`` is what .NET writes. The last of several counts.
 
     Raises:
-        AnswerError: when the body is no such decision.
+        AnswerError: when the body is not such a decision.
     """
     if not body.strip():
         return ConnectAnswer()
@@ -193,7 +193,7 @@ def connect_answer(body: bytes) -> ConnectAnswer:
     groups = _string_list(fields, "groups")
     invalid = [group for group in groups or () if not names.is_group(group)]
     if invalid:
-        raise AnswerError(f"{invalid[0][:100]!r} in 'groups' is no valid group name.")
+        raise AnswerError(f"{invalid[0][:100]!r} in 'groups' is not a valid group name.")
     return ConnectAnswer(
         _optional_string(fields, "userId"),
         _string_list(fields, "roles"),
@@ -238,7 +238,7 @@ def connection_state(headers: Mapping[str, str]) -> str | None:
 
 def _system_event(name: str, body: dict[str, Any], family: str = "sys") -> Event:
     text = _dumps(body)
-    # Header bytes that are no UTF-8 arrive as lone surrogates; they must not break the event.
+    # Header bytes that are not UTF-8 arrive as lone surrogates; they must not break the event.
     return Event(family, name, JSON_CONTENT_TYPE, text.encode(errors="replace"), {})
 
 

@@ -64,7 +64,7 @@ def _parse(line: str) -> Morsel[str]:
         if key.lower() in {"domain", "max-age", "path"}:
             cookie[key] = text
         elif key.lower() == "expires":
-            # The zero of the clock, with which cookies are deleted, is no date at all to aiohttp.
+            # The zero of the clock, with which cookies are deleted, is not a date to aiohttp.
             is_zero = (parsedate_tz(text) or ())[:6] == (1970, 1, 1, 0, 0, 0)
             cookie[key] = _LONG_AGO if is_zero else text
         elif key.lower() == "secure":

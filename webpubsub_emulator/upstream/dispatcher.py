@@ -101,7 +101,7 @@ class Upstream:
             await asyncio.wait([self._notifiers[key]])
 
     async def close(self, grace_seconds: float) -> None:
-        """Give pending notifications ``grace_seconds``, then stop."""
+        """Wait up to ``grace_seconds`` for pending notifications, then stop."""
         pending = list(self._notifiers.values())
         if pending:
             _, late = await asyncio.wait(pending, timeout=grace_seconds)

@@ -27,7 +27,7 @@ _ANY_PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 class EventHandler:
     """One event handler: a URL template and the events it takes.
 
-    ``url_template`` may hold ``{hub}`` and, but for the host, ``{event}``. ``system_events`` is a subset of connect,
+    ``url_template`` may hold ``{hub}`` and, except in the host, ``{event}``. ``system_events`` is a subset of connect,
     connected and disconnected. ``event_pattern`` is ``*``, one user event's name, names between commas, or empty for
     none. ``group_events`` is a subset of joined and left; ``group_filters`` are names of groups, in which ``*`` stands
     for any text, and without any all groups count.
@@ -122,7 +122,7 @@ def _check_url_template(template: str) -> None:
         url = urlsplit(template)
         _ = url.port
     except ValueError as error:
-        raise EventHandlerError(f"The URL template {template!r} is no URL: {error}.") from None
+        raise EventHandlerError(f"The URL template {template!r} is not a URL: {error}.") from None
     if url.scheme == "tunnel":
         raise EventHandlerError(
             f"The URL template {template!r} is for the service's tunnel tool; there is nothing to tunnel here: "
@@ -136,14 +136,14 @@ def _check_url_template(template: str) -> None:
     if unknown:
         raise EventHandlerError(
             f"The URL template {template!r} has the parameter {{{unknown[0]}}}; there are {{hub}} and {{event}} only "
-            "(a brace that is no parameter is written %7B or %7D)."
+            "(a brace that is not a parameter is written %7B or %7D)."
         )
 
 
 def _check_names(names: frozenset[str], known: frozenset[str], kind: str) -> None:
     unknown = sorted(names - known)
     if unknown:
-        raise EventHandlerError(f"{unknown[0]!r} is no {kind}; use {', '.join(sorted(known))}.")
+        raise EventHandlerError(f"{unknown[0]!r} is not a {kind}; use {', '.join(sorted(known))}.")
 
 
 @lru_cache(maxsize=1024)

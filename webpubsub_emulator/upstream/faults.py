@@ -44,7 +44,7 @@ class FaultKind(StrEnum):
     """What can go wrong."""
 
     DUPLICATE_EVENT = "duplicate_event"
-    """An event reaches its handler twice, with the same `ce-id`; the first answer counts."""
+    """An event reaches its handler twice, with the same ``ce-id``; the first answer counts."""
     DROP_ANSWER = "drop_answer"
     """The handler answers, but the service never hears it: it tries again, as after a lost line."""
     DELAY = "delay"
@@ -52,7 +52,7 @@ class FaultKind(StrEnum):
     UNAVAILABLE = "unavailable"
     """REST calls that send messages are answered 503."""
     CUT_CONNECTIONS = "cut_connections"
-    """Sockets end at once, without a farewell: a lost line."""
+    """Sockets end at once, without a close frame: a lost line."""
     REFUSE_VALIDATION = "refuse_validation"
     """Event handlers count as not consenting: nothing is sent to them."""
 
@@ -73,7 +73,15 @@ FIELDS: Final[Mapping[FaultKind, frozenset[str]]] = {
     FaultKind.CUT_CONNECTIONS: frozenset({"hub", "connectionId"}),
     FaultKind.REFUSE_VALIDATION: frozenset({"hub", "seconds"}),
 }
-"""The fields that each kind of fault takes in JSON, beside `fault`."""
+"""The fields that each kind of fault takes in JSON, beside ``fault``."""
+_UNSET: Final = {
+    "hub": None,
+    "connectionId": None,
+    "event": None,
+    "count": 1,
+    "seconds": 0,
+    "part": DelayedPart.EVENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Fault:
     fault lasts; ``part`` is what is late, the event or the answer to it.
 
     Raises:
-        FaultError: for a value out of its bounds.
+        FaultError: for a value out of its bounds, and for a field that means nothing for its kind.
     """
 
     kind: FaultKind
@@ -97,7 +105,12 @@ class Fault:
     part: DelayedPart = DelayedPart.EVENT
 
     def __post_init__(self) -> None:
-        """Refuse what could never happen; bring the hub's name to lower case."""
+        """Refuse what could never happen, or to more than was meant; bring the hub's name to lower case."""
+        for name, value in self._fields().items():
+            if name not in FIELDS[self.kind] and value != _UNSET[name]:
+                raise _not_a_field(name, self.kind)
+            if isinstance(value, str) and not (value.isprintable() and 1 <= len(value) <= _MAX_NAME_LENGTH):
+                raise FaultError(f"{name!r} must be a text of 1 to {_MAX_NAME_LENGTH} printable characters.")
         if not 1 <= self.count <= MAX_COUNT:
             raise FaultError(f"'count' must be 1 to {MAX_COUNT}.")
         if "seconds" in FIELDS[self.kind] and not 0 < self.seconds <= MAX_SECONDS:
@@ -121,7 +134,7 @@ class Fault:
             raise FaultError(f"'fault' must be one of {', '.join(FaultKind)}.") from None
         for name, given in fields.items():
             if name not in FIELDS[kind]:
-                raise FaultError(f"{name!r} is no field of {kind}; it takes {', '.join(sorted(FIELDS[kind]))}.")
+                raise _not_a_field(name, kind)
             _check_type(name, given)
         # A field that is null is one that is left out.
         names = {"connectionId": "connection_id"}
@@ -132,7 +145,11 @@ class Fault:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object of this fault, with the fields that its kind has."""
-        fields = {
+        own = {n: value for n, value in self._fields().items() if n in FIELDS[self.kind] and value is not None}
+        return {"fault": self.kind, **own}
+
+    def _fields(self) -> dict[str, Any]:
+        return {
             "hub": self.hub,
             "connectionId": self.connection_id,
             "event": self.event,
@@ -140,8 +157,6 @@ class Fault:
             "seconds": self.seconds,
             "part": self.part,
         }
-        own = {name: value for name, value in fields.items() if name in FIELDS[self.kind] and value is not None}
-        return {"fault": self.kind, **own}
 
     def __str__(self) -> str:
         """Return its fields for the log."""
@@ -243,5 +258,9 @@ def _check_type(name: str, value: object) -> None:
             return
         case "part":
             raise FaultError(f"'part' must be one of {', '.join(DelayedPart)}.")
-    if not isinstance(value, str) or not value.isprintable() or not 1 <= len(value) <= _MAX_NAME_LENGTH:
-        raise FaultError(f"{name!r} must be a text of 1 to {_MAX_NAME_LENGTH} printable characters.")
+    if not isinstance(value, str):
+        raise FaultError(f"{name!r} must be a text.")
+
+
+def _not_a_field(name: str, kind: FaultKind) -> FaultError:
+    return FaultError(f"{name!r} is not a field of {kind}; it takes {', '.join(sorted(FIELDS[kind]))}.")

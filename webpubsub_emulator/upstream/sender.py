@@ -232,7 +232,7 @@ def _failure(shown: URL, answer: Answer) -> EventFailedError:
     return EventFailedError(
         f"HTTP {answer.status}",
         f"{repr(text) if text else 'no text'} from {shown}{_HINTS.get(answer.status, '')}",
-        # A redirect is not followed, and it is no refusal that a client could understand.
+        # A redirect is not followed, and it is not a refusal that a client could understand.
         status=answer.status if answer.status >= 400 else 500,
         is_temporary=answer.status == 408 or answer.status >= 500,
     )

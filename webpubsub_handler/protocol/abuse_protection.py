@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from webpubsub_handler.exceptions import ConfigurationError
 from webpubsub_handler.protocol.http import HttpRequest, HttpResponse
 
-__all__ = ["answer_validation", "normalize_host"]
+__all__ = ["answer_validation", "normalize_host", "normalize_hosts"]
 
 _HOST: Final = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _ALLOW: Final = {"Allow": "POST, OPTIONS"}
@@ -27,6 +27,18 @@ def normalize_host(origin: str) -> str:
     if not _HOST.fullmatch(host):
         raise ConfigurationError(f"an allowed origin must be one host name, not {origin!r}")
     return host
+
+
+def normalize_hosts(origins: Iterable[str]) -> list[str]:
+    """Return the bare hosts of configured origins; ``"*"`` stays.
+
+    Raises:
+        ConfigurationError: They are one text, or there is no host in one of them.
+    """
+    # Text is an iterable too: of hosts that are one letter long.
+    if isinstance(origins, str):
+        raise ConfigurationError(f"allowed_origins is a list of hosts: write [{origins!r}]")
+    return [origin if origin == "*" else normalize_host(origin) for origin in origins]
 
 
 def answer_validation(request: HttpRequest, allowed_hosts: Collection[str]) -> HttpResponse:

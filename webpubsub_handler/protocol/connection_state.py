@@ -40,7 +40,7 @@ class ConnectionState(MutableMapping[str, Any]):
 
     @property
     def is_foreign(self) -> bool:
-        """Return whether the service holds a value that is no JSON object in base64."""
+        """Return whether the service holds a value that is not a JSON object in base64."""
         self._read()
         return bool(self.raw) and self._original is None
 

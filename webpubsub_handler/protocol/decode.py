@@ -47,7 +47,7 @@ def _context(request: HttpRequest, *, is_blocking: bool) -> ConnectionContext:
     values = {name: headers.get(name) or "" for name in _REQUIRED}
     problems = [f"the {name} header is missing" for name, value in values.items() if not value]
     problems += [f"the {name} header is too long" for name, value in values.items() if len(value) > _MAX_ATTRIBUTE]
-    # Every problem at once: who writes a sender by hand should not have to try seven times.
+    # Every problem at once: if you write a sender by hand, you should not have to try seven times.
     if values["ce-specversion"] not in ("1.0", ""):
         problems.append("the ce-specversion header is not 1.0")
     try:

@@ -43,7 +43,7 @@ def to_fields(prefix: str, properties: Iterable[tuple[str, str]]) -> dict[str, s
     """Make the header fields of an answer.
 
     Raises:
-        ValueError: A name is no token of HTTP or comes twice, or a value is not printable ASCII without spaces around.
+        ValueError: A name is not an HTTP token or comes twice, or a value is not printable ASCII without spaces around.
     """
     fields: dict[str, str] = {}
     for name, value in properties:

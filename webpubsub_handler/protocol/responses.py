@@ -43,7 +43,7 @@ class UserEventResponse:
     """A reply to the sender alone. Without a ``data_type`` it follows the data: str, bytes, else JSON.
 
     Text is sent as UTF-8. ``content_type`` is a MIME type to be named instead of the data type's own; MQTT clients get
-    any, others may not get what is no text, JSON or binary. ``metadata`` has tokens of at most 256 bytes as keys,
+    any, others get text, JSON or binary only. ``metadata`` has tokens of at most 256 bytes as keys,
     printable ASCII of at most 1 KiB as values, 8 KiB in all. ``mqtt_user_properties`` are for MQTT clients: tokens and
     printable ASCII too, each name once.
     """

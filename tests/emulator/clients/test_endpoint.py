@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from local.azurite import free_port
 from tests.emulator.conftest import Service, StartService
-from tests.emulator.fakes import SECONDARY_KEY, Answer, RecordingHandler, free_port, from_now, sign
+from tests.emulator.fakes import SECONDARY_KEY, Answer, RecordingHandler, from_now, sign
 from tests.emulator.wire_format import field
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator.upstream.exchange import State

@@ -14,7 +14,7 @@ from tests.curl import run_shell
 from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler, sign
 from tests.patience import PATIENCE_SECONDS
-from webpubsub_emulator import DEFAULT_ACCESS_KEY, Fault, FaultKind
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, DelayedPart, Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
 from webpubsub_emulator.pytest_plugin import StartEmulator
@@ -36,7 +36,8 @@ class View:
     async def opened(self, name: str) -> Any:
         """The details of the newest event of a name."""
         row = self.event(name).first
-        await row.locator("summary").first.click()
+        # In its middle may be a button, depending on the machine's fonts.
+        await row.locator("summary").first.click(position={"x": 4, "y": 4})
         detail = row.locator(".detail")
         await expect(detail).to_be_visible()
         return detail
@@ -233,7 +234,7 @@ async def test_cleared_entries_stay_away(service: Service, view: View) -> None:
     await expect(view.event("connect")).to_have_count(0)
 
 
-async def test_an_emulator_that_comes_back_is_shown_anew(
+async def test_an_emulator_that_comes_back_is_shown_again(
     start_service: StartService, handler: RecordingHandler, browser: Browser
 ) -> None:
     first = await start_service()
@@ -375,10 +376,61 @@ async def test_ids_are_short_and_the_whole_one_is_shown_on_hover_and_copied(
         await page.locator("#hubs button.copy").click()
         await expect(page.locator("#hubs button.copy")).to_have_attribute("data-state", "copied")
         assert await page.evaluate("navigator.clipboard.readText()") == connection_id
-        line = page.locator(".log .text", has_text="event failed").first
-        await expect(line).to_contain_text(f"connection {connection_id[:8]}…")
-        assert connection_id in (await line.get_attribute("title") or "")
+        await row.click()
+        await page.get_by_role("button", name="Drop answer").click()
+        await expect(page.locator("#armed li")).to_contain_text(f"connection {connection_id[:8]}…")
+        for shown in (
+            page.locator(".log .text", has_text="event failed").first,
+            page.locator(".log .text", has_text="is injected: connectionId").first,
+            page.locator("#scope"),
+            page.locator("#armed li"),
+        ):
+            await expect(shown).to_contain_text(f"{connection_id[:8]}…")
+            await expect(shown).not_to_contain_text(connection_id)
+            assert connection_id in (await shown.get_attribute("title") or "")
     await context.close()
+
+
+async def test_a_fault_that_waits_says_its_connection_and_how_late_it_makes_an_event(
+    service: Service, view: View
+) -> None:
+    ana = await service.connect(sub="ana")
+    await view.page.get_by_role("button", name="ana").click()
+    await view.page.get_by_label("times").fill("2")
+    await view.page.get_by_role("button", name="Delay event").click()
+    await expect(view.page.locator("#armed li")).to_have_text(
+        f"delay: user events except typing, connection {ana.greeting['connectionId']}, 5 s late2 times left"
+    )
+
+
+async def test_a_fault_that_waits_says_its_hub_and_what_is_late(service: Service, view: View) -> None:
+    service.emulator.inject(Fault(FaultKind.DELAY, hub="chat", seconds=2, part=DelayedPart.ANSWER))
+    service.emulator.inject(Fault(FaultKind.UNAVAILABLE, hub="chat", seconds=60))
+    armed = view.page.locator("#armed li")
+    await expect(armed.first).to_contain_text("delay: user events except typing, hub chat, answer 2 s late")
+    await expect(armed.last).to_contain_text("unavailable, hub chat")
+
+
+async def test_a_button_says_so_when_the_emulator_is_not_reachable(service: Service, browser: Browser) -> None:
+    page = await browser.new_page()
+    unhandled: list[str] = []
+    page.on("pageerror", lambda error: unhandled.append(str(error)))
+    await service.connect(sub="ana")
+    await page.goto(service.url)
+    service.emulator.inject(Fault(FaultKind.DROP_ANSWER))
+    await expect(page.locator("#armed li")).to_have_count(1)
+    await page.route("**/emulator/faults", lambda route: route.abort())
+    await page.route("**/emulator/traffic/*", lambda route: route.abort())
+    said = page.locator("#fault-said")
+    for button in ("Drop answer", "Clear all faults"):
+        await page.get_by_role("button", name=button).click()
+        await expect(said).to_have_text("The emulator is not reachable.")
+        await page.evaluate("document.getElementById('fault-said').textContent = ''")
+    row = View(page).event("connect").first
+    await row.locator("summary").first.click()
+    await expect(row.locator(".detail")).to_have_text("The emulator is not reachable.")
+    assert unhandled == []
+    await page.close()
 
 
 async def test_every_fault_says_whether_times_or_seconds_count(view: View) -> None:

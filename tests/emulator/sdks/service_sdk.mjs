@@ -108,7 +108,7 @@ scenario("removes from all groups who is not there", async () => {
   assert.equal(await status((o) => service.removeConnectionFromAllGroups("xxxx", o)), 204);
 });
 
-scenario("grants no permission to who is not there, and revokes it silently", async () => {
+scenario("grants no permission to a connection that is not there, and revokes it silently", async () => {
   const service = client();
   const error = await refusal(service.grantPermission("xxx", "joinLeaveGroup", { targetName: "x" }));
   assert.equal(error.statusCode, 404);
@@ -230,7 +230,7 @@ scenario("filters by user and by group", async () => {
   socket.close();
 });
 
-scenario("changes the groups of whom a filter means", async () => {
+scenario("changes the groups of the connections that a filter selects", async () => {
   const service = client();
   const one = await connect(service, { userId: "user 1" });
   const other = await connect(service, { userId: "user 2" });

@@ -245,7 +245,7 @@ def test_the_greeting_of_a_reliable_client_has_its_token_last() -> None:
     )
 
 
-def test_the_farewell_says_why() -> None:
+def test_the_last_frame_says_why() -> None:
     assert PROTOCOL.disconnected("Bye").data == b'{"type":"system","event":"disconnected","message":"Bye"}'
 
 

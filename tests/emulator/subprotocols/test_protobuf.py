@@ -131,7 +131,7 @@ def test_the_greeting_has_a_token_when_the_client_can_come_back() -> None:
     )
 
 
-def test_the_farewell_says_why() -> None:
+def test_the_last_frame_says_why() -> None:
     assert PROTOCOL.disconnected("Bye").data == field(3, field(2, field(2, "Bye")))
 
 

@@ -132,3 +132,9 @@ async def test_cookies_follow_their_rules_on_the_wire_for_each_connection(
         ["only-a=2"],
     ]
     assert [request.headers.get("Cookie") for request in handler.events("b")] == [None, None]
+
+
+async def test_of_cookies_with_one_name_that_of_the_longest_path_is_sent() -> None:
+    lines = ["a=long; Path=/api/eventhandler", "a=short; Path=/"]
+    assert sent(lines) == "a=long"
+    assert sent(lines, to=f"{ORIGIN}/other") == "a=short"

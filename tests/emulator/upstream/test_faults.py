@@ -63,7 +63,10 @@ def test_a_fault_is_written_in_json(value: dict[str, Any], fault: Fault) -> None
         ({}, "'fault' must be one of duplicate_event, drop_answer, delay, unavailable, cut_connections, refuse_val"),
         ({"fault": "explode"}, "'fault' must be one of"),
         ({"fault": ["delay"]}, "'fault' must be one of"),
-        ({"fault": "drop_answer", "seconds": 1}, "'seconds' is no field of drop_answer; it takes connectionId, count"),
+        (
+            {"fault": "drop_answer", "seconds": 1},
+            "'seconds' is not a field of drop_answer; it takes connectionId, count",
+        ),
         ({"fault": "drop_answer", "count": 0}, "'count' must be 1"),
         ({"fault": "drop_answer", "count": True}, "'count' must be a whole number"),
         ({"fault": "drop_answer", "count": 1.5}, "'count' must be a whole number"),
@@ -82,6 +85,25 @@ def test_a_fault_is_written_in_json(value: dict[str, Any], fault: Fault) -> None
 def test_a_fault_that_cannot_be_is_an_error_that_names_the_field(value: object, named: str) -> None:
     with pytest.raises(FaultError) as raised:
         Fault.from_json(value)
+    assert named in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "named"),
+    [
+        (FaultKind.DROP_ANSWER, {"event": ""}, "'event' must be a text"),
+        (FaultKind.CUT_CONNECTIONS, {"hub": ""}, "'hub' must be a text"),
+        (FaultKind.CUT_CONNECTIONS, {"connection_id": ""}, "'connectionId' must be a text"),
+        (FaultKind.CUT_CONNECTIONS, {"event": "message"}, "'event' is not a field of cut_connections; it takes"),
+        (FaultKind.UNAVAILABLE, {"seconds": 1, "connection_id": "conn-1"}, "'connectionId' is not a field of unavail"),
+        (FaultKind.DROP_ANSWER, {"seconds": 1}, "'seconds' is not a field of drop_answer"),
+        (FaultKind.REFUSE_VALIDATION, {"seconds": 1, "count": 2}, "'count' is not a field of refuse_validation"),
+        (FaultKind.DUPLICATE_EVENT, {"part": DelayedPart.ANSWER}, "'part' is not a field of duplicate_event"),
+    ],
+)
+def test_a_fault_of_a_test_is_as_strict_as_one_in_json(kind: FaultKind, fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(FaultError) as raised:
+        Fault(kind, **fields)
     assert named in str(raised.value)
 
 
@@ -224,7 +246,7 @@ async def test_a_service_that_is_unavailable_answers_503_to_sends_only(service: 
     assert (await socket.frame())["data"] == "hello"
 
 
-async def test_cut_connections_end_without_a_farewell_and_the_handler_hears_of_it(
+async def test_cut_connections_end_without_a_close_frame_and_the_handler_hears_of_it(
     handler: RecordingHandler, service: Service
 ) -> None:
     ana, ben = await service.connect(), await service.connect()

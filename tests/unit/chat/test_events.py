@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -294,6 +295,19 @@ async def test_missing_states_are_one_line_of_the_log_a_minute(rooms: Rooms, cap
         seen.append(len(caplog.records))
     assert seen == [1, 1, 1, 2, 2]
     assert "must send the system event connect" in caplog.text
+
+
+async def test_an_id_that_a_client_chose_writes_no_line_of_its_own_into_the_log(
+    events: ChatEvents, rooms: Rooms, banned: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    # The connection id of an MQTT client is its client id.
+    banned.add("ana")
+    rooms.is_down = True
+    for raw in (None, state({"rooms": ["lobby"]})):
+        request = message(raw)
+        await events.message(replace(request, context=replace(request.context, connection_id="c\nERROR forged")))
+    assert len(caplog.records) == 2
+    assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
 async def test_a_member_who_may_not_join_any_more_is_taken_out_of_the_room(

@@ -38,11 +38,12 @@ def test_a_redelivered_event_has_the_same_message_id() -> None:
         message_id(LOBBY, TIME + timedelta(seconds=1), "conn-42", "7", BODY),
         message_id(LOBBY, TIME, "conn-43", "7", BODY),
         message_id(LOBBY, TIME, "conn-42", "8", BODY),
+        message_id(LOBBY, TIME, "conn-42", "07", BODY),
         message_id(LOBBY, TIME, "conn-42", "7", body_digest("text", b"hello!")),
         message_id(LOBBY, TIME, "conn-42", "7", body_digest("json", b"hello")),
         message_id(partition_key("chat", "other"), TIME, "conn-42", "7", BODY),
     ],
-    ids=["time", "connection", "event", "body", "data type", "room"],
+    ids=["time", "connection", "event", "event with a zero", "body", "data type", "room"],
 )
 def test_each_part_of_an_event_changes_the_message_id(other: str) -> None:
     assert message_id(LOBBY, TIME, "conn-42", "7", BODY) != other

@@ -17,10 +17,11 @@ from webpubsub_handler.protocol.strict_json import MAX_DEPTH, parse
         "[" * MAX_DEPTH + "]" * MAX_DEPTH,
         '{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH,
         "[" + ",".join(["[{}]"] * 1000) + "]",
+        "[" * MAX_DEPTH + "]" * (MAX_DEPTH - 1) + ",[{}]]",
         json.dumps("[" * 1000),
         '["' + '\\"[{\\\\' * 1000 + '"]',
     ],
-    ids=["arrays", "objects", "wide", "brackets in a string", "brackets after escapes"],
+    ids=["arrays", "objects", "wide", "wide and as deep as can be", "brackets in a string", "brackets after escapes"],
 )
 def test_what_is_not_nested_too_deep_is_read(text: str) -> None:
     assert parse(text.encode()) == json.loads(text)

@@ -23,7 +23,16 @@ export const counted = (count, one, many = `${one}s`) => `${count} ${count === 1
 export const shortId = (id) => (id.length > 12 ? `${id.slice(0, 8)}…` : id);
 
 /** The ids of connections in a line of the log, shortened. */
-export const withShortIds = (line) => line.replace(/(connection )([\w-]{13,})/g, (_, word, id) => `${word}${shortId(id)}`);
+export const withShortIds = (line) => line.replace(/(connection(?:Id)? )([\w-]{13,})/g, (_, word, id) => `${word}${shortId(id)}`);
+
+/** What an endpoint of the emulator answers, or in its place one that says that there is none. */
+export async function answerOf(path, request) {
+  try {
+    return await fetch(path, request);
+  } catch {
+    return new Response("The emulator is not reachable.", { status: 503 });
+  }
+}
 
 /** A button that copies a whole id; the row or the summary around it does not hear of the click. */
 export function copyButton(id) {

@@ -1,4 +1,4 @@
-import { byId, counted, element } from "./elements.js";
+import { answerOf, byId, counted, element, shortId } from "./elements.js";
 
 const ON_CONNECTIONS = new Set(["duplicate_event", "drop_answer", "delay", "cut_connections"]);
 /** What each button does with the numbers, in words. */
@@ -40,10 +40,11 @@ export class Faults {
   show(armed) {
     const connection = this.selected();
     byId("scope").textContent =
-      connection === null ? "Let something go wrong, for any connection." : `Let something go wrong, for connection ${connection}.`;
+      connection === null ? "Let something go wrong, for any connection." : `Let something go wrong, for connection ${shortId(connection)}`;
+    byId("scope").title = connection ?? "";
     byId("fault-count").hidden = byId("clear-faults").hidden = armed.length === 0;
     byId("fault-count").textContent = String(armed.length);
-    byId("armed").replaceChildren(...armed.map((fault) => element("li", {}, what(fault), element("span", {}, left(fault)))));
+    byId("armed").replaceChildren(...armed.map((fault) => element("li", { title: fault.connectionId ?? "" }, what(fault), element("span", {}, left(fault)))));
   }
 
   #showExtents() {
@@ -56,7 +57,7 @@ export class Faults {
     for (const field of button.dataset.uses.split(" ").filter(Boolean)) fault[field] = byId(field).valueAsNumber;
     if ("count" in fault && byId("event").value) fault.event = byId("event").value;
     if (ON_CONNECTIONS.has(button.value) && this.selected() !== null) fault.connectionId = this.selected();
-    const answer = await fetch("/emulator/faults", {
+    const answer = await answerOf("/emulator/faults", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(fault),
@@ -73,8 +74,10 @@ export class Faults {
   }
 
   async #clear() {
-    const { cleared } = await (await fetch("/emulator/faults", { method: "DELETE" })).json();
-    this.#say(`Cleared ${cleared}.`);
+    const answer = await answerOf("/emulator/faults", { method: "DELETE" });
+    if (!answer.ok) return this.#say(await answer.text(), true);
+    const { cleared } = await answer.json();
+    return this.#say(`Cleared ${cleared}.`);
   }
 
   #say(text, isWrong = false) {
@@ -83,6 +86,14 @@ export class Faults {
   }
 }
 
-const eventOf = ({ event }) => (event === undefined ? "user events but typing" : event === "*" ? "all events" : event);
-const what = (fault) => ("count" in fault ? `${fault.fault}: ${eventOf(fault)}` : fault.fault);
+const eventOf = ({ event }) => (event === undefined ? "user events except typing" : event === "*" ? "all events" : event);
+const what = (fault) =>
+  [
+    "count" in fault ? `${fault.fault}: ${eventOf(fault)}` : fault.fault,
+    fault.hub && `hub ${fault.hub}`,
+    fault.connectionId && `connection ${shortId(fault.connectionId)}`,
+    fault.fault === "delay" && `${fault.part === "answer" ? "answer " : ""}${fault.seconds} s late`,
+  ]
+    .filter(Boolean)
+    .join(", ");
 const left = (fault) => ("count" in fault ? `${counted(fault.count, "time")} left` : `${Math.ceil(fault.seconds)} s left`);

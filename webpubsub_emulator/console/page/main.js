@@ -1,4 +1,4 @@
-import { byId, counted, shortId } from "./elements.js";
+import { answerOf, byId, counted, shortId } from "./elements.js";
 import { Entries } from "./entries.js";
 import { Faults } from "./faults.js";
 import { showHubs } from "./hubs.js";
@@ -48,8 +48,8 @@ byId("pause").addEventListener("click", () => {
   entries.pause(isPaused);
 });
 byId("clear").addEventListener("click", async () => {
-  await fetch("/emulator/traffic", { method: "DELETE" });
-  entries.clear();
+  const answer = await answerOf("/emulator/traffic", { method: "DELETE" });
+  if (answer.ok) entries.clear();
 });
 
 for (const panel of document.querySelectorAll(".panel")) panel.open = matchMedia("(width >= 820px)").matches;

@@ -1,4 +1,4 @@
-import { copyButton, counted, duration, element, shortId, withShortIds } from "./elements.js";
+import { answerOf, copyButton, counted, duration, element, shortId, withShortIds } from "./elements.js";
 import { showDelivery, showEvent } from "./details.js";
 
 const WARNING_LEVELS = new Set(["WARNING", "ERROR", "CRITICAL"]);
@@ -82,7 +82,7 @@ class TrafficRow {
       this.details.querySelector(".detail")?.remove();
       return;
     }
-    const answer = await fetch(`/emulator/traffic/${this.entry.id}`);
+    const answer = await answerOf(`/emulator/traffic/${this.entry.id}`);
     const detail = answer.ok
       ? this.showDetails(await answer.json(), this.onConnection)
       : element("p", { className: "detail" }, await answer.text());

@@ -1,4 +1,4 @@
-"""For the tests of your functions: events as the service sends them, and contexts to call a function with."""
+"""A client of Web PubSub, as the event handler under test sees it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from urllib.parse import quote
 from webpubsub_handler.authentication import AccessKeyAuthenticator
 from webpubsub_handler.handler import WebPubSubEventHandler
 from webpubsub_handler.protocol.answers import payload
-from webpubsub_handler.protocol.bodies import read_user_event
 from webpubsub_handler.protocol.connection_state import ConnectionState
-from webpubsub_handler.protocol.events import ConnectionContext, DataType, UserEventRequest
+from webpubsub_handler.protocol.events import DataType
 from webpubsub_handler.protocol.http import Headers, HttpRequest, HttpResponse
 from webpubsub_handler.protocol.properties import METADATA_PREFIX, metadata_fields, properties_of
 from webpubsub_handler.protocol.responses import ConnectEventResponse, EventErrorResponse, UserEventResponse
 from webpubsub_handler.protocol.signature import sign
+from webpubsub_handler.testing.factories import encode_state, make_user_event
 
-__all__ = ["EventClient", "Sender", "make_context", "make_user_event"]
+__all__ = ["EventClient", "Sender"]
 
 Sender: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse]]
 _Lists: TypeAlias = Mapping[str, str | Sequence[str]]
@@ -36,8 +36,6 @@ class EventClient:
     It signs with a key that the handler knows, counts the ids of events, carries the connection state on from one
     answer to the next event, and returns what the functions answered. For WebSocket clients; an MQTT client's events
     can be sent with ``send``.
-
-    ::
 
         client = EventClient(handler, user_id="ana")
         assert await client.connect(query={"room": "lobby"}) == ConnectEventResponse(groups=["lobby"])
@@ -75,7 +73,7 @@ class EventClient:
         self.user_id = user_id
         self.connection_id = connection_id
         self.subprotocol: str | None = None
-        self._state = None if state is None else _encoded(state)
+        self._state = None if state is None else encode_state(state)
         self._access_key = access_key
         self._origin = origin
         self._headers = dict(headers or {})
@@ -226,64 +224,6 @@ class EventClient:
                 named = self._origin or ("localhost" if host == "*" else host)
                 return named, keys.get(named, keys[host])[0]
         return self._origin or "localhost", ""
-
-
-def make_context(
-    *,
-    hub: str = "chat",
-    connection_id: str = "conn-1",
-    user_id: str | None = None,
-    event_name: str = "message",
-    event_id: str = "1",
-    sent_at: datetime | None = None,
-    state: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> ConnectionContext:
-    """Return the context of an event of a plain WebSocket client, to call a function with it.
-
-    Args:
-        hub: The hub.
-        connection_id: The connection.
-        user_id: Who sent it; None for nobody in particular.
-        event_name: The event's name.
-        event_id: The event's id, which counts the events of the connection.
-        sent_at: When it was sent; now by default.
-        state: What the service keeps for the connection.
-        headers: Header fields that the context looks into, such as ``ce-physicalConnectionId``.
-    """
-    return ConnectionContext(
-        hub=hub.lower(),
-        connection_id=connection_id,
-        user_id=user_id,
-        event_name=event_name,
-        event_id=event_id,
-        time=(sent_at or datetime.now(UTC)).replace(microsecond=0),
-        subprotocol=None,
-        state=ConnectionState(None if state is None else _encoded(state)),
-        headers=Headers(headers or {}),
-    )
-
-
-def make_user_event(
-    data: Any, *, data_type: DataType | None = None, content_type: str | None = None, **context: Any
-) -> UserEventRequest:
-    """Return a user event, to call a function with it.
-
-    Args:
-        data: The data: a str is text, bytes are binary, everything else is JSON.
-        data_type: Another data type than that, such as JSON for a str.
-        content_type: A MIME type to be named instead of the data type's own.
-        context: As ``make_context`` takes it.
-    """
-    mime_type, body = payload(data, data_type)
-    headers = {"Content-Type": content_type or mime_type, **context.pop("headers", {})}
-    return read_user_event(make_context(headers=headers, **context), body)
-
-
-def _encoded(state: Mapping[str, Any]) -> str | None:
-    entries = ConnectionState()
-    entries.update(state)
-    return entries.encode()
 
 
 def _header(text: str) -> str:
