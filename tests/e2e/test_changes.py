@@ -297,6 +297,21 @@ async def test_two_who_edit_at_once_are_both_answered_and_the_one_applied_last_s
     assert (message["data"], message["editedAt"]) == (last["data"], last["time"])
 
 
+async def test_the_changes_of_a_message_have_times_that_only_grow_whatever_the_clock_says(
+    system: System, azurite: Azurite
+) -> None:
+    ben = await system.connect("c35", "ben")
+    first = await say(system, "c35", "0")
+    ahead = {"PartitionKey": partition_key("chat", "c35"), "RowKey": row_key(first), "time": "2099-01-01T00:00:00.000Z"}
+    async with make_client(StorageAccount(azurite.connection_string)) as table:
+        await table.update_entity(ahead)  # by a host whose clock is ahead
+    await edit(system, "c35", first, "one")
+    await edit(system, "c35", first, "two")
+    await delete(system, "c35", first)
+    times = [(await ben.until(change))["data"]["time"] for _ in range(3)]
+    assert times == [f"2099-01-01T00:00:00.00{number}Z" for number in (1, 2, 3)]
+
+
 async def test_an_edit_and_a_deletion_at_once_leave_the_message_deleted_or_refuse_the_edit(system: System) -> None:
     for number in range(5):
         first = await say(system, "c17", f"text {number}")
