@@ -159,9 +159,10 @@ class Admin:
             progress = _Progress(self._name(partition))
             async for page in self._maintenance.messages(partition, before=before, user_id=user_id):
                 await self._maintenance.delete(partition, page)
-                if herald is not None and partition != self._maintenance.roomless:
+                room = self._name(partition)
+                if herald is not None and partition == partition_key(self._hub, room):
                     ids = [row_key(str(entity["RowKey"])) for entity in page if count_messages([entity])]
-                    await herald.tell(room_of(partition), ids)
+                    await herald.tell(room, ids)
                 progress.add(count_messages(page))
             deleted += progress.count
         print(f"Deleted {deleted:,} messages {what}.")
@@ -271,7 +272,8 @@ async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> No
     hub, account = storage_settings(settings)
     _tell(f"Messages of the hub {hub!r} in {_place(account)}")
     store = TableStore(hub, account)
-    endpoint = service_settings(settings)
+    # No other command tells anybody, so none other needs to know where the service is.
+    endpoint = service_settings(settings) if arguments.command == "erase" else None
     herald = None if endpoint is None else Herald(Service(hub, endpoint))
     admin = Admin(store, herald, is_sure=getattr(arguments, "yes", False))
     try:

@@ -1,4 +1,4 @@
-"""Whose a message is."""
+"""Who wrote a message."""
 
 from __future__ import annotations
 

@@ -133,8 +133,8 @@ class Changes:
 
 def _wanted(request: UserEventRequest, room: str) -> RequestedChange:
     kind, message_id = _KINDS[request.context.event_name.lower()], read_message_id(request)
-    # Nothing of the text: a deletion must leave no digest of it either.
-    digest = body_digest(kind, message_id.encode())
+    # Nothing of the text: a deletion must leave no digest of it either. What cannot be encoded is the id of nothing.
+    digest = body_digest(kind, message_id.encode(errors="replace"))
     return RequestedChange(event_message_id(request.context, room, digest), room, kind, message_id)
 
 

@@ -142,6 +142,21 @@ def read_entity(entity: Mapping[str, Any], room: str) -> Message | DeletedMessag
         return None
 
 
+def read_key_entity(entity: Mapping[str, Any]) -> str | None:
+    """Return which message an idempotency key belongs to, None for a row that somebody edited by hand."""
+    try:
+        cursor = _text(entity, "messageId")
+        check_cursor(_text(entity, "PartitionKey"), cursor)
+    except ValueError:
+        logger.warning(
+            "The row of a key names no message (PartitionKey %r, RowKey %r).",
+            entity.get("PartitionKey"),
+            entity.get("RowKey"),
+        )
+        return None
+    return cursor
+
+
 def _head(partition: str, message: Message | DeletedMessage) -> dict[str, Any]:
     entity = {
         "PartitionKey": partition,
@@ -158,21 +173,6 @@ def _head(partition: str, message: Message | DeletedMessage) -> dict[str, Any]:
 
 def _time(entity: Mapping[str, Any], name: str) -> datetime:
     return datetime.fromisoformat(_text(entity, name)).astimezone(UTC)
-
-
-def read_key_entity(entity: Mapping[str, Any]) -> str | None:
-    """Return which message an idempotency key belongs to, None for a row that somebody edited by hand."""
-    try:
-        cursor = _text(entity, "messageId")
-        check_cursor(_text(entity, "PartitionKey"), cursor)
-    except ValueError:
-        logger.warning(
-            "The row of a key names no message (PartitionKey %r, RowKey %r).",
-            entity.get("PartitionKey"),
-            entity.get("RowKey"),
-        )
-        return None
-    return cursor
 
 
 def _text(entity: Mapping[str, Any], name: str) -> str:

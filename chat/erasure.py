@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chat.broadcasts import of_deletion
+from chat.rooms import is_room_name
 from chat.service import Service, ServiceUnavailableError
 
 __all__ = ["Herald"]
@@ -28,6 +29,8 @@ class Herald:
 
     async def tell(self, room: str, message_ids: Sequence[str]) -> None:
         """Tell a room that these messages are deleted; ``untold`` counts those that the service did not take."""
+        if not is_room_name(room):  # older versions stored messages in rooms that nobody can be in
+            return
         slots = asyncio.Semaphore(_CONCURRENCY)
 
         async def tell_of(message_id: str) -> None:

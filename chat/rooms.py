@@ -73,7 +73,7 @@ def admits(room: str, user_id: str | None) -> bool:
 
 
 def joined_rooms(context: ConnectionContext) -> tuple[str, ...] | None:
-    """Return the rooms that a connection was put into when it connected; None when nothing says so.
+    """Return the rooms that a connection is in; None when nothing says so.
 
     That is the case where no ``connect`` event came before, or where somebody else wrote the connection state: such a
     connection is in no room. Older versions kept one room, as ``room``.

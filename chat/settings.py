@@ -34,6 +34,7 @@ _DEVELOPMENT_STORAGE: Final = (
 _DEFAULT_MESSAGE_BYTES: Final = 64 * 1024
 # One row holds 1 MiB with its keys and other properties; a broadcast holds 1 MiB of JSON, binary data as base64.
 MAX_MESSAGE_BYTES_LIMIT: Final = 700 * 1024
+_SERVICE: Final = "WebPubSubConnectionString"
 _PUBLIC_CLOUD: Final = "login.microsoftonline.com"
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9.-]+")
 _DEFAULT_MESSAGES_PER_SECOND: Final = 20
@@ -216,9 +217,18 @@ def storage_settings(env: Mapping[str, str]) -> tuple[str, StorageAccount]:
 
 
 def service_settings(env: Mapping[str, str]) -> WebPubSubEndpoint | None:
-    """Read where the Web PubSub service is, None where the settings do not say so."""
-    endpoints = _Reader(env).endpoints()
-    return endpoints[0] if endpoints else None
+    """Read where the Web PubSub service is, None where no setting says so.
+
+    Raises:
+        SettingsError: A setting says so, and is wrong.
+    """
+    if not any(env.get(name, "").strip() for name in (_SERVICE, f"{_SERVICE}__serviceUri")):
+        return None
+    reader = _Reader(env)
+    endpoints = reader.endpoints()
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return endpoints[0]
 
 
 E_ = TypeVar("E_", bound=StrEnum)
@@ -320,7 +330,7 @@ class _Reader:
         return f"https://{host}"
 
     def endpoints(self) -> tuple[WebPubSubEndpoint, ...]:
-        name = "WebPubSubConnectionString"
+        name = _SERVICE
         listed = self.listed(name)
         endpoints = [endpoint for part in listed if (endpoint := self._endpoint(name, part))]
         service_uri = self.text(f"{name}__serviceUri", "")

@@ -310,8 +310,8 @@ class TableStore:
             raise KeyTakenError("the key belongs to an unknown message")
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
-        if isinstance(stored, Change):  # the key's row was edited by hand
-            return None
+        if isinstance(stored, Change):  # somebody edited the key's row by hand
+            raise KeyTakenError("the key belongs to no message")
         if sent is not None:
             # A key stands for its first body, whatever the message says now; ids of older versions do not tell it.
             digest = body_part(stored_id) or (entity and first_digest(entity))

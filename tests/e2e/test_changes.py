@@ -146,7 +146,7 @@ async def test_a_deletion_is_final_and_can_be_repeated(system: System) -> None:
     assert [one["type"] for one in await system.history("c5")] == ["deleted", "deleted"]
 
 
-@pytest.mark.parametrize("message_id", ["", "x", "0" * 74, "ÿ", "a" * 5000, "'"])
+@pytest.mark.parametrize("message_id", ["", "x", "0" * 74, "ÿ", "\ud800", "a" * 5000, "'"])
 async def test_a_message_that_never_was_is_not_found(system: System, message_id: str) -> None:
     assert code(await edit(system, "c6", message_id, "x")) == "not_found"
     assert code(await delete(system, "c6", message_id)) == "not_found"
@@ -196,6 +196,16 @@ async def test_an_edit_passes_every_check_of_a_message(system: System, monkeypat
     await edit(system, "c9", first, "eggs")
     assert code(await edit(system, "c9", first, "beans")) == "rate_limited"
     assert (await system.history("c9"))[-1]["data"] == "eggs"
+
+
+async def test_an_edit_that_is_too_large_for_a_broadcast_once_it_is_encoded_changes_nothing(
+    start_system: StartSystem,
+) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES="716800")
+    room = "c33" + "x" * 80
+    first = await say(system, room, "small")
+    assert code(await edit(system, room, first, "\x01" * 174_730, event_id="e")) == "too_large"
+    assert [one["data"] for one in await system.history(room)] == ["small"]
 
 
 async def test_who_may_not_be_in_the_room_any_more_changes_nothing_there(
@@ -285,6 +295,21 @@ async def test_two_who_edit_at_once_are_both_answered_and_the_one_applied_last_s
     message = (await system.history("c16"))[-1]
     assert told[0]["time"] != told[1]["time"]
     assert (message["data"], message["editedAt"]) == (last["data"], last["time"])
+
+
+async def test_the_changes_of_a_message_have_times_that_only_grow_whatever_the_clock_says(
+    system: System, azurite: Azurite
+) -> None:
+    ben = await system.connect("c35", "ben")
+    first = await say(system, "c35", "0")
+    ahead = {"PartitionKey": partition_key("chat", "c35"), "RowKey": row_key(first), "time": "2099-01-01T00:00:00.000Z"}
+    async with make_client(StorageAccount(azurite.connection_string)) as table:
+        await table.update_entity(ahead)  # by a host whose clock is ahead
+    await edit(system, "c35", first, "one")
+    await edit(system, "c35", first, "two")
+    await delete(system, "c35", first)
+    times = [(await ben.until(change))["data"]["time"] for _ in range(3)]
+    assert times == [f"2099-01-01T00:00:00.00{number}Z" for number in (1, 2, 3)]
 
 
 async def test_an_edit_and_a_deletion_at_once_leave_the_message_deleted_or_refuse_the_edit(system: System) -> None:
@@ -499,6 +524,26 @@ async def test_pages_lead_through_messages_and_changes_and_several_changes_of_a_
         before = {"before": read["next"]}
     assert sorted(one["id"] for one in found if one["type"] == "message") == sorted(ids)
     assert [one["data"] for one in found if one["type"] == "edited"] == ["edit 5", "edit 5"]
+
+
+async def test_pages_of_changes_of_large_messages_end_by_their_bytes_and_lose_none(start_system: StartSystem) -> None:
+    system = await start_system(MAX_MESSAGE_BYTES="716800")
+    ids = [await say(system, "c34", f"text {number}") for number in range(8)]
+    seen = (await page(system, "c34"))["newest"]
+    for number, one in enumerate(ids):
+        large = f"{number}" * 700_000
+        changed = {"event_id": f"e{number}", "ce_time": f"2026-11-24T09:32:{number:02}Z"}
+        assert await edit(system, "c34", one, large, **changed) == (204, b"")
+    found: list[str] = []
+    query: dict[str, object] = {"after": seen}
+    while True:
+        read = await page(system, "c34", **query)
+        assert sum(len(one["data"]) for one in read["messages"]) < 4.1 * 1024 * 1024
+        found += [one["id"] for one in read["messages"]]
+        if read["next"] is None:
+            break
+        query["before"] = read["next"]
+    assert found == ids[::-1]
 
 
 async def test_a_page_without_changes_is_one_request_and_one_with_changes_reads_each_message_once(

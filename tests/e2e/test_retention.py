@@ -37,6 +37,7 @@ from webpubsub_handler import DataType
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+NO_SERVICE = "Endpoint=http://127.0.0.1:9;AccessKey=a-key-of-the-tests-long-enough-for-HS256;Version=1.0;"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -438,10 +439,7 @@ async def test_admin_erases_what_is_left_of_changed_messages_and_tells_connected
     ("connection_string", "told"),
     [
         ("", "do not say where"),
-        (
-            "Endpoint=http://127.0.0.1:9;AccessKey=a-key-of-the-tests-long-enough-for-HS256;Version=1.0;",
-            "not told of 1 messages",
-        ),
+        (NO_SERVICE, "not told of 1 messages"),
     ],
     ids=["no service", "a service that does not answer"],
 )
@@ -456,4 +454,26 @@ async def test_admin_erases_also_where_no_client_can_be_told_and_says_so(
     monkeypatch.setenv("WebPubSubConnectionString", connection_string)
     assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--yes") == 0
     assert told in capsys.readouterr().err
+    assert await rows(store) == []
+
+
+async def test_admin_erases_nothing_where_the_settings_of_the_service_are_wrong_and_names_them(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await put(store, "a", DAY)
+    monkeypatch.setenv("WebPubSubConnectionString", "garbage")
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--yes") == 2
+    assert "WebPubSubConnectionString: " in (told := capsys.readouterr().err)
+    assert "garbage" not in told
+    assert len(await rows(store)) == 1
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "rooms") == 0
+
+
+async def test_admin_erases_also_in_a_room_that_nobody_can_be_in(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("..", ".", "a"):
+        await put(store, room, DAY)
+    monkeypatch.setenv("WebPubSubConnectionString", NO_SERVICE)
+    assert await asyncio.to_thread(run_admin, store, monkeypatch, "erase", "--user", "ana", "--yes") == 0
     assert await rows(store) == []

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import inspect
+import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +21,9 @@ from azure.messaging.webpubsubclient.models import (
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 import chat.policy
+from chat.outbox import Outbox
 from chat.service import Service, ServiceUnavailableError
+from chat.table_store import Table
 from tests.e2e.conftest import Client, System, kind_of, presence_events
 from tests.emulator.conftest import Socket
 from tests.patience import PATIENCE_SECONDS
@@ -65,6 +71,35 @@ async def test_a_message_goes_to_the_room_that_it_names(system: System) -> None:
     assert ((await ben.message())["data"], await system.history("s2-a")) == ("here", [])
     answer = await ask(ana, "send", {"key": "k", "room": "s2-c", "dataType": "text", "data": "there"})
     assert (answer["code"], answer["key"], answer["room"]) == ("not_a_member", "k", "s2-c")
+
+
+async def test_a_message_of_a_connection_in_several_rooms_is_one_call_of_the_table_and_one_of_the_service(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def count(owner: type, name: str) -> None:
+        step: Callable[..., Any] = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            calls.append(name)
+            return step(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    ben = await system.connect("s9-b", "ben")
+    await say(system, "s9-b", "the first one makes the table")
+    monkeypatch.setattr(Outbox, "start_drain", lambda _: None)  # it is due once a minute
+    for owner in (Table, Service):
+        for name in vars(owner):
+            if inspect.isfunction(vars(owner)[name]) and not name.startswith("_"):
+                count(owner, name)
+    body = json.dumps({"key": "k", "room": "s9-b", "dataType": "text", "data": "here"}).encode()
+    several = base64.b64encode(b'{"rooms":["s9-a","s9-b"]}').decode()
+    kind = {"ce_type": "azure.webpubsub.user.send", "ce_eventName": "send", "Content_Type": "application/json"}
+    assert (await system.post_event(body, ce_connectionState=several, **kind))[0] == 204
+    assert [(await ben.message())["data"] for _ in range(2)][1] == "here"
+    assert calls == ["insert", "broadcast"]
 
 
 async def test_who_joins_hears_the_room_and_who_leaves_hears_it_no_more(system: System) -> None:

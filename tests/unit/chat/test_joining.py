@@ -91,6 +91,24 @@ async def test_who_joins_again_and_may_not_any_more_is_taken_out(
     assert rooms.asked == [("leave", "conn-42", "a")]
 
 
+async def test_who_may_not_be_in_one_room_any_more_stays_in_the_others(
+    events: ChatEvents, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.policy, "may_join", lambda _, room: room != "b")
+    request = event("send", state({"rooms": ["a", "b", "c"]}), {"key": "k", "room": "b"})
+    await events.message(request)
+    assert dict(request.context.state) == {"rooms": ["a", "c"]}
+    assert rooms.asked == [("leave", "conn-42", "b"), ("refuse", "b")]
+
+
+@pytest.mark.parametrize(("name", "room", "kept"), [("join", "b", ["a", "b"]), ("leave", "a", [])])
+async def test_the_state_of_an_older_version_becomes_a_list(
+    events: ChatEvents, name: str, room: str, kept: list[str]
+) -> None:
+    _, after = await ask(events, name, state({"room": "a"}), {"room": room})
+    assert after == {"rooms": kept}
+
+
 @pytest.mark.parametrize("raw", FOREIGN_STATES)
 async def test_a_connection_whose_state_names_no_rooms_joins_none(
     events: ChatEvents, rooms: Rooms, raw: str | None, caplog: pytest.LogCaptureFixture
