@@ -208,6 +208,17 @@ async def test_an_edit_that_is_too_large_for_a_broadcast_once_it_is_encoded_chan
     assert [one["data"] for one in await system.history(room)] == ["small"]
 
 
+async def test_who_deletes_too_fast_is_told_how_long_to_wait_and_nothing_is_deleted(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = [await say(system, "c36", text) for text in ("first", "second")]
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.0001)
+    assert await delete(system, "c36", first) == (204, b"")
+    status, answer = await delete(system, "c36", second, event_id="d2")
+    assert (status, answer["code"], answer["id"], answer["retryAfter"] > 0) == (200, "rate_limited", second, True)
+    assert [one["id"] for one in await system.history("c36") if one["type"] == "message"] == [second]
+
+
 async def test_who_may_not_be_in_the_room_any_more_changes_nothing_there(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
