@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from chat.settings import WebPubSubEndpoint
+from chat.settings import ClientAuth, WebPubSubEndpoint
 from webpubsub_handler import HttpResponse
 
 __all__ = ["DemoFiles"]
 
+_INDEX: Final = "index.html"
+_CLIENT_AUTH: Final = b'data-client-auth="%s"'
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,8 +28,10 @@ class DemoFiles:
     They are read once; a name that is not among them is 404, so no path can lead elsewhere.
     """
 
-    def __init__(self, folder: Path, endpoints: Sequence[WebPubSubEndpoint]) -> None:
+    def __init__(self, folder: Path, endpoints: Sequence[WebPubSubEndpoint], client_auth: ClientAuth) -> None:
         self._files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in _TYPES}
+        # The page warns where anyone can use any name.
+        self._files[_INDEX] = self._files[_INDEX].replace(_CLIENT_AUTH % b"", _CLIENT_AUTH % client_auth.encode(), 1)
         self._headers = {
             "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
             f"connect-src 'self' {' '.join(_connectable(endpoints))}; base-uri 'none'; form-action 'none'; "
@@ -44,7 +48,7 @@ class DemoFiles:
             # The page's links are relative to its folder.
             folder = address.path.rpartition("/")[2]
             return HttpResponse(308, {"Location": f"{folder}/{address.query and f'?{address.query}'}"})
-        name = name or "index.html"
+        name = name or _INDEX
         body = self._files.get(name)
         if body is None:
             return HttpResponse.text(404, "There is no such file.")

@@ -336,3 +336,13 @@ async def test_who_signed_in_is_not_offered_another_name(azurite: Azurite, open_
         await tab.until_connected()
         assert "user=" not in tab.page.url
         await tab.page.goto("about:blank")  # before the system goes
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [("anonymous", True), ("function_key", False)])
+async def test_the_page_says_where_anyone_can_use_any_name(
+    azurite: Azurite, open_tab: OpenTab, mode: str, is_told: bool
+) -> None:
+    async with running_system(azurite, CLIENT_AUTH=mode) as system:
+        tab = await open_tab(system.url, "c27", "ana", may_log=("401", "403"))
+        await expect(tab.page.locator("#anyone")).to_be_visible(visible=is_told)
+        await tab.page.goto("about:blank")  # before its service goes
