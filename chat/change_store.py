@@ -83,6 +83,9 @@ class ChangeStore:
                     ):
                         return revised
                 except RowExistsError:
+                    # Storage has other conflicts, too: "done already" would lose the change.
+                    if await self._table.get(partition, row_key(wanted.id)) is None:
+                        raise unavailable from None
                     return None
         raise unavailable
 

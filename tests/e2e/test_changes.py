@@ -18,7 +18,7 @@ from chat.messages import Message
 from chat.outbox import OUTBOX_TABLE_NAME
 from chat.service import Service, ServiceUnavailableError
 from chat.settings import StorageAccount
-from chat.table_store import Table, make_client
+from chat.table_store import RowExistsError, Table, make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
 from webpubsub_handler import ConnectionContext, sign
@@ -601,6 +601,21 @@ async def test_a_storage_that_fails_is_503_and_a_redelivery_mends_it(
         patch.setattr(Table, "insert_and_replace", fail)
         assert await edit(system, "c31", first, "one") == (503, b"Try again.")
     assert await edit(system, "c31", first, "one") == (204, b"")
+
+
+async def test_a_conflict_without_the_row_of_the_change_is_not_taken_for_done(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await say(system, "c37", "0")
+
+    async def conflict(*_: object) -> None:  # so storage answers while a table is being deleted, too
+        raise RowExistsError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "insert_and_replace", conflict)
+        assert await edit(system, "c37", first, "one") == (503, b"Try again.")
+    assert await edit(system, "c37", first, "one") == (204, b"")
+    assert (await system.history("c37"))[-1]["data"] == "one"
 
 
 async def test_a_key_of_an_older_version_stands_for_its_first_body_after_an_edit_and_a_deletion(
