@@ -548,6 +548,12 @@ async def test_pages_lead_through_messages_and_changes_and_several_changes_of_a_
     assert [one["data"] for one in found if one["type"] == "edited"] == ["edit 5", "edit 5"]
 
 
+async def test_who_has_read_a_change_does_not_read_it_again(system: System) -> None:
+    first = await say(system, "c39", "0")
+    await edit(system, "c39", first, "one")
+    assert (await page(system, "c39", after=(await page(system, "c39"))["newest"]))["messages"] == []
+
+
 async def test_pages_of_changes_of_large_messages_end_by_their_bytes_and_lose_none(start_system: StartSystem) -> None:
     system = await start_system(MAX_MESSAGE_BYTES="716800")
     ids = [await say(system, "c34", f"text {number}") for number in range(8)]
