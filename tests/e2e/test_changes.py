@@ -483,6 +483,17 @@ async def test_an_honest_resend_after_a_change_is_acknowledged_and_brings_nothin
 
 
 @pytest.mark.parametrize("kind", ["edit", "delete"])
+async def test_a_changed_message_keeps_its_key_so_that_both_rows_can_be_erased(
+    system: System, azurite: Azurite, kind: str
+) -> None:
+    room = f"c38 {kind}"
+    assert await post(system, room, "send", {"key": "k", "dataType": "text", "data": "x"}, event_id="1") == (204, b"")
+    [message] = await system.history(room)
+    await (edit(system, room, message["id"], "y") if kind == "edit" else delete(system, room, message["id"]))
+    assert next(row for row in await rows(azurite, room) if row["RowKey"] == row_key(message["id"]))["key"] == "k"
+
+
+@pytest.mark.parametrize("kind", ["edit", "delete"])
 async def test_a_redelivered_message_after_a_change_is_acknowledged_and_brings_nothing_back(
     system: System, kind: str
 ) -> None:
@@ -535,6 +546,12 @@ async def test_pages_lead_through_messages_and_changes_and_several_changes_of_a_
         before = {"before": read["next"]}
     assert sorted(one["id"] for one in found if one["type"] == "message") == sorted(ids)
     assert [one["data"] for one in found if one["type"] == "edited"] == ["edit 5", "edit 5"]
+
+
+async def test_who_has_read_a_change_does_not_read_it_again(system: System) -> None:
+    first = await say(system, "c39", "0")
+    await edit(system, "c39", first, "one")
+    assert (await page(system, "c39", after=(await page(system, "c39"))["newest"]))["messages"] == []
 
 
 async def test_pages_of_changes_of_large_messages_end_by_their_bytes_and_lose_none(start_system: StartSystem) -> None:
