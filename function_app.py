@@ -17,20 +17,20 @@ import azure.functions as func
 
 from chat.api import ChatApi, json_response
 from chat.authenticators import make_authenticators
-from chat.changes import Changes
-from chat.chat_client_events import ChatClientEvents
-from chat.checks import Checks
-from chat.delivery import Delivery
+from chat.backends.history import History
+from chat.backends.service import Service
+from chat.backends.table_store import TableStore
 from chat.demo import DemoFiles
 from chat.events import ChatEvents
-from chat.history import History
-from chat.outbox import Outbox
-from chat.presence import Announcer
-from chat.private_rooms import PrivateRooms
-from chat.retention import SCHEDULE, Retention
-from chat.service import Service
+from chat.messaging.changes import Changes
+from chat.messaging.chat_client_events import ChatClientEvents
+from chat.messaging.checks import Checks
+from chat.messaging.delivery import Delivery
+from chat.messaging.outbox import Outbox
+from chat.messaging.presence import Announcer
+from chat.messaging.private_rooms import PrivateRooms
+from chat.messaging.retention import SCHEDULE, Retention
 from chat.settings import ClientAuth, Settings, SettingsError
-from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
 from webpubsub_handler.azure_functions import blueprint, to_func_response
 

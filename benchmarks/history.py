@@ -18,11 +18,11 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from benchmarks import backends
 from benchmarks.report import Figure
-from chat.entities import to_entity
-from chat.history import History
-from chat.keys import body_digest, message_id, partition_key
-from chat.messages import Message
-from chat.table_store import TableStore, make_client
+from chat.backends.history import History
+from chat.backends.table_store import TableStore, make_client
+from chat.model.entities import to_entity
+from chat.model.keys import body_digest, message_id, partition_key
+from chat.model.messages import Message
 from webpubsub_handler import DataType
 
 __all__ = ["measure"]

@@ -25,13 +25,14 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from benchmarks import backends
 from benchmarks.report import Figure
-from chat import outbox, service, table_store
 from chat.authenticators import make_authenticators
-from chat.changes import Changes
-from chat.checks import Checks
-from chat.delivery import Delivery
+from chat.backends import service, table_store
 from chat.events import ChatEvents
-from chat.private_rooms import PrivateRooms
+from chat.messaging import outbox
+from chat.messaging.changes import Changes
+from chat.messaging.checks import Checks
+from chat.messaging.delivery import Delivery
+from chat.messaging.private_rooms import PrivateRooms
 from chat.settings import Settings
 from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler, sign
 

@@ -17,16 +17,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from chat.entities import read_entity
-from chat.erasure import Herald
-from chat.keys import partition_key, room_of, row_key
-from chat.maintenance import Maintenance, count_messages
-from chat.memberships import Memberships
-from chat.messages import Change, Message, encode_change, encode_envelope
-from chat.rooms import is_room_name
-from chat.service import Service
+from chat.backends.maintenance import Maintenance, count_messages
+from chat.backends.service import Service
+from chat.backends.table_store import StoreUnavailableError, TableStore
+from chat.messaging.erasure import Herald
+from chat.messaging.memberships import Memberships
+from chat.model.entities import read_entity
+from chat.model.keys import partition_key, room_of, row_key
+from chat.model.messages import Change, Message, encode_change, encode_envelope
+from chat.model.rooms import is_room_name
 from chat.settings import SettingsError, StorageAccount, service_settings, storage_settings
-from chat.table_store import StoreUnavailableError, TableStore
 
 __all__ = ["Admin", "main"]
 

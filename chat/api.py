@@ -7,6 +7,9 @@ import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
+from chat.backends.history import REDELIVERY_WINDOW_SECONDS, History
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.callers import (
     Query,
     RequestRefusedError,
@@ -17,17 +20,14 @@ from chat.callers import (
     requested_rooms,
 )
 from chat.health import Health
-from chat.history import REDELIVERY_WINDOW_SECONDS, History
-from chat.keys import InvalidCursorError
-from chat.messages import encode_page, format_time
-from chat.outbox import Outbox
-from chat.presence import Presence
-from chat.private_names import is_private
-from chat.private_rooms import PrivateRooms
-from chat.rooms import admits
-from chat.service import Service, ServiceUnavailableError
+from chat.messaging.outbox import Outbox
+from chat.messaging.presence import Presence
+from chat.messaging.private_rooms import PrivateRooms
+from chat.model.keys import InvalidCursorError
+from chat.model.messages import encode_page, format_time
+from chat.model.private_names import is_private
+from chat.model.rooms import admits
 from chat.settings import ClientAuth, Settings
-from chat.table_store import StoreUnavailableError, TableStore
 from webpubsub_handler import HttpResponse
 
 __all__ = ["ChatApi", "json_response"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
-from chat.private_names import ALL_PRIVATE_ROOMS
-from chat.rooms import MAX_NAME_BYTES, TOO_MANY_ROOMS, is_room_name, is_user_id, rooms_fit
+from chat.model.private_names import ALL_PRIVATE_ROOMS
+from chat.model.rooms import MAX_NAME_BYTES, TOO_MANY_ROOMS, is_room_name, is_user_id, rooms_fit
 from chat.settings import ClientAuth, Settings
 
 __all__ = ["Query", "RequestRefusedError", "identify", "parameter", "read_query", "requested_room", "requested_rooms"]

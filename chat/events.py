@@ -12,19 +12,19 @@ from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from chat import policy
-from chat.answers import rate_limited, sender_error, unavailable
-from chat.asked_rooms import asked_rooms, keep_asked_rooms
-from chat.changes import Changes
-from chat.delivery import Delivery
-from chat.incoming import InvalidMessageError, named_room, subject_of
-from chat.joining import Joining
-from chat.limits import RateLimiter
-from chat.presence import Announcer
-from chat.private_names import ALL_PRIVATE_ROOMS, is_private
-from chat.private_rooms import PrivateRooms
-from chat.rooms import TOO_MANY_ROOMS, admits, is_room_name, joined_rooms, keep_rooms, rooms_fit
-from chat.service import Service, ServiceUnavailableError
-from chat.table_store import StoreUnavailableError
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError
+from chat.messaging.changes import Changes
+from chat.messaging.delivery import Delivery
+from chat.messaging.joining import Joining
+from chat.messaging.presence import Announcer
+from chat.messaging.private_rooms import PrivateRooms
+from chat.model.answers import rate_limited, sender_error, unavailable
+from chat.model.asked_rooms import asked_rooms, keep_asked_rooms
+from chat.model.incoming import InvalidMessageError, named_room, subject_of
+from chat.model.limits import RateLimiter
+from chat.model.private_names import ALL_PRIVATE_ROOMS, is_private
+from chat.model.rooms import TOO_MANY_ROOMS, admits, is_room_name, joined_rooms, keep_rooms, rooms_fit
 from webpubsub_handler import (
     ConnectedEventRequest,
     ConnectEventRequest,

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from chat.outbox import Outbox, Waiting
-from chat.service import Service, ServiceUnavailableError
-from chat.table_store import StoreUnavailableError, TableStore
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError, TableStore
+from chat.messaging.outbox import Outbox, Waiting
 
 __all__ = ["MAX_AGE_SECONDS", "Health", "State"]
 

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from chat.private_names import is_private
-from chat.rooms import is_room_name
+from chat.model.private_names import is_private
+from chat.model.rooms import is_room_name
 from webpubsub_handler import GUID, MIN_EVENT_AGE_SECONDS, ConfigurationError, ConnectionString
 
 __all__ = [

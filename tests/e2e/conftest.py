@@ -16,10 +16,10 @@ import aiohttp
 import pytest_asyncio
 
 import function_app
-from chat.outbox import Outbox
-from chat.service import Service
+from chat.backends.service import Service
+from chat.backends.table_store import TableStore
+from chat.messaging.outbox import Outbox
 from chat.settings import Settings
-from chat.table_store import TableStore
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
 from tests.chat_client import ChatClient

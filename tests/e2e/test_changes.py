@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import chat.policy
-from chat.authors import is_author
-from chat.delivery import Delivery
-from chat.keys import idempotency_row_key, message_id, partition_key, row_key
-from chat.messages import Message
-from chat.outbox import OUTBOX_TABLE_NAME
-from chat.service import Service, ServiceUnavailableError
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import RowExistsError, Table, make_client
+from chat.messaging.delivery import Delivery
+from chat.messaging.outbox import OUTBOX_TABLE_NAME
+from chat.model.authors import is_author
+from chat.model.keys import idempotency_row_key, message_id, partition_key, row_key
+from chat.model.messages import Message
 from chat.settings import StorageAccount
-from chat.table_store import RowExistsError, Table, make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
 from webpubsub_handler import ConnectionContext, sign

@@ -8,10 +8,10 @@ import jwt
 import pytest
 
 import function_app
-from chat.outbox import Outbox
-from chat.service import Service
+from chat.backends.service import Service
+from chat.backends.table_store import TableStore
+from chat.messaging.outbox import Outbox
 from chat.settings import Settings
-from chat.table_store import TableStore
 from tests.e2e.conftest import StartSystem, System
 
 PRINCIPAL = {"X-MS-CLIENT-PRINCIPAL-ID": "8d1f-ana", "X-MS-CLIENT-PRINCIPAL-NAME": "ana@contoso.com"}

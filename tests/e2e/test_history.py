@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chat.keys import partition_key, row_key
+from chat.backends.table_store import make_client
+from chat.model.keys import partition_key, row_key
 from chat.settings import StorageAccount
-from chat.table_store import make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
 from webpubsub_handler import sign

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from chat.keys import idempotency_row_key, message_id, partition_key, row_key
+from chat.backends.table_store import make_client
+from chat.model.keys import idempotency_row_key, message_id, partition_key, row_key
 from chat.settings import StorageAccount
-from chat.table_store import make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
 from webpubsub_handler import sign

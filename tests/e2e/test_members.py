@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-import chat.members
-from chat.keys import members_partition, user_partition
-from chat.members import MAX_REMEMBERED_CHANGES, Change, Members, PrivateRoom
+import chat.backends.members
+from chat.backends.members import MAX_REMEMBERED_CHANGES, Change, Members, PrivateRoom
+from chat.backends.table_store import StoreUnavailableError, Table
+from chat.model.keys import members_partition, user_partition
 from chat.settings import StorageAccount
-from chat.table_store import StoreUnavailableError, Table
 from local.azurite import Azurite
 from tests.patience import PATIENCE_SECONDS
 
@@ -28,7 +28,7 @@ class DyingTable(Table):
     """A table whose process dies instead of making one more write."""
 
     def __init__(self, account: StorageAccount, writes: int) -> None:
-        super().__init__(account, chat.members.MEMBERS_TABLE_NAME)
+        super().__init__(account, chat.backends.members.MEMBERS_TABLE_NAME)
         self._left = writes
 
     async def _count(self) -> None:
@@ -86,7 +86,7 @@ async def members(azurite: Azurite, request: pytest.FixtureRequest) -> AsyncIter
 
 @pytest.fixture
 def no_change_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat.members, "_UNDER_WAY_SECONDS", -1.0)
+    monkeypatch.setattr(chat.backends.members, "_UNDER_WAY_SECONDS", -1.0)
 
 
 async def listed_rows(members: Members, room: str) -> list[Mapping[str, Any]]:
@@ -171,9 +171,9 @@ async def test_a_process_that_dies_while_it_removes_leaves_no_member_whom_nobody
 async def test_whoever_adds_removes_and_lists_at_once_never_leaves_a_member_whom_nobody_sees(
     members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.members, "_UNDER_WAY_SECONDS", -1.0)
-    monkeypatch.setattr(chat.members, "_MAX_TRIES", 100)
-    monkeypatch.setattr(chat.members, "_CHANGE_SECONDS", 60.0)
+    monkeypatch.setattr(chat.backends.members, "_UNDER_WAY_SECONDS", -1.0)
+    monkeypatch.setattr(chat.backends.members, "_MAX_TRIES", 100)
+    monkeypatch.setattr(chat.backends.members, "_CHANGE_SECONDS", 60.0)
     for number in range(5):
         work: list[Any] = []
         for part in range(4):

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from chat import admin
-from chat.members import MEMBERS_TABLE_NAME, Members, PrivateRoom
-from chat.outbox import OUTBOX_TABLE_NAME
+from chat.backends.members import MEMBERS_TABLE_NAME, Members, PrivateRoom
+from chat.backends.table_store import make_client
+from chat.messaging.outbox import OUTBOX_TABLE_NAME
 from chat.settings import StorageAccount
-from chat.table_store import make_client
 from local.azurite import Azurite
 
 HUB = "memberships"

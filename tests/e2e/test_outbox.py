@@ -14,16 +14,16 @@ import pytest
 import pytest_asyncio
 from azure.core.exceptions import ResourceExistsError
 
-import chat.outbox
-from chat.checks import Checks
-from chat.delivery import Delivery
-from chat.keys import body_digest, message_id, partition_key, row_key
-from chat.messages import Message
-from chat.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
-from chat.presence import Announcer
-from chat.service import Service, ServiceUnavailableError
+import chat.messaging.outbox
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import TableStore, make_client
+from chat.messaging.checks import Checks
+from chat.messaging.delivery import Delivery
+from chat.messaging.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
+from chat.messaging.presence import Announcer
+from chat.model.keys import body_digest, message_id, partition_key, row_key
+from chat.model.messages import Message
 from chat.settings import StorageAccount, WebPubSubEndpoint
-from chat.table_store import TableStore, make_client
 from local.azurite import Azurite
 from tests.clock import Clock
 from tests.e2e.conftest import ACCESS_KEY, System, running_system
@@ -162,7 +162,7 @@ async def test_neither_broadcast_nor_recorded_is_503_and_a_redelivery_mends_it(
     gate.refuse(503)
     # A name that no table can have: the storage itself refuses the record.
     with monkeypatch.context() as patch:
-        patch.setattr("chat.outbox.OUTBOX_TABLE_NAME", "not-a-table")
+        patch.setattr("chat.messaging.outbox.OUTBOX_TABLE_NAME", "not-a-table")
         async with running_system(storage, gate=gate) as system:
             assert await system.post_event(b"kept", room="o5", ce_time=TIME) == (503, b"Try again.")
     assert len(await gated.history("o5")) == 1
@@ -344,7 +344,7 @@ async def test_every_broadcast_that_the_service_takes_is_a_reason_to_send_what_w
 async def test_a_drain_that_pauses_goes_on_when_a_broadcast_works_again(
     storage: Azurite, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.outbox, "_MIN_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(chat.messaging.outbox, "_MIN_PAUSE_SECONDS", 0.01)
     longest: list[float] = []
 
     def endless(*_: float) -> float:
@@ -352,7 +352,7 @@ async def test_a_drain_that_pauses_goes_on_when_a_broadcast_works_again(
         return longest[-1]
 
     # No pause but the first ends by itself.
-    monkeypatch.setattr(chat.outbox, "min", endless, raising=False)
+    monkeypatch.setattr(chat.messaging.outbox, "min", endless, raising=False)
     endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
     async with AsyncExitStack() as stack:
         store, service = TableStore("chat", StorageAccount(storage.connection_string)), Service("chat", endpoint)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import chat.policy
-from chat.messages import Message
+from chat.model.messages import Message
 from tests.e2e.conftest import System
 
 

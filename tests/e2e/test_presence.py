@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
-from chat.presence import Presence
+from chat.messaging.presence import Presence
 from tests.e2e.conftest import StartSystem, System, presence_events
 
 
@@ -123,7 +123,7 @@ async def test_the_service_is_asked_once_by_callers_who_come_together() -> None:
 
 
 async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.presence.MAX_AGE_SECONDS", 0)
+    monkeypatch.setattr("chat.messaging.presence.MAX_AGE_SECONDS", 0)
     service = CountingService()
     presence = Presence(service)  # type: ignore[arg-type]
     for _ in range(2):
@@ -132,7 +132,7 @@ async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_whatever_rooms_callers_ask_for_only_the_last_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.presence.MAX_ROOMS", 10)
+    monkeypatch.setattr("chat.messaging.presence.MAX_ROOMS", 10)
     presence = Presence(CountingService())  # type: ignore[arg-type]
     for number in range(100):
         assert (await presence.of(f"room {number}")).connections == []

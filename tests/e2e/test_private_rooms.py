@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+import chat.messaging.private_rooms
 import chat.policy
-import chat.private_rooms
 from tests.chat_client import text_of
 from tests.e2e.conftest import StartSystem, System
 
@@ -225,7 +225,7 @@ async def test_there_is_a_most_of_everything(
     ana, ben = await system.chat(f"{name}-ana"), await system.chat(f"{name}-ben")
     assert (await ana.create(name))["members"] == [f"{name}-ana"]
     await ben.create(f"{name}-2")
-    monkeypatch.setattr(chat.private_rooms, limit, 1)
+    monkeypatch.setattr(chat.messaging.private_rooms, limit, 1)
     assert (await call(ana, name))["code"] in ("TooManyRooms", "TooManyMembers")
     monkeypatch.undo()
     assert "code" not in await call(ana, name)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import chat.policy
-from chat.keys import partition_key
+from chat.backends.table_store import make_client
+from chat.model.keys import partition_key
 from chat.settings import MAX_MESSAGE_BYTES_LIMIT, StorageAccount
-from chat.table_store import make_client
 from local.azurite import Azurite
 from tests.e2e.conftest import StartSystem, System
 

@@ -18,16 +18,16 @@ import pytest_asyncio
 
 import function_app
 from chat import admin
-from chat.change_store import ChangeStore, RequestedChange
-from chat.history import History
-from chat.keys import body_digest, hub_partition, message_id, partition_key, row_key
-from chat.maintenance import Maintenance
-from chat.messages import ChangeKind, DeletedMessage, Message
-from chat.outbox import Outbox
-from chat.retention import Retention
-from chat.service import Service
+from chat.backends.change_store import ChangeStore, RequestedChange
+from chat.backends.history import History
+from chat.backends.maintenance import Maintenance
+from chat.backends.service import Service
+from chat.backends.table_store import TableStore, make_client
+from chat.messaging.outbox import Outbox
+from chat.messaging.retention import Retention
+from chat.model.keys import body_digest, hub_partition, message_id, partition_key, row_key
+from chat.model.messages import ChangeKind, DeletedMessage, Message
 from chat.settings import Settings, StorageAccount
-from chat.table_store import TableStore, make_client
 from local.azurite import Azurite
 from local.functions_host import FunctionsHost
 from tests.clock import Clock
@@ -249,7 +249,7 @@ async def test_a_retention_ends_before_the_function_s_time_does_whatever_hangs(
 
     await put(store, "a", 40 * DAY)
     monkeypatch.setattr(Maintenance, "delete", hang)
-    monkeypatch.setattr("chat.retention._MAX_SECONDS", 0.5)
+    monkeypatch.setattr("chat.messaging.retention._MAX_SECONDS", 0.5)
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await Retention(store, 30).run() == 0
     assert "The retention goes on next time" in caplog.text

@@ -14,15 +14,15 @@ import pytest_asyncio
 from azure.core.exceptions import ResourceExistsError
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
-import chat.members
-import chat.private_rooms
-import chat.room_groups
-from chat.members import Members
-from chat.outbox import OUTBOX_TABLE_NAME, Outbox
-from chat.private_rooms import PrivateRooms
-from chat.service import Service
+import chat.backends.members
+import chat.messaging.private_rooms
+import chat.messaging.room_groups
+from chat.backends.members import Members
+from chat.backends.service import Service
+from chat.backends.table_store import StoreUnavailableError, Table, TableStore, make_client
+from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
+from chat.messaging.private_rooms import PrivateRooms
 from chat.settings import StorageAccount, WebPubSubEndpoint
-from chat.table_store import StoreUnavailableError, Table, TableStore, make_client
 from local.azurite import Azurite
 from tests.chat_client import ChatClient, InvocationFailedError, text_of
 from tests.e2e.conftest import ACCESS_KEY, StartSystem, System, running_system
@@ -145,7 +145,7 @@ async def test_an_addition_that_the_service_does_not_take_is_done_and_made_up_fo
 async def test_where_a_process_died_after_it_changed_the_truth_the_groups_follow_twice(
     gated: System, storage: Azurite, members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat.room_groups, "SECOND_LOOK_SECONDS", 2.0)
+    monkeypatch.setattr(chat.messaging.room_groups, "SECOND_LOOK_SECONDS", 2.0)
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g3", "ben")
     store = TableStore("chat", StorageAccount(storage.connection_string))
@@ -273,7 +273,7 @@ async def test_a_creation_that_died_anywhere_is_finished_by_the_same_event(
     def dying(name: str) -> Any:
         async def write(self: Any, *arguments: Any) -> Any:
             nonlocal left
-            if self._name == chat.members.MEMBERS_TABLE_NAME:
+            if self._name == chat.backends.members.MEMBERS_TABLE_NAME:
                 if not left:
                     raise StoreUnavailableError("the process died here")
                 left -= 1

@@ -21,9 +21,9 @@ from azure.messaging.webpubsubclient.models import (
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 import chat.policy
-from chat.outbox import Outbox
-from chat.service import Service, ServiceUnavailableError
-from chat.table_store import Table
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import Table
+from chat.messaging.outbox import Outbox
 from tests.e2e.conftest import Client, System, kind_of, presence_events
 from tests.emulator.conftest import Socket
 from tests.patience import PATIENCE_SECONDS

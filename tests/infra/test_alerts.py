@@ -6,10 +6,10 @@ import inspect
 import json
 
 import function_app
-from chat.outbox import Outbox
-from chat.service import Service
+from chat.backends.service import Service
+from chat.backends.table_store import TableStore
+from chat.messaging.outbox import Outbox
 from chat.settings import Settings
-from chat.table_store import TableStore
 from tests.infra.deployment import Deployment
 from tests.infra.infra import ROOT, Infra
 from tests.infra.test_settings import app_settings

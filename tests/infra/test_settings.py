@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import function_app
-from chat.members import MEMBERS_TABLE_NAME
-from chat.outbox import OUTBOX_TABLE_NAME, Outbox
-from chat.service import Service
+from chat.backends.members import MEMBERS_TABLE_NAME
+from chat.backends.service import Service
+from chat.backends.table_store import TABLE_NAME, TableStore
+from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.settings import ClientAuth, Settings
-from chat.table_store import TABLE_NAME, TableStore
 from infra.hooks.choices import TAKEN
 from tests.infra.azure import TENANT
 from tests.infra.deployment import Deployment

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from chat.keys import body_digest, message_id, partition_key
-from chat.messages import Message
+from chat.backends.table_store import TableStore
+from chat.model.keys import body_digest, message_id, partition_key
+from chat.model.messages import Message
 from chat.settings import StorageAccount
-from chat.table_store import TableStore
 from local.azurite import Azurite
 from local.node_tools import ensure_packages
 from tests.e2e.conftest import System

@@ -11,8 +11,8 @@ from typing import Any, Final
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chat.keys import InvalidCursorError, check_cursor, message_id, oldest_row_key, partition_key, row_key
-from chat.messages import Message, Page, encode_envelope, encode_page
+from chat.model.keys import InvalidCursorError, check_cursor, message_id, oldest_row_key, partition_key, row_key
+from chat.model.messages import Message, Page, encode_envelope, encode_page
 from tests.property.strategies import JSON
 from webpubsub_handler import DataType
 

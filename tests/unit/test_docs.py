@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 import function_app
-from chat.chat_client_protocol import Code, Invocation
+from chat.backends.service import Service
+from chat.backends.table_store import TableStore
 from chat.events import ChatEvents
-from chat.messages import ChangeKind
-from chat.outbox import Outbox
-from chat.service import Service
+from chat.messaging.outbox import Outbox
+from chat.model.chat_client_protocol import Code, Invocation
+from chat.model.messages import ChangeKind
 from chat.settings import Settings
-from chat.table_store import TableStore
 from webpubsub_handler import WebPubSubEventHandler
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -205,11 +205,11 @@ def test_azure_functions_is_imported_at_the_border_alone() -> None:
 
 
 def test_the_table_sdk_is_imported_by_the_table_store_alone() -> None:
-    assert importers_of("azure.data.tables") == {"chat/table_store.py"}
+    assert importers_of("azure.data.tables") == {"chat/backends/table_store.py"}
 
 
 def test_the_service_sdk_is_imported_by_the_service_alone() -> None:
-    assert importers_of("azure.messaging.webpubsubservice") == {"chat/service.py"}
+    assert importers_of("azure.messaging.webpubsubservice") == {"chat/backends/service.py"}
 
 
 def test_azure_identity_is_imported_only_when_it_is_needed() -> None:

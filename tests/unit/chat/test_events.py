@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import chat.policy
+from chat.backends.service import ServiceUnavailableError
 from chat.events import ChatEvents
-from chat.rooms import MAX_ROOMS, TOO_MANY_ROOMS
-from chat.service import ServiceUnavailableError
+from chat.model.rooms import MAX_ROOMS, TOO_MANY_ROOMS
 from tests.clock import Clock
 from webpubsub_handler import (
     ConnectedEventRequest,

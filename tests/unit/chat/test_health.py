@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from chat.backends.service import ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError
 from chat.health import MAX_AGE_SECONDS, Health
-from chat.outbox import Waiting
-from chat.service import ServiceUnavailableError
-from chat.table_store import StoreUnavailableError
+from chat.messaging.outbox import Waiting
 from tests.clock import Clock
 
 

@@ -1,0 +1,284 @@
+"""What can be done with private rooms: create one, add and remove members, leave, and hear them.
+
+Who may do it is in ``chat/policy.py``; the rows are in ``chat/backends/members.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from chat import policy
+from chat.backends.members import Change, Members, PrivateRoom
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.messaging.outbox import Outbox
+from chat.messaging.room_groups import RoomGroups
+from chat.model.chat_client_protocol import (
+    MAX_NAMED_MEMBERS,
+    ChatError,
+    Code,
+    MemberOperation,
+    NewRoom,
+    RoomMember,
+    encode_member,
+    encode_room,
+)
+from chat.model.messages import format_time
+from chat.model.private_names import ALL_PRIVATE_ROOMS
+from chat.model.rooms import can_be_member
+
+__all__ = ["MAX_CREATED_ROOMS", "MAX_JOINED_ROOMS", "MAX_MEMBERS", "PrivateRooms"]
+
+MAX_CREATED_ROOMS: Final = 100
+MAX_JOINED_ROOMS: Final = 200
+MAX_MEMBERS: Final = 1000
+
+# Two processes may disagree about the time.
+_CLOCK_SKEW: Final = timedelta(seconds=60)
+_CONCURRENCY: Final = 8
+# A connection that the service does not know yet: how long to wait before each further try.
+_RETRY_SECONDS: Final = (0.1, 0.3, 0.6, 1.0)
+_NOT_FOUND: Final = "There is no such room, or you are not in it."
+
+logger = logging.getLogger("chat")
+
+T_ = TypeVar("T_")
+
+
+class PrivateRooms:
+    """The private rooms of a hub.
+
+    Every method may raise ``StoreUnavailableError`` or ``ServiceUnavailableError``, and can then be called again for
+    the same event: what was done stays done.
+
+    Args:
+        outbox: Has the members, and records where groups may differ from them.
+        service: Has the groups, and reaches the clients.
+    """
+
+    def __init__(self, outbox: Outbox, service: Service) -> None:
+        self._outbox = outbox
+        self._members: Members = outbox.members
+        self._groups: RoomGroups = outbox.groups
+        self._service = service
+
+    async def rooms_of(self, user_id: str) -> Sequence[str]:
+        """Return the private rooms that a user is in, and may be in."""
+        return [
+            one.room
+            for one in await self._members.rooms_of(user_id)
+            if one.is_member and policy.may_join(user_id, one.room) is True
+        ]
+
+    async def heard(self, user_id: str | None, name: str) -> Sequence[str] | None:
+        """Return the rooms that a user hears who asked for one, or for all by ``@``; None if that may not be."""
+        if name == ALL_PRIVATE_ROOMS:
+            return await self.rooms_of(user_id) if can_be_member(user_id) else None
+        return [name] if await self._groups.admits(user_id, name) else None
+
+    async def hear(self, user_id: str, connection_id: str) -> Sequence[str]:
+        """Put a connection into all rooms of its user; return them."""
+        rooms = await self.rooms_of(user_id)
+        if rooms:
+            await self._service.add_to_groups(connection_id, rooms)
+            # Somebody may have been removed between the look and the call.
+            gone = set(rooms) - set(await self.rooms_of(user_id))
+            await self._each(gone, lambda room: self._service.leave(connection_id, room))
+            return [room for room in rooms if room not in gone]
+        return rooms
+
+    async def correct(self, user_id: str, connection_id: str, asked: Sequence[str], since: datetime) -> None:
+        """Put a connection into the rooms that its user came into, and out of those that it went out of, since a time.
+
+        ``asked`` are the rooms that the connection asked for.
+
+        Raises:
+            ServiceUnavailableError: Also when the service still does not know the connection.
+        """
+        changed = await self._members.rooms_of(user_id, changed_since=since - _CLOCK_SKEW)
+        rooms = [one.room for one in changed if ALL_PRIVATE_ROOMS in asked or one.room in asked]
+        await self._each(rooms, lambda room: self._correct(user_id, connection_id, room))
+
+    async def room(self, user_id: str, name: str) -> PrivateRoom:
+        """Return a room that a user is in.
+
+        Raises:
+            ChatError: There is none, or the user is not in it.
+        """
+        if await self._groups.admits(user_id, name):
+            room = await self._members.room(name)
+            if room is not None:
+                return room
+        raise ChatError(Code.ROOM_NOT_FOUND, _NOT_FOUND)
+
+    async def members(self, room: PrivateRoom) -> Sequence[str]:
+        """Return the members of a room, who joined first comes first."""
+        return await self._members.list(room.name)
+
+    async def is_created_by(self, event: str, name: str) -> bool:
+        """Return whether an event made a room before."""
+        room = await self._members.room(name)
+        return room is not None and room.event == event
+
+    async def is_done_by(self, event: str, wanted: RoomMember) -> bool:
+        """Return whether an event changed a member before."""
+        return await self._members.last_change(wanted.user_id, wanted.room, event) is not Change.NOT_MADE
+
+    async def create(self, user_id: str, wanted: NewRoom, event: str, connection_id: str) -> PrivateRoom:
+        """Make a room with its first members; an event does so once.
+
+        Raises:
+            ChatError: It may not be.
+        """
+        name = wanted.name or f"@{event}"
+        others = [member for member in wanted.members if member != user_id]
+        found = await self._members.room(name)
+        if found is None or found.event != event:
+            await self._check_new(user_id, name, others, found)
+        if found is None:
+            new = PrivateRoom(name, wanted.title, user_id, format_time(datetime.now(UTC)), event)
+            found = await self._members.make(new)
+            if found.event != event:  # somebody else was faster
+                raise _already_exists()
+        # The creator is the first to join, and who is made a member after that is the creator's doing.
+        changes = [await self._members.add(user_id, name, event, joined=f"{found.time} 0", is_made=True)]
+        changes += await self._each(
+            others, lambda other: self._members.add(other, name, event, joined=f"{found.time} 1")
+        )
+        joined = [member for member, change in zip([user_id, *others], changes, strict=True) if change is Change.MADE]
+        await self._each(joined, lambda member: self._follow_or_record(member, name))
+        if joined:
+            await self._tell(self._service.broadcast(name, encode_room("RoomJoined", found), unheard_by=connection_id))
+        return found
+
+    async def manage(self, user_id: str, wanted: RoomMember, event: str) -> None:
+        """Add a member, remove one, or leave; an event does so once.
+
+        Raises:
+            ChatError: It may not be.
+        """
+        change = await self._members.last_change(wanted.user_id, wanted.room, event)
+        room = await self._members.room(wanted.room)
+        if change is Change.NOT_MADE:
+            room = await self.room(user_id, wanted.room)
+            room = await self._check_change(user_id, wanted, room)
+        if room is None or change is Change.MADE_BEFORE:
+            return
+        if wanted.operation is MemberOperation.ADD:
+            await self._add(wanted.user_id, room, event)
+        else:
+            await self._remove(wanted.user_id, room, event)
+
+    async def _add(self, user_id: str, room: PrivateRoom, event: str) -> None:
+        joined = f"{format_time(datetime.now(UTC))} 0"
+        change = await self._members.add(user_id, room.name, event, joined=joined)
+        if change is Change.NOT_MADE:
+            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room.")
+        if change is Change.MADE_BEFORE:
+            return
+        await self._follow_or_record(user_id, room.name)
+        await self._tell(self._service.tell_user(user_id, encode_room("RoomJoined", room)))
+        await self._tell(
+            self._service.tell_others(room.name, user_id, encode_member("RoomMemberJoined", room, user_id))
+        )
+
+    async def _remove(self, user_id: str, room: PrivateRoom, event: str) -> None:
+        # First, so that whatever ends this process, the groups follow.
+        await self._outbox.record_groups(user_id, room.name)
+        try:
+            change = await self._members.remove(user_id, room.name, event)
+            if change is Change.NOT_MADE:
+                raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")
+            if change is Change.MADE_BEFORE:
+                return
+            await self._groups.follow(user_id, room.name)
+        finally:
+            self._outbox.start_drain()
+        if room.creator == user_id:
+            await self._members.elect(room.name)
+        await self._tell(self._service.tell_user(user_id, encode_room("RoomLeft", room)))
+        await self._tell(self._service.broadcast(room.name, encode_member("RoomMemberLeft", room, user_id)))
+
+    async def _check_new(self, user_id: str, name: str, others: Sequence[str], found: PrivateRoom | None) -> None:
+        if policy.may_create_room(user_id) is not True:
+            raise ChatError(Code.NO_PERMISSION_CREATE_ROOM, "You may not create a room.")
+        # Its creator may begin again where a process died before anybody was in it.
+        if found is not None and (found.creator != user_id or await self._members.list(name)):
+            raise _already_exists()
+        if len(others) > MAX_NAMED_MEMBERS:
+            raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} others.")
+        for member in (user_id, *others):
+            if policy.may_join(member, name) is not True:
+                raise ChatError(Code.NO_PERMISSION_IN_ROOM, "Somebody whom you name may not be in this room.")
+        rooms = await self._members.rooms_of(user_id)
+        if found is None and sum(one.is_made for one in rooms) >= MAX_CREATED_ROOMS:
+            raise ChatError(Code.TOO_MANY_ROOMS, f"You can create at most {MAX_CREATED_ROOMS} rooms.")
+        await self._each((user_id, *others), self._check_joined)
+
+    async def _check_change(self, user_id: str, wanted: RoomMember, room: PrivateRoom) -> PrivateRoom:
+        is_added = wanted.operation is MemberOperation.ADD
+        if not is_added:
+            room = await self._members.elect(room.name) or room
+        if policy.may_manage(user_id, room, wanted.operation, wanted.user_id) is not True:
+            raise ChatError(Code.NO_PERMISSION_IN_ROOM, "You may not do this in the room.")
+        is_member = await self._members.is_member(wanted.user_id, room.name)
+        if is_added and is_member:
+            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room.")
+        if not is_added and not is_member:
+            raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")
+        if is_added:
+            if policy.may_join(wanted.user_id, room.name) is not True:
+                raise ChatError(Code.NO_PERMISSION_IN_ROOM, "This user may not be in the room.")
+            await self._check_joined(wanted.user_id)
+            if len(await self._members.list(room.name)) >= MAX_MEMBERS:
+                raise ChatError(Code.TOO_MANY_MEMBERS, f"A room has at most {MAX_MEMBERS} members.")
+        return room
+
+    async def _check_joined(self, user_id: str) -> None:
+        rooms = await self._members.rooms_of(user_id)
+        if sum(one.is_member for one in rooms) >= MAX_JOINED_ROOMS:
+            raise ChatError(Code.TOO_MANY_ROOMS, f"Somebody is in {MAX_JOINED_ROOMS} rooms, and can be in no more.")
+
+    async def _follow_or_record(self, user_id: str, room: str) -> None:
+        try:
+            await self._groups.follow(user_id, room)
+        except ServiceUnavailableError as error:
+            logger.warning("%s: %r", error, error.__cause__)
+            await self._outbox.record_groups(user_id, room)
+            self._outbox.start_drain()
+
+    async def _correct(self, user_id: str, connection_id: str, room: str) -> None:
+        if not await self._groups.admits(user_id, room):
+            await self._service.leave(connection_id, room)
+            return
+        for seconds in (*_RETRY_SECONDS, None):
+            if await self._service.add_to_group(connection_id, room):
+                break
+            if seconds is None:
+                raise ServiceUnavailableError("the service does not know the connection")
+            await asyncio.sleep(seconds)
+        if not await self._groups.admits(user_id, room):
+            await self._service.leave(connection_id, room)
+
+    async def _tell(self, telling: Awaitable[None]) -> None:
+        """Tell what is not stored: who misses it reads it when it logs in."""
+        try:
+            await telling
+        except ServiceUnavailableError as error:
+            logger.warning("%s (members of a private room): %r", error, error.__cause__)
+
+    async def _each(self, items: Iterable[str], do: Callable[[str], Awaitable[T_]]) -> list[T_]:
+        slots = asyncio.Semaphore(_CONCURRENCY)
+
+        async def one(item: str) -> T_:
+            async with slots:
+                return await do(item)
+
+        return await asyncio.gather(*(one(item) for item in items))
+
+
+def _already_exists() -> ChatError:
+    return ChatError(Code.ROOM_ALREADY_EXISTS, "There is a room with this id.")

@@ -1,0 +1,211 @@
+"""Makes the groups of the service follow who is in a private room, and records where that is still to be done.
+
+A record says that the groups of a person and a room may differ from the truth. It is followed twice: at once, and after
+``SECOND_LOOK_SECONDS``, as the answer to a connect event that named the group may have been under way. It is never
+given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from chat import policy
+from chat.backends.members import Members
+from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError, Table
+from chat.model.messages import format_time
+from chat.model.private_names import is_private_room_name
+from chat.model.rooms import can_be_member
+
+__all__ = [
+    "BEHIND_GROUP_RECORDS",
+    "SECOND_LOOK_SECONDS",
+    "Followed",
+    "GroupRecords",
+    "RoomGroups",
+    "is_followed_once",
+    "write_record",
+]
+
+SECOND_LOOK_SECONDS: Final = 30.0
+# Messages have row keys of hex digits, which sort behind.
+BEHIND_GROUP_RECORDS: Final = "!~"
+
+_FIRST: Final = "!"
+_WRITE_SECONDS: Final = 2.0
+_READ_SECONDS: Final = 5.0
+_PAGE: Final = 64
+_CONCURRENCY: Final = 8
+_MAX_TRIES: Final = 5
+
+Say = Callable[[int, str], None]
+
+
+class RoomGroups:
+    """Who is in a private room, as the policy and the members say, and the groups that follow it.
+
+    Args:
+        members: The members of private rooms.
+        service: What has the groups.
+    """
+
+    def __init__(self, members: Members, service: Service) -> None:
+        self._members = members
+        self._service = service
+
+    async def admits(self, user_id: str | None, room: str) -> bool:
+        """Return whether a user may be in a private room now, and is: at most one point read.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        if not can_be_member(user_id) or not is_private_room_name(room):
+            return False
+        if policy.may_join(user_id, room) is not True:
+            return False
+        return await self._members.is_member(user_id, room)
+
+    async def follow(self, user_id: str, room: str) -> None:
+        """Put all connections of a user into a room's group, or take them out; both can be repeated.
+
+        Raises:
+            ServiceUnavailableError: The service did not do it.
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        is_in = await self.admits(user_id, room)
+        for _ in range(_MAX_TRIES):
+            if is_in:
+                await self._service.admit(user_id, room)
+            else:
+                await self._service.remove(user_id, room)
+            was_in, is_in = is_in, await self.admits(user_id, room)
+            if was_in is is_in:
+                return
+        raise ServiceUnavailableError("the groups did not follow: the membership changes again and again")
+
+
+@dataclass(slots=True)
+class Followed:
+    """What one look at the records found: rooms whose groups may still differ, and when (UTC) to look again."""
+
+    rooms: set[str] = field(default_factory=set)
+    due: datetime | None = None
+
+
+class GroupRecords:
+    """The records of a hub, in the table of the outbox.
+
+    Args:
+        table: That table.
+        partition: The hub's partition of it.
+        groups: What follows.
+    """
+
+    def __init__(self, table: Table, partition: str, groups: RoomGroups) -> None:
+        self._table = table
+        self._partition = partition
+        self._groups = groups
+
+    async def write(self, user_id: str, room: str) -> None:
+        """Record that the groups of a user and a room may differ; a record that is there begins again.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not confirm the row.
+        """
+        await write_record(self._table, self._partition, user_id, room)
+
+    async def follow(self, say: Say) -> Followed:
+        """Follow every record that is due; ``say`` is told what does not go well.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not answer.
+        """
+        followed = Followed()
+        after = _FIRST
+        while rows := await self._page(after):
+            after = str(rows[-1]["RowKey"])
+            slots = asyncio.Semaphore(_CONCURRENCY)
+            await asyncio.gather(*(self._follow(row, followed, slots, say) for row in rows))
+        return followed
+
+    async def _page(self, after: str) -> list[Mapping[str, Any]]:
+        query = "PartitionKey eq @hub and RowKey gt @after and RowKey lt @behind"
+        parameters = {"hub": self._partition, "after": after, "behind": BEHIND_GROUP_RECORDS}
+        found: list[Mapping[str, Any]] = []
+        async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
+            async for row in self._table.query(query, parameters, page_size=_PAGE):
+                found.append(row)
+                if len(found) == _PAGE:
+                    break
+        return found
+
+    async def _follow(self, row: Mapping[str, Any], followed: Followed, slots: asyncio.Semaphore, say: Say) -> None:
+        user_id, room = str(row.get("userId", "")), str(row.get("room", ""))
+        due = _due(row)
+        if due is not None and due > datetime.now(UTC):
+            _look_again(followed, due)
+            return
+        async with slots:
+            try:
+                # What somebody wrote by hand cannot be a group, and must not be a path.
+                if can_be_member(user_id) and is_private_room_name(room):
+                    await self._groups.follow(user_id, room)
+                    if due is None:
+                        due = datetime.now(UTC) + timedelta(seconds=SECOND_LOOK_SECONDS)
+                        await self._postpone(row, due)
+                        _look_again(followed, due)
+                        return
+                async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+                    # One that was written again meanwhile stays.
+                    await self._table.delete_unchanged(self._partition, str(row["RowKey"]), _etag(row))
+            except (ServiceUnavailableError, StoreUnavailableError) as error:
+                followed.rooms.add(room)
+                say(logging.WARNING, f"The outbox waits: {error}: {error.__cause__!r}")
+
+    async def _postpone(self, row: Mapping[str, Any], due: datetime) -> None:
+        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+            await self._table.replace({**row, "due": format_time(due)}, _etag(row))
+
+
+async def write_record(table: Table, partition: str, user_id: str, room: str) -> None:
+    """Write a record into the table of the outbox; one that is there begins again.
+
+    Raises:
+        StoreUnavailableError: Table Storage did not confirm the row.
+    """
+    entity = {
+        "PartitionKey": partition,
+        "RowKey": _FIRST + hashlib.sha256(f"{user_id}\n{room}".encode()).hexdigest()[:32],
+        "userId": user_id,
+        "room": room,
+        "recorded": format_time(datetime.now(UTC)),
+    }
+    async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
+        if await table.insert_one(entity) is None:
+            await table.put(entity)
+
+
+def is_followed_once(row: Mapping[str, Any]) -> bool:
+    """Return whether a row of the outbox is a record that was followed, and is kept for the second time only."""
+    return str(row.get("RowKey", "")) < BEHIND_GROUP_RECORDS and _due(row) is not None
+
+
+def _due(row: Mapping[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(row["due"])).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+def _look_again(followed: Followed, due: datetime) -> None:
+    followed.due = due if followed.due is None else min(due, followed.due)
+
+
+def _etag(row: Mapping[str, Any]) -> str:
+    return str(row.metadata["etag"])  # type: ignore[attr-defined]

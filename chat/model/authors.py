@@ -1,0 +1,21 @@
+"""Who wrote a message."""
+
+from __future__ import annotations
+
+from chat.model.keys import is_of_connection
+from chat.model.messages import Message
+from webpubsub_handler import ConnectionContext
+
+__all__ = ["is_author"]
+
+
+def is_author(context: ConnectionContext, message: Message) -> bool:
+    """Return whether the user of a connection wrote a message.
+
+    A user without a name is known by the connection alone: no name is never the same as no name. An MQTT client chooses
+    its connection id, so another one may have had the same; the message's id tells them apart.
+    """
+    if message.user_id is not None or context.user_id is not None:
+        return message.user_id == context.user_id
+    counted = context.physical_connection_id or context.connection_id
+    return message.connection_id == context.connection_id and is_of_connection(message.id, counted)
