@@ -20,13 +20,13 @@ from chat.callers import (
     requested_rooms,
 )
 from chat.health import Health
+from chat.messaging.checks import admits
 from chat.messaging.outbox import Outbox
 from chat.messaging.presence import Presence
 from chat.messaging.private_rooms import PrivateRooms
 from chat.model.keys import InvalidCursorError
 from chat.model.messages import encode_page, format_time
 from chat.model.private_names import is_private
-from chat.model.rooms import admits
 from chat.settings import ClientAuth, Settings
 from webpubsub_handler import HttpResponse
 

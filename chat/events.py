@@ -15,6 +15,7 @@ from chat import policy
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.changes import Changes
+from chat.messaging.checks import admits
 from chat.messaging.delivery import Delivery
 from chat.messaging.joining import Joining
 from chat.messaging.presence import Announcer
@@ -24,7 +25,7 @@ from chat.model.asked_rooms import asked_rooms, keep_asked_rooms
 from chat.model.incoming import InvalidMessageError, named_room, subject_of
 from chat.model.limits import RateLimiter
 from chat.model.private_names import ALL_PRIVATE_ROOMS, is_private
-from chat.model.rooms import TOO_MANY_ROOMS, admits, is_room_name, joined_rooms, keep_rooms, rooms_fit
+from chat.model.rooms import TOO_MANY_ROOMS, is_room_name, joined_rooms, keep_rooms, rooms_fit
 from webpubsub_handler import (
     ConnectedEventRequest,
     ConnectEventRequest,

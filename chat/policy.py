@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from chat.model.authors import is_author
+from chat.model.chat_client_protocol import MemberOperation
 from chat.model.messages import Message
+from chat.model.private_names import PrivateRoom
 from webpubsub_handler import ConnectionContext
-
-if TYPE_CHECKING:
-    from chat.backends.members import PrivateRoom
-    from chat.model.chat_client_protocol import MemberOperation
 
 __all__ = ["max_messages_per_second", "may_change", "may_create_room", "may_join", "may_manage", "may_send"]
 

@@ -21,9 +21,10 @@ from typing import Any, Final
 from chat.backends.table_store import StoreUnavailableError, Table
 from chat.model.keys import members_partition, user_of_row, user_partition, user_row_key
 from chat.model.messages import format_time
+from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
 
-__all__ = ["MAX_REMEMBERED_CHANGES", "MEMBERS_TABLE_NAME", "Change", "Members", "Membership", "PrivateRoom"]
+__all__ = ["MAX_REMEMBERED_CHANGES", "MEMBERS_TABLE_NAME", "Change", "Members", "Membership"]
 
 MEMBERS_TABLE_NAME: Final = "members"
 MAX_REMEMBERED_CHANGES: Final = 20
@@ -46,17 +47,6 @@ class Change(Enum):
     MADE = auto()
     MADE_BEFORE = auto()
     NOT_MADE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateRoom:
-    """A private room; ``name`` begins with ``@``; ``time`` is when ``event`` made it (ISO 8601 UTC)."""
-
-    name: str
-    title: str
-    creator: str
-    time: str
-    event: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What every message has to pass before it is stored, and what it is changed to as well."""
+"""Who may be in an open room, and what a message has to pass before it is stored or replaces another."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ from chat import policy
 from chat.backends.service import MAX_BROADCAST_BYTES
 from chat.model.incoming import Incoming
 from chat.model.messages import Message
+from chat.model.private_names import is_private
+from chat.model.rooms import is_room_name
 
-__all__ = ["Checks", "MessageRefusedError"]
+__all__ = ["Checks", "MessageRefusedError", "admits"]
 
 _CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-stream")
+
+
+def admits(room: str, user_id: str | None) -> bool:
+    """Return whether this user may be in this open room now; ``RoomGroups`` knows who may be in a private one.
+
+    The policy is asked only about names that a room can have. Only its True admits: a rule that forgets to return, or
+    that was written as ``async def``, must not let everybody in.
+    """
+    return is_room_name(room) and not is_private(room) and policy.may_join(user_id, room) is True
 
 
 class MessageRefusedError(Exception):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 
 from chat.backends.service import Service, ServiceUnavailableError
+from chat.messaging.checks import admits
 from chat.messaging.presence import Announcer
 from chat.model.answers import sender_error
 from chat.model.incoming import fields_of, subject_of
-from chat.model.rooms import TOO_MANY_ROOMS, admits, is_room_name, joined_rooms, keep_rooms, rooms_fit
+from chat.model.rooms import TOO_MANY_ROOMS, is_room_name, joined_rooms, keep_rooms, rooms_fit
 from webpubsub_handler import ConnectionContext, UserEventRequest, UserEventResponse
 
 __all__ = ["Joining"]

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from chat.backends.members import Members, Membership, PrivateRoom
+from chat.backends.members import Members, Membership
 from chat.backends.table_store import StoreUnavailableError, Table
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
 from chat.messaging.room_groups import write_record
 from chat.model.keys import hub_partition, partition_range, room_of, user_partition
+from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
 
 __all__ = ["Memberships"]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from chat import policy
-from chat.backends.members import Change, Members, PrivateRoom
+from chat.backends.members import Change, Members
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups
@@ -27,7 +27,7 @@ from chat.model.chat_client_protocol import (
     encode_room,
 )
 from chat.model.messages import format_time
-from chat.model.private_names import ALL_PRIVATE_ROOMS
+from chat.model.private_names import ALL_PRIVATE_ROOMS, PrivateRoom
 from chat.model.rooms import can_be_member
 
 __all__ = ["MAX_CREATED_ROOMS", "MAX_JOINED_ROOMS", "MAX_MEMBERS", "PrivateRooms"]

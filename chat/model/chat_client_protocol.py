@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from chat.backends.members import PrivateRoom
 from chat.model.messages import DeletedMessage, Message, format_time
-from chat.model.private_names import is_private_room_name
+from chat.model.private_names import PrivateRoom, is_private_room_name
 from chat.model.rooms import MAX_TITLE_BYTES, can_be_member, is_title
 from webpubsub_handler import DataType, InvalidDataError, UserEventRequest
 

@@ -1,11 +1,12 @@
-"""Private rooms are told by their names, and the people in them need names that REST paths can carry."""
+"""A private room, which is told by its name; the people in it need names that REST paths can carry."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ALL_PRIVATE_ROOMS", "is_private", "is_private_room_name", "is_private_user_id"]
+__all__ = ["ALL_PRIVATE_ROOMS", "PrivateRoom", "is_private", "is_private_room_name", "is_private_user_id"]
 
 # In a list of rooms: all private rooms of the user.
 ALL_PRIVATE_ROOMS: Final = "@"
@@ -13,6 +14,17 @@ ALL_PRIVATE_ROOMS: Final = "@"
 _PRIVATE_ROOM: Final = re.compile(r"@[A-Za-z0-9_-]{1,64}")
 # They change the path of a REST call, and the managed Chat forbids them, too.
 _FORBIDDEN_IN_USER_IDS: Final = frozenset("/\\#?:;")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateRoom:
+    """A private room; ``name`` begins with ``@``; ``time`` is when ``event`` made it (ISO 8601 UTC)."""
+
+    name: str
+    title: str
+    creator: str
+    time: str
+    event: str
 
 
 def is_private(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Rooms and user ids: which names can exist, who may be in a room, and which rooms a connection is in."""
+"""Rooms and user ids: which names can exist, and which rooms a connection is in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
-from chat import policy
 from chat.model.private_names import is_private, is_private_room_name, is_private_user_id
 from webpubsub_handler import ConnectionContext, ConnectionState, ConnectionStateError, decode_text
 
@@ -16,7 +15,6 @@ __all__ = [
     "MAX_ROOMS",
     "MAX_TITLE_BYTES",
     "TOO_MANY_ROOMS",
-    "admits",
     "can_be_member",
     "is_room_name",
     "is_title",
@@ -61,15 +59,6 @@ def is_title(title: str) -> bool:
 def can_be_member(user_id: str | None) -> TypeGuard[str]:
     """Return whether a user may be in private rooms at all: one with a name that can be part of a path."""
     return user_id is not None and is_user_id(user_id) and is_private_user_id(user_id)
-
-
-def admits(room: str, user_id: str | None) -> bool:
-    """Return whether this user may be in this open room now; ``RoomGroups`` knows who may be in a private one.
-
-    The policy is asked only about names that a room can have. Only its True admits: a rule that forgets to return, or
-    that was written as ``async def``, must not let everybody in.
-    """
-    return is_room_name(room) and not is_private(room) and policy.may_join(user_id, room) is True
 
 
 def joined_rooms(context: ConnectionContext) -> tuple[str, ...] | None:

@@ -10,9 +10,10 @@ import pytest
 import pytest_asyncio
 
 import chat.backends.members
-from chat.backends.members import MAX_REMEMBERED_CHANGES, Change, Members, PrivateRoom
+from chat.backends.members import MAX_REMEMBERED_CHANGES, Change, Members
 from chat.backends.table_store import StoreUnavailableError, Table
 from chat.model.keys import members_partition, user_partition
+from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
 from local.azurite import Azurite
 from tests.patience import PATIENCE_SECONDS

@@ -12,9 +12,10 @@ import pytest
 import pytest_asyncio
 
 from chat import admin
-from chat.backends.members import MEMBERS_TABLE_NAME, Members, PrivateRoom
+from chat.backends.members import MEMBERS_TABLE_NAME, Members
 from chat.backends.table_store import make_client
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
+from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
 from local.azurite import Azurite
 

@@ -110,7 +110,7 @@ def test_the_routes_table_has_every_route_with_its_methods() -> None:
 
 def test_the_error_table_has_every_code_and_no_other() -> None:
     codes = set()
-    for path in (ROOT / "chat").glob("*.py"):
+    for path in (ROOT / "chat").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 place = {"sender_error": 0, "MessageRefusedError": 0, "RequestRefusedError": 1}.get(node.func.id)
@@ -149,7 +149,7 @@ def test_the_event_table_has_every_event_and_no_other() -> None:
 
 def test_the_tables_of_answers_and_envelopes_have_every_type_and_no_other() -> None:
     types = {str(kind) for kind in ChangeKind}
-    for path in (ROOT / "chat").glob("*.py"):
+    for path in (ROOT / "chat").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Dict):
                 types |= {

@@ -159,6 +159,30 @@ def test_a_folder_of_the_emulator_imports_from_those_below_it_only(folder: str) 
     assert [f for f in found if not f.is_of(*allowed)] == []
 
 
+# The same for the chat; its own modules may import from all folders, and these from the settings and the policy.
+CHAT_FOLDERS: Final = {
+    "model": frozenset[str](),
+    "backends": frozenset({"model"}),
+    "messaging": frozenset({"model", "backends"}),
+}
+
+
+def test_the_folders_of_the_chat_are_those_with_a_place_in_its_order() -> None:
+    folders = {path.parent.name for path in (ROOT / "chat").glob("*/__init__.py")}
+
+    assert folders == set(CHAT_FOLDERS)
+
+
+@pytest.mark.parametrize("folder", CHAT_FOLDERS)
+def test_a_folder_of_the_chat_imports_from_those_below_it_only(folder: str) -> None:
+    above = ["chat.policy", "chat.settings"] if folder != "model" else []
+    allowed = [*(f"chat.{name}" for name in (folder, *CHAT_FOLDERS[folder])), *above]
+    found = [f for f in IMPORTS if f.is_by(f"chat/{folder}/") and f.is_of("chat")]
+
+    assert found
+    assert [f for f in found if not f.is_of(*allowed) and f.name not in above] == []
+
+
 def cycle_of(arrows: Mapping[str, set[str]]) -> list[str]:
     """Return modules that import each other in a ring; empty when there is no ring."""
     rest = dict(arrows)

@@ -15,7 +15,7 @@ from chat.backends import service, table_store
 from chat.backends.azure_clients import make_credential
 from chat.settings import Settings, StorageAccount, WebPubSubEndpoint
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 SERVICE = "https://x.webpubsub.azure.com"
 TABLES = "https://acc.table.core.windows.net"
 

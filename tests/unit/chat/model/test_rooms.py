@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chat.model.rooms import admits, can_be_member, is_room_name, is_title, is_user_id
+from chat.messaging.checks import admits
+from chat.model.rooms import can_be_member, is_room_name, is_title, is_user_id
 
 
 @pytest.mark.parametrize(
