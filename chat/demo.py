@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from chat.settings import ClientAuth, WebPubSubEndpoint
+from chat.settings import Settings, WebPubSubEndpoint
 from webpubsub_handler import HttpResponse
 
 __all__ = ["DemoFiles"]
 
 _INDEX: Final = "index.html"
 _SPLIT: Final = "split.html"
-_CLIENT_AUTH: Final = b'data-client-auth="%s"'
+_TOLD: Final = '<html lang="en" data-client-auth="{}" data-default-room="{}" data-max-message-bytes="{}">'
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,15 +27,16 @@ _TYPES: Final = {
 class DemoFiles:
     """Serves the files of a folder and those below it by their paths in it, ``index.html`` for none.
 
-    They are read once; a name that is not among them is 404, so no path can lead elsewhere.
+    They are read once; a name that is not among them is 404, so no path can lead elsewhere. ``index.html`` is told what
+    the page must know of the settings before it asks the app anything.
     """
 
-    def __init__(self, folder: Path, endpoints: Sequence[WebPubSubEndpoint], client_auth: ClientAuth) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         paths = [path for path in folder.rglob("*") if path.suffix in _TYPES]
         self._files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-        # The page warns where anyone can use any name.
-        self._files[_INDEX] = self._files[_INDEX].replace(_CLIENT_AUTH % b"", _CLIENT_AUTH % client_auth.encode(), 1)
-        self._connectable = " ".join(["'self'", *_connectable(endpoints)])
+        told = _TOLD.format(settings.client_auth, html.escape(settings.default_room), settings.max_message_bytes)
+        self._files[_INDEX] = self._files[_INDEX].replace(_TOLD.format("", "", "").encode(), told.encode(), 1)
+        self._connectable = " ".join(["'self'", *_connectable(settings.endpoints)])
 
     def get(self, url: str, name: str) -> HttpResponse:
         """Answer a request for ``url`` with the file of this name, or 404."""

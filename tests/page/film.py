@@ -32,7 +32,9 @@ class Film:
         palette = self._palette()
         # One palette and no dithering: what did not change between two frames has the same bytes, and is left out.
         frames = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in self._pictures]
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=self._milliseconds, loop=0, optimize=True)
+        frames[0].save(
+            path, save_all=True, append_images=frames[1:], duration=self._milliseconds, loop=0, optimize=True
+        )
 
     def _palette(self) -> Image.Image:
         width, height = self._pictures[0].size
