@@ -1,6 +1,7 @@
 // @ts-check
 /** The list of messages: in their order, each once; what is on its way stands at the end. */
 import { orderOf } from "./client.js";
+import { avatar, element } from "./elements.js";
 import { imageType } from "./images.js";
 
 /** @typedef {import("./client.js").Message} Message */
@@ -11,25 +12,6 @@ const STATES = { sending: "Sending", stored: "Stored", failed: "Not sent" };
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
-
-/** @param {string} tag @param {string} className @param {...(Node | string)} parts @returns {HTMLElement} */
-export function element(tag, className, ...parts) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.append(...parts); // strings become text, never HTML
-  return made;
-}
-
-/** A colour of one's own. @param {string | null} userId */
-export function avatar(userId) {
-  const name = userId ?? "?";
-  const made = element("span", "avatar", [...name][0].toUpperCase());
-  let hue = 0;
-  for (const character of name) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;
-  made.style.setProperty("--hue", String((hue * 137) % 360));
-  made.ariaHidden = "true";
-  return made;
-}
 
 export class Timeline {
   /** @type {Map<string, HTMLElement>} key -> line of a message whose id is not known yet */ #pending = new Map();
