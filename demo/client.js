@@ -81,3 +81,626 @@ const FIRST_LIMIT = 50;
 const LIMIT = 200;
 const MOST_PAGES = 10;
 const ALL_PRIVATE = "@";
+
+export class ChatClient {
+  /** @type {Line} */ #line;
+  /** @type {Set<string>} what is asked for when connecting */ #wanted;
+  /** @type {Map<string, Room>} all that is heard */ #rooms = new Map();
+  /** @type {Map<Room, Promise<number>>} readings that are under way */ #readings = new Map();
+  /** @type {Map<string, Outgoing>} by key: all that was not handed out yet, in the order of sending */ #outbox = new Map();
+  /** @type {Map<number, string>} ack id -> key, of this connection */ #acks = new Map();
+  /** @type {{ key: string, room: string, ackId: number, timer: ReturnType<typeof setTimeout> } | null} */ #current = null;
+  /** @type {any[]} messages of one's own that may be the current one */ #unclear = [];
+  /** @type {Map<string, { event: "join" | "leave", resolve: () => void, reject: (error: Error) => void, timer?: ReturnType<typeof setTimeout> }>} by room */
+  #asked = new Map();
+  /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} before the next message may go up */ #pause;
+  /** @type {ReturnType<typeof setTimeout> | undefined} of the next reading */ #reading;
+  /** @type {string | null} */ #focused = null;
+  /** @type {number | null} since when nothing is heard */ #awaySince = null;
+  #missed = { count: 0, isComplete: true };
+  #failures = 0;
+  #lastRead = 0;
+  #lastTyping = 0;
+  #look = () => {
+    if (!isVisible() || !this.#line.isReady) return;
+    this.#line.probe();
+    if (performance.now() - this.#lastRead > LOOK_MS) this.#readAll();
+  };
+
+  /** @type {URL | null} of the service, without the token */ service = null;
+
+  /**
+   * @param {string | URL} api where the routes are, with a slash at the end
+   * @param {{ rooms?: string[], userId?: string | null }} who `@` is all private rooms of the user; without a room it is
+   * the server's default room. Where users sign in, the server knows the user id
+   * @param {Listener} listener
+   */
+  constructor(api, { rooms = [], userId = null }, listener) {
+    this.#wanted = new Set(rooms);
+    this.userId = userId;
+    this.listener = listener;
+    this.#line = new Line(new URL(api, globalThis.location?.href), {
+      negotiate: () => this.#negotiate(),
+      opened: () => this.#opened(),
+      ready: () => this.#ready(),
+      lost: () => this.#lost(),
+      receive: (frame) => this.#receive(frame),
+      beat: (isLate) => this.#beat(isLate),
+      status: (status) => this.listener.status?.(status),
+      health: (health) => this.listener.health?.(health),
+    });
+  }
+
+  /** Connect and stay connected; while it waits: try now. */
+  start() {
+    globalThis.document?.addEventListener("visibilitychange", this.#look);
+    this.#line.start();
+  }
+
+  /** Disconnect; what is not stored stays in the outbox, and `start` reads what was missed. */
+  stop() {
+    globalThis.document?.removeEventListener("visibilitychange", this.#look);
+    this.#line.stop();
+  }
+
+  /** @returns {string | null} of the current connection */
+  get connectionId() {
+    return this.#line.connectionId;
+  }
+
+  /** @returns {RoomInfo[]} all rooms that are heard */
+  get rooms() {
+    return Array.from(this.#rooms.values(), ({ name, isPrivate, title, isRead }) => ({ name, isPrivate, title, isRead }));
+  }
+
+  /** @returns {Outgoing[]} what is not stored, in the order of sending */
+  get unsent() {
+    return [...this.#outbox.values()].filter(({ state }) => state !== "stored");
+  }
+
+  /** @returns {Health} */
+  get health() {
+    return this.#line.health;
+  }
+
+  /**
+   * Be in one more room, read its history and keep it up to date. One gets into open rooms; of a private room one is a
+   * member already. The promise waits for a connection.
+   * @param {string} name
+   */
+  async join(name) {
+    if (!this.#rooms.has(name)) {
+      if (name.startsWith(ALL_PRIVATE)) await this.privateRoom(name);
+      else await this.#ask("join", name);
+    }
+    const room = this.#add(name);
+    room.isOpen = true;
+    if (!room.isRead) await this.#readNewer(room);
+  }
+
+  /**
+   * Hear an open room no more; end one's membership of a private one.
+   * @param {string} name
+   */
+  async leave(name) {
+    if (name.startsWith(ALL_PRIVATE)) await this.removeMember(name, this.userId ?? "");
+    const wasIn = this.#drop(name);
+    if (wasIn && !name.startsWith(ALL_PRIVATE) && this.#line.isReady) await this.#ask("leave", name);
+  }
+
+  /** Say which room is looked at: `people` tells who is there. @param {string} name */
+  focus(name) {
+    this.#focused = name;
+    this.#readPeople();
+  }
+
+  /** @param {string} name @returns {boolean} whether `readOlder` has something to read */
+  hasOlder(name) {
+    return Boolean(this.#rooms.get(name)?.older);
+  }
+
+  /** Read the page of history before the oldest message. @param {string} name */
+  async readOlder(name) {
+    const room = this.#rooms.get(name);
+    if (!room?.older) return;
+    const page = await this.#getMessages(room, { before: room.older });
+    this.#handOut(room, room.takeOlder(page.messages, page.next), "history");
+  }
+
+  /** Say that nothing is shown any more that is older than a message. @param {string} name @param {string} id */
+  forget(name, id) {
+    this.#rooms.get(name)?.forget(id);
+  }
+
+  /**
+   * Send a message, as soon as there is a line; `outgoing` tells what becomes of it.
+   * @param {string} room
+   * @param {DataType} dataType
+   * @param {string} data the text, the text of the JSON, or base64
+   * @returns {Outgoing}
+   */
+  send(room, dataType, data) {
+    this.#lastTyping = 0;
+    return this.#put({ room, event: "send", dataType, data });
+  }
+
+  /**
+   * Replace what a message says.
+   * @param {string} room
+   * @param {string} id
+   * @param {DataType} dataType
+   * @param {string} data
+   * @returns {Outgoing}
+   */
+  edit(room, id, dataType, data) {
+    return this.#put({ room, event: "edit", id, dataType, data });
+  }
+
+  /** Delete a message for good. @param {string} room @param {string} id @returns {Outgoing} */
+  delete(room, id) {
+    return this.#put({ room, event: "delete", id });
+  }
+
+  /** Send again what failed; with its key it cannot be stored twice. @param {string} key */
+  retry(key) {
+    const outgoing = this.#outbox.get(key);
+    if (outgoing?.state === "failed") this.#settle(outgoing, "sending");
+  }
+
+  /** Give up what is not stored; if it is on its way, it may be stored all the same. @param {string} key */
+  discard(key) {
+    if (this.#outbox.get(key)?.state === "stored") return;
+    this.#outbox.delete(key);
+    this.#next(key);
+  }
+
+  /** Tell a room that the user is writing: not stored, and not more often than makes sense. @param {string} room */
+  typing(room) {
+    if (!this.#rooms.has(room) || room.startsWith(ALL_PRIVATE) || performance.now() - this.#lastTyping < TYPING_MS) return;
+    this.#lastTyping = performance.now();
+    this.#line.write({ type: "event", event: "typing", dataType: "json", data: { room } });
+  }
+
+  /**
+   * Create a private room and open it.
+   * @param {{ title: string, members: string[], id?: string }} room the id without `@`; one is made where there is none
+   * @returns {Promise<PrivateRoom>}
+   */
+  async createRoom({ title, members, id }) {
+    const made = toRoom(await this.#line.invoke("chat.createRoom", "json", { title, members, ...(id && { roomId: id }) }));
+    if (!this.#wanted.has(ALL_PRIVATE)) this.#wanted.add(made.name);
+    this.#add(made.name).title = made.title;
+    this.#tellRooms();
+    await this.join(made.name);
+    return made;
+  }
+
+  /** Ask for the title and the members of a private room. @param {string} name @returns {Promise<PrivateRoom>} */
+  async privateRoom(name) {
+    const found = toRoom(await this.#line.invoke("chat.getRoom", "json", { id: name.slice(1), withMembers: true }));
+    const room = this.#rooms.get(name);
+    if (room && room.title !== found.title) {
+      room.title = found.title;
+      this.#tellRooms();
+    }
+    return found;
+  }
+
+  /** @param {string} name of a private room @param {string} userId */
+  async addMember(name, userId) {
+    await this.#line.invoke("chat.manageRoomMember", "json", { roomId: name.slice(1), operation: "Add", userId });
+  }
+
+  /** @param {string} name of a private room @param {string} userId */
+  async removeMember(name, userId) {
+    await this.#line.invoke("chat.manageRoomMember", "json", { roomId: name.slice(1), operation: "Delete", userId });
+  }
+
+  async #negotiate() {
+    for (;;) {
+      try {
+        const access = await this.#line.get("negotiate", { room: [...this.#wanted], userId: this.userId });
+        this.userId = access.userId;
+        if (!this.#wanted.size) this.#wanted = new Set(access.rooms);
+        for (const name of access.rooms) if (name !== ALL_PRIVATE && this.#wanted.has(name)) this.#add(name);
+        this.#focused ??= access.rooms[0];
+        const url = new URL(access.url);
+        this.service = new URL(url.pathname, url);
+        this.#tellRooms();
+        return url;
+      } catch (error) {
+        const room = error instanceof RefusedError ? error.room : undefined;
+        if (!room || !this.#wanted.has(room) || this.#wanted.size < 2) throw error;
+        this.#refuse(room, /** @type {RefusedError} */ (error));
+      }
+    }
+  }
+
+  async #opened() {
+    this.#readPeople(); // who is here may come later; the next beat asks again
+    if (this.#wanted.has(ALL_PRIVATE)) await this.#login();
+    for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
+      await this.#readings.get(room)?.catch(() => {}); // it began before this connection heard the room
+      await this.#readNewer(room).catch((error) => {
+        if (!(error instanceof RefusedError) || this.#rooms.size < 2) throw error;
+        this.#refuse(room.name, error);
+      });
+    }
+  }
+
+  #ready() {
+    if (this.#awaySince !== null) {
+      const seconds = Math.max(1, Math.round((Date.now() - this.#awaySince) / 1000));
+      this.listener.returned?.({ seconds, missed: this.#missed.count, isComplete: this.#missed.isComplete });
+    }
+    this.#awaySince = null;
+    for (const [name, { resolve }] of this.#asked) this.#rooms.has(name) ? this.#answer(name, resolve) : this.#writeAsked(name);
+    this.#sendNext();
+    this.#readLater();
+    this.#readTitles().catch(() => {});
+  }
+
+  #lost() {
+    if (this.#line.isReady) {
+      this.#awaySince = Date.now();
+      this.#missed = { count: 0, isComplete: true };
+    }
+    if (this.#line.connectionId) this.#gone.add(this.#line.connectionId);
+    clearTimeout(this.#current?.timer);
+    clearTimeout(this.#pause);
+    clearTimeout(this.#reading);
+    this.#current = null;
+    this.#pause = undefined;
+    this.#acks.clear();
+    this.#unclear = []; // the history has them with their keys
+    for (const [name, { event, timer, resolve }] of this.#asked) {
+      clearTimeout(timer);
+      if (event === "leave") this.#answer(name, resolve);
+    }
+  }
+
+  /** @param {boolean} isLate */
+  #beat(isLate) {
+    if (!isVisible()) return;
+    this.#readPeople();
+    if (!isLate) return;
+    this.#line.probe();
+    this.#readAll();
+  }
+
+  async #login() {
+    /** @type {{ roomIds: string[] }} */ const { roomIds } = await this.#line.invoke("chat.login", "text", "");
+    const names = new Set(roomIds.map((id) => ALL_PRIVATE + id));
+    for (const { name, isPrivate } of [...this.#rooms.values()]) if (isPrivate && !names.has(name)) this.#rooms.delete(name);
+    for (const name of names) if (!this.#rooms.has(name)) this.#add(name).isOpen = false;
+    this.#tellRooms();
+  }
+
+  async #readTitles() {
+    for (const room of [...this.#rooms.values()]) if (room.isPrivate && room.title === null) await this.privateRoom(room.name);
+  }
+
+  /** @param {string} name */
+  #add(name) {
+    const room = this.#rooms.get(name) ?? new Room(name);
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  /** @param {string} name @returns {boolean} whether it was there */
+  #drop(name) {
+    this.#wanted.delete(name);
+    const wasIn = this.#rooms.delete(name);
+    if (wasIn) this.#tellRooms();
+    return wasIn;
+  }
+
+  /** @param {string} name @param {RefusedError} error */
+  #refuse(name, error) {
+    this.#drop(name);
+    const asked = this.#asked.get(name);
+    if (asked) return this.#answer(name, () => asked.reject(error));
+    this.listener.refused?.(name, { code: error.code, message: error.message });
+  }
+
+  #tellRooms() {
+    this.listener.rooms?.(this.rooms);
+  }
+
+  /** Send an event of a room until it is answered. @param {"join" | "leave"} event @param {string} name @returns {Promise<void>} */
+  #ask(event, name) {
+    return new Promise((resolve, reject) => {
+      const before = this.#asked.get(name);
+      if (before) this.#answer(name, () => before.reject(new Error("It was asked for something else since.")));
+      if (event === "join") this.#wanted.add(name);
+      this.#asked.set(name, { event, resolve, reject });
+      this.#writeAsked(name);
+    });
+  }
+
+  /** @param {string} name */
+  #writeAsked(name) {
+    const asked = this.#asked.get(name);
+    if (!asked || !this.#line.isReady) return;
+    this.#line.write({ type: "event", event: asked.event, dataType: "json", data: { room: name } });
+    this.#askLater(name, CONFIRM_MS);
+  }
+
+  /** @param {string} name @param {number} wait */
+  #askLater(name, wait) {
+    const asked = this.#asked.get(name);
+    clearTimeout(asked?.timer);
+    if (asked) asked.timer = setTimeout(() => this.#writeAsked(name), wait);
+  }
+
+  /** @param {string} name @param {() => void} settle */
+  #answer(name, settle) {
+    clearTimeout(this.#asked.get(name)?.timer);
+    this.#asked.delete(name);
+    settle();
+  }
+
+  /** @param {any} frame */
+  #receive({ type, from, data, ...ack }) {
+    if (type === "ack") return this.#acknowledge(ack);
+    if (type !== "message" || data === null || typeof data !== "object") return;
+    if (data.notificationType) return this.#notified(data.notificationType, data.body);
+    if (from === "server") return this.#answered(data);
+    const room = this.#rooms.get(data.room);
+    if (!room) return;
+    if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId, room.name);
+    else if (data.type === "presence") {
+      for (const event of data.events) room.presence.heed(event);
+      if (room.hasPeople) this.listener.people?.(room.presence.people, room.name);
+    } else this.#handOut(room, room.take([data], "live"), "live");
+  }
+
+  /** @param {string} kind of what is told of a private room @param {any} body */
+  #notified(kind, body) {
+    const name = ALL_PRIVATE + (body.roomId ?? body.conversation?.roomId);
+    if (kind === "RoomJoined" && this.#wanted.has(ALL_PRIVATE)) {
+      if (!this.#rooms.has(name)) this.#add(name).isOpen = false;
+      this.#add(name).title = body.title;
+      this.#tellRooms();
+    }
+    const room = this.#rooms.get(name);
+    if (!room) return;
+    if (kind === "RoomLeft") this.#drop(name);
+    else if (kind === "RoomMemberJoined") this.listener.members?.({ room: name, event: "joined", userId: body.userId });
+    else if (kind === "RoomMemberLeft") this.listener.members?.({ room: name, event: "left", userId: body.userId });
+    else {
+      const envelope = toEnvelope(kind, body, name);
+      const { key } = this.#current ?? {};
+      // It has no key. Which of one's own it is, the answer to the current one says.
+      const isUnclear = envelope.from === this.userId && this.#current?.room === name && this.#outbox.get(key ?? "")?.id === undefined;
+      if (envelope.type === "message" && isUnclear) this.#unclear.push(envelope);
+      else this.#handOut(room, room.take([envelope], "live"), "live");
+    }
+  }
+
+  /** @param {any} answer to an event of this connection */
+  #answered(answer) {
+    const { type, room } = answer;
+    const asked = this.#asked.get(room);
+    if (type === "error") this.#refused(answer);
+    else if (type === "joined" && asked?.event === "join") {
+      this.#add(room);
+      this.#answer(room, asked.resolve);
+      this.#tellRooms();
+    } else if (type === "left" && asked?.event === "leave") this.#answer(room, asked.resolve);
+    else if (type === undefined && typeof answer.id === "string") {
+      const outgoing = this.#outbox.get(this.#current?.key ?? "");
+      if (outgoing?.event === "send") outgoing.id = answer.id;
+      this.#clarify();
+    }
+  }
+
+  #clarify() {
+    for (const envelope of this.#unclear.splice(0)) {
+      const room = this.#rooms.get(envelope.room);
+      if (room) this.#handOut(room, room.take([envelope], "live"), "live");
+    }
+  }
+
+  /** @param {{ key?: string, id?: string, room?: string, code: string, message: string, retryAfter?: number }} error */
+  #refused({ key, id, room, code, message, retryAfter }) {
+    const wait = 1000 * (retryAfter ?? 2);
+    const isLater = code === "rate_limited" || code === "unavailable";
+    const outgoing = key ? this.#outbox.get(key) : [...this.#outbox.values()].find((one) => id && one.event !== "send" && one.id === id);
+    if (outgoing) {
+      // The acknowledgement is of the refusal, whichever comes first.
+      for (const [ackId, sent] of this.#acks) if (sent === outgoing.key) this.#acks.delete(ackId);
+      if (isLater) this.#rest(wait);
+      return this.#settle(outgoing, isLater ? "sending" : "failed", message, code);
+    }
+    const name = room ?? (code === "invalid_room" ? [...this.#asked.keys()][0] : undefined);
+    if (name === undefined || !this.#asked.has(name)) return;
+    if (isLater) this.#askLater(name, wait);
+    else this.#refuse(name, new RefusedError(message, code, name));
+  }
+
+  /** @param {any} ack */
+  #acknowledge({ ackId, success, error }) {
+    const outgoing = this.#outbox.get(this.#acks.get(ackId) ?? "");
+    this.#acks.delete(ackId);
+    // A message that the server refused is acknowledged, too.
+    if (!outgoing || !isWaiting(outgoing)) return;
+    if (success || error?.name === "Duplicate") {
+      this.#failures = 0;
+      this.#line.noteAnswer();
+      return this.#settle(outgoing, "stored");
+    }
+    if (["Forbidden", "BadRequest", "NotFound"].includes(error?.name)) return this.#settle(outgoing, "failed", error.message);
+    if (ackId !== this.#current?.ackId) return; // it was sent again since
+    this.#line.askHealth();
+    this.#rest(Math.min(LONGEST_PAUSE_MS, 2_000 * 2 ** this.#failures++) * (0.5 + Math.random() / 2));
+    this.#settle(outgoing, "unconfirmed", "The app did not confirm it.");
+  }
+
+  /** @param {Omit<Outgoing, "key" | "state">} what @returns {Outgoing} */
+  #put(what) {
+    const random = crypto.getRandomValues(new Uint8Array(16));
+    const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    /** @type {Outgoing} */ const outgoing = { key, ...what, state: "sending" };
+    this.#outbox.set(key, outgoing);
+    this.#sendNext();
+    return outgoing;
+  }
+
+  /** @param {Outgoing} outgoing @param {Outgoing["state"]} state @param {string} [reason] @param {string} [code] */
+  #settle(outgoing, state, reason, code) {
+    Object.assign(outgoing, { state, reason, code });
+    if (state === "stored" && outgoing.event !== "send") this.#outbox.delete(outgoing.key);
+    this.listener.outgoing?.(outgoing);
+    this.#next(outgoing.key);
+  }
+
+  /** @param {string} key of what is not on its way any more */
+  #next(key) {
+    if (key === this.#current?.key) {
+      clearTimeout(this.#current.timer);
+      this.#current = null;
+      this.#clarify();
+    }
+    this.#sendNext();
+  }
+
+  /** Send nothing for a while. @param {number} wait */
+  #rest(wait) {
+    this.#pause ??= setTimeout(() => {
+      this.#pause = undefined;
+      this.#sendNext();
+    }, wait);
+  }
+
+  /** Send the oldest message that is not stored, one at a time: what has to be sent again is overtaken by none. */
+  #sendNext() {
+    if (!this.#line.isReady || this.#current || this.#pause !== undefined) return;
+    const outgoing = this.unsent.find(isWaiting);
+    if (!outgoing) return;
+    const { key, room, event, id, dataType, data } = outgoing;
+    const ackId = this.#line.nextId();
+    const frame = { type: "event", event, ackId, dataType: "json", data: { ...(event === "send" ? { key } : { id }), room, dataType, data } };
+    if (new Blob([JSON.stringify(frame)]).size > MAX_FRAME_BYTES) {
+      return this.#settle(outgoing, "failed", "It is larger than the service takes.", "too_large");
+    }
+    const timer = setTimeout(() => {
+      this.#line.askHealth();
+      this.#settle(outgoing, "unconfirmed", "Nobody confirmed it.");
+    }, CONFIRM_MS);
+    this.#current = { key, room, ackId, timer };
+    this.#acks.set(ackId, key);
+    this.#line.write(frame);
+  }
+
+  /** @param {Room} room @param {{ messages: Message[], changes: Change[], repeats: Message[] }} news @param {Source} source */
+  #handOut(room, { messages, changes, repeats }, source) {
+    const others = messages.filter((message) => !this.#take(message));
+    if (messages.length) this.listener.messages?.(messages, source, room.name);
+    if (changes.length) this.listener.changes?.(changes, source, room.name);
+    for (const message of repeats) this.listener.repeat?.(message);
+    return others.length;
+  }
+
+  /** Take a message out of the outbox. @param {Message} message @returns {boolean} whether it was there */
+  #take(message) {
+    if (message.from !== this.userId) return false;
+    const outgoing = message.key
+      ? this.#outbox.get(message.key)
+      : [...this.#outbox.values()].find(({ event, id }) => event === "send" && id === message.id);
+    if (!outgoing) return false;
+    message.key = outgoing.key;
+    this.#outbox.delete(outgoing.key);
+    if (outgoing.state !== "stored") this.#settle(outgoing, "stored");
+    return true;
+  }
+
+  /** @param {Room} room @param {Record<string, string | number | null>} parameters @returns {Promise<any>} */
+  #getMessages(room, parameters) {
+    return this.#line.get("messages", { room: room.name, userId: this.userId, ...parameters });
+  }
+
+  #readLater() {
+    clearTimeout(this.#reading);
+    this.#reading = setTimeout(() => (isVisible() ? this.#readAll() : this.#readLater()), READ_MS * (0.75 + Math.random() / 2));
+  }
+
+  /** Read what no broadcast brought, one room after the other. */
+  async #readAll() {
+    this.#readLater();
+    for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
+      await this.#readNewer(room).catch((error) => error instanceof RefusedError && this.#refuse(room.name, error));
+    }
+  }
+
+  /** @param {Room} room */
+  #readNewer(room) {
+    const reading = this.#readings.get(room) ?? this.#read(room).finally(() => this.#readings.delete(room));
+    this.#readings.set(room, reading);
+    return reading;
+  }
+
+  /** Read what came since the last reading, and hand out none of it before all is here: a failure leaves no gap. @param {Room} room */
+  async #read(room) {
+    const at = (this.#lastRead = performance.now());
+    const { isRead, since } = room;
+    /** @type {any[]} newest first */ const envelopes = [];
+    /** @type {string | null} */ let newest = null;
+    /** @type {string | null} */ let next = null;
+    for (let pages = 0; pages === 0 || (next && isRead && pages < MOST_PAGES); pages++) {
+      const page = await this.#getMessages(room, { ...since, before: next, limit: isRead ? LIMIT : FIRST_LIMIT });
+      envelopes.push(...page.messages);
+      newest ??= page.newest;
+      next = page.next;
+    }
+    if (this.#rooms.get(room.name) !== room) return 0;
+    const isComplete = !isRead || !next;
+    if (!isComplete) {
+      room.clear();
+      this.#missed.isComplete = false;
+      this.listener.reset?.(room.name);
+    }
+    const count = this.#handOut(room, room.takeNewer(envelopes, { newest, next, at }), isRead && isComplete ? "missed" : "history");
+    if (isRead) this.#missed.count += count;
+    else this.#tellRooms();
+    return count;
+  }
+
+  async #readPeople() {
+    const room = this.#rooms.get(this.#focused ?? "");
+    if (!room || room.isPrivate || !this.listener.people || !this.#line.connectionId) return;
+    const list = await this.#line.get("presence", { room: room.name, userId: this.userId }).catch(() => null);
+    if (!list || !this.connectionId) return;
+    // The service hears of a lost line later than its client.
+    const connections = list.connections.filter((/** @type {any} */ one) => !this.#gone.has(one.connectionId));
+    room.presence.correct({ time: list.time, connections }, { connectionId: this.connectionId, userId: this.userId });
+    room.hasPeople = true;
+    this.listener.people(room.presence.people, room.name);
+  }
+}
+
+function isVisible() {
+  return globalThis.document?.visibilityState !== "hidden";
+}
+
+/** @param {Outgoing} outgoing */
+function isWaiting({ state }) {
+  return state === "sending" || state === "unconfirmed";
+}
+
+/** @param {any} answer of an invocation @returns {PrivateRoom} */
+function toRoom({ roomId, title, members }) {
+  return { name: ALL_PRIVATE + roomId, title, members };
+}
+
+/** What an open room would be told. @param {string} kind of a notification @param {any} body @param {string} room @returns {any} */
+function toEnvelope(kind, { message, messageId }, room) {
+  if (kind === "MessageDeleted") return { type: "deleted", id: messageId, room };
+  if (kind !== "MessageCreated" && kind !== "MessageUpdated") return {};
+  const { messageId: id, createdAt, createdBy = null, bodyType = "", content } = message;
+  const isBinary = content.binary !== null;
+  const dataType = isBinary ? "binary" : bodyType.startsWith("application/json") ? "json" : "text";
+  const said = { id, room, dataType, data: isBinary ? content.binary : content.text };
+  return kind === "MessageUpdated" ? { type: "edited", ...said } : { type: "message", time: createdAt, from: createdBy, ...said };
+}
