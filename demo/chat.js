@@ -31,6 +31,7 @@ const chat = new ChatClient("../", { rooms: [room], userId }, {
     if (now.state === "connected") connected();
     else if (chat.service && now.state !== "connecting") outage ??= logOf(room).note("You are offline.");
   },
+  rooms: (rooms) => rooms.forEach(({ name, isRead }) => logOf(name).setRead(isRead)),
   health: (health) => status.showHealth(health),
   returned(back) {
     if (outage) logOf(room).rewrite(outage, returnInWords(back));

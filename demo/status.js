@@ -104,7 +104,7 @@ export class StatusBar {
   }
 }
 
-/** What a person is told after a time away. @param {import("./client.js").Return} back @returns {string} */
+/** What a person is told after a time away. @param {{ seconds: number, missed: number, isComplete: boolean }} back @returns {string} */
 export function returnInWords({ seconds, missed, isComplete }) {
   const messages = missed === 1 ? "1 missed message" : `${missed} missed messages`;
   const what = !isComplete ? "More was missed than is read at once: scroll up for it." : missed ? `${messages} read from the history.` : "You missed nothing.";
