@@ -100,8 +100,8 @@ export class ChatClient {
   /** @type {number | null} since when nothing is heard */ #awaySince = null;
   #missed = { count: 0, isComplete: true };
   #failures = 0;
-  #lastRead = 0;
-  #lastTyping = 0;
+  #lastRead = -Infinity;
+  #lastTyping = -Infinity;
   #look = () => {
     if (!isVisible() || !this.#line.isReady) return;
     this.#line.probe();
@@ -221,7 +221,7 @@ export class ChatClient {
    * @returns {Outgoing}
    */
   send(room, dataType, data) {
-    this.#lastTyping = 0;
+    this.#lastTyping = -Infinity;
     return this.#put({ room, event: "send", dataType, data });
   }
 
