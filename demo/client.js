@@ -82,8 +82,8 @@ export class ChatClient {
   /** @type {string | null} */ #focused = null;
   /** @type {number | null} since when nothing is heard */ #awaySince = null;
   #missed = { count: 0, isComplete: true };
-  #lastRead = 0;
-  #lastTyping = 0;
+  #lastRead = -Infinity;
+  #lastTyping = -Infinity;
   #look = () => {
     if (!isVisible() || !this.#line.isReady) return;
     this.#line.probe();
@@ -207,7 +207,7 @@ export class ChatClient {
    * @returns {Outgoing}
    */
   send(room, dataType, data) {
-    this.#lastTyping = 0;
+    this.#lastTyping = -Infinity;
     return this.#outbox.put({ room, event: "send", dataType, data });
   }
 

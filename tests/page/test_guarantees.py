@@ -161,7 +161,7 @@ async def test_an_app_that_is_down_is_named_and_waited_for(mortal_app: MortalApp
 
 async def test_a_service_that_is_down_is_named(fragile_system: System, open_tab: OpenTab) -> None:
     await fragile_system.emulator.stop()
-    ana = await open_tab(fragile_system.url, "g7", "ana", may_log=REFUSED)
+    ana = await open_tab(fragile_system.url, "g7", "ana", may_log=(*REFUSED, "503"))
     await expect(ana.page.locator("#reason")).to_have_text("Web PubSub does not answer.")
     await fragile_system.emulator.start()
     await ana.until_connected()
