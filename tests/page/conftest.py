@@ -90,7 +90,9 @@ async def cut(system: System, room: str, user: str) -> None:
             _, answer = await system.get("presence", room=room)
             for connection in answer["connections"]:
                 if connection["userId"] == user:
-                    return await inject(system.emulator, fault="cut_connections", connectionId=connection["connectionId"])
+                    return await inject(
+                        system.emulator, fault="cut_connections", connectionId=connection["connectionId"]
+                    )
             await asyncio.sleep(0.1)
 
 
