@@ -5,7 +5,7 @@ import { get } from "../elements.js";
 const UNUSABLE_NAME = "A room’s name has 1 to 128 bytes, does not begin with @, and has nothing invisible at its ends or in it.";
 
 export class NewRoom {
-  #dialog = get("new-room", HTMLDialogElement);
+  #dialog = get("new-room-dialog", HTMLDialogElement);
   #form = get("new-room-form", HTMLFormElement);
   #name = get("new-room-name", HTMLInputElement);
   #people = get("new-room-people", HTMLInputElement);

@@ -56,7 +56,7 @@ export class RoomList {
       unread.dataset.count = String(count);
       unread.replaceChildren(...(count ? [label(count)] : []));
     }
-    this.#opener.dataset.count = String(total);
+    this.#opener.dataset.count = inShort(total);
     this.#opener.ariaLabel = total ? `Rooms, ${total} unread` : "Rooms";
   }
 
@@ -102,8 +102,11 @@ export function nameOf({ name, title }) {
 }
 
 /** @param {number} count */
+const inShort = (count) => (count > 99 ? "99+" : String(count));
+
+/** @param {number} count */
 function label(count) {
-  const shown = element("span", "", count > 99 ? "99+" : String(count));
+  const shown = element("span", "", inShort(count));
   shown.append(element("span", "hidden", " unread"));
   return shown;
 }
