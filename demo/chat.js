@@ -13,14 +13,14 @@ import { Timeline } from "./timeline.js";
 import { Typing } from "./typing.js";
 
 const query = new URLSearchParams(location.search);
-const room = query.get("room") || null; // without one: the server's default room
+let room = query.get("room") ?? ""; // without one: the server's default room
 const userId = query.get("user") || (await nameOfTab());
 
 const latest = get("latest", HTMLButtonElement);
 const messages = get("messages", HTMLElement);
 let isReadingOlder = false;
 
-const chat = new ChatClient("../", { room, userId }, {
+const chat = new ChatClient("../", { rooms: room ? [room] : [], userId }, {
   status(now) {
     status.show(now);
     if (now.state !== "connected") return;
@@ -35,13 +35,14 @@ const chat = new ChatClient("../", { room, userId }, {
   repeat: (message) => timeline.markRepeat(message.id),
   people: (people) => showPeople(people, chat.userId),
   typing: (writer) => typing.begin(writer),
-  message(message, source) {
+  messages(list, source) {
     scroll.beforeChange();
-    timeline.add(message, source);
-    if (source === "history") return;
-    if (source === "missed") status.countMissed();
-    if (!scroll.isFollowing) latest.hidden = false;
-    if (message.from !== chat.userId) announceMessage(message);
+    for (const message of list) {
+      timeline.add(message, source);
+      if (source === "missed") status.countMissed();
+      if (source !== "history" && message.from !== chat.userId) announceMessage(message);
+    }
+    if (source !== "history" && !scroll.isFollowing) latest.hidden = false;
   },
 });
 const timeline = new Timeline(messages, { self: () => chat.userId, retry: (key) => chat.retry(key) });
@@ -51,16 +52,16 @@ const status = new StatusBar({ note, again: () => chat.start() });
 const faults = new Faults(chat);
 new Composer({
   send(dataType, data) {
-    timeline.addOutgoing(chat.send(dataType, data));
+    timeline.addOutgoing(chat.send(room, dataType, data));
     scroll.toEnd();
   },
-  typing: () => chat.typing(),
+  typing: () => chat.typing(room),
   complain(text) {
     announce(text);
     note(text);
   },
 });
-offerSwitch(chat);
+offerSwitch(chat, () => room);
 
 /** @param {string} text */
 function note(text) {
@@ -75,10 +76,11 @@ function nameUser() {
 }
 
 function nameRoom() {
-  if (chat.room === null) return;
-  document.title = `${chat.room} – chat`;
-  get("room", HTMLElement).textContent = chat.room;
-  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room: chat.room })}`;
+  room ||= chat.rooms[0]?.name ?? "";
+  if (!room) return;
+  document.title = `${room} – chat`;
+  get("room", HTMLElement).textContent = room;
+  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room })}`;
 }
 
 /** @param {import("./client.js").Message} message */
@@ -89,11 +91,11 @@ function announceMessage({ from, dataType, data }) {
 }
 
 async function readOlder() {
-  if (isReadingOlder || !chat.hasOlder) return;
+  if (isReadingOlder || !chat.hasOlder(room)) return;
   isReadingOlder = true;
   messages.ariaBusy = "true";
   // What fails is tried again with the next scrolling.
-  await chat.readOlder().catch(() => {});
+  await chat.readOlder(room).catch(() => {});
   messages.ariaBusy = null;
   isReadingOlder = false;
 }

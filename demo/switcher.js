@@ -2,13 +2,13 @@
 /** The dialog in which a person goes to another room or takes another name. */
 import { get } from "./elements.js";
 
-/** @param {import("./client.js").ChatClient} chat */
-export function offerSwitch(chat) {
+/** @param {import("./client.js").ChatClient} chat @param {() => string} room */
+export function offerSwitch(chat, room) {
   const dialog = get("switcher", HTMLDialogElement);
   const nameField = get("name", HTMLLabelElement);
   get("switch", HTMLButtonElement).addEventListener("click", () => {
     dialog.returnValue = "";
-    get("new-room", HTMLInputElement).value = chat.room ?? "";
+    get("new-room", HTMLInputElement).value = room();
     get("new-user", HTMLInputElement).value = chat.userId ?? "";
     dialog.showModal();
   });

@@ -8,7 +8,7 @@ import { imageType } from "./images.js";
 /** @typedef {import("./client.js").Outgoing} Outgoing */
 
 const GROUP_MS = 5 * 60_000; // one author's messages within it share a head
-const STATES = { sending: "Sending", stored: "Stored", failed: "Not sent" };
+const STATES = { sending: "Sending", unconfirmed: "Not confirmed", stored: "Stored", failed: "Not sent" };
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -45,7 +45,7 @@ export class Timeline {
 
   /** @param {Outgoing} outgoing */
   addOutgoing(outgoing) {
-    const content = body(outgoing.dataType, outgoing.dataType === "json" ? JSON.parse(outgoing.data) : outgoing.data, null);
+    const content = body(outgoing.dataType, outgoing.data ?? "", null);
     const line = this.#line(this.chat.self(), new Date().toISOString(), content, true);
     this.#pending.set(outgoing.key, line);
     this.list.append(line);
@@ -122,10 +122,10 @@ function badge(kind, text) {
   return element("p", `badge ${kind}`, text);
 }
 
-/** @param {import("./client.js").DataType} dataType @param {any} data @param {string | null} from @returns {Node} */
+/** @param {import("./client.js").DataType | undefined} dataType @param {string} data @param {string | null} from @returns {Node} */
 function body(dataType, data, from) {
   if (dataType === "text") return element("p", "text", data);
-  if (dataType === "json") return element("pre", "json", JSON.stringify(data, null, 2));
+  if (dataType === "json") return element("pre", "json", data);
   const type = imageType(data);
   if (!type) return element("p", "binary", `${Math.floor((data.length * 3) / 4)} bytes`);
   const image = new Image();
