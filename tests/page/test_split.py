@@ -2,30 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from playwright.async_api import Browser, FrameLocator, Page, ViewportSize, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, ViewportSize, expect
 
 from tests.e2e.conftest import System
-from tests.page.conftest import NARROW, WIDE
-from tests.page.film import Film
-from tests.page.test_looks import SCREENSHOTS, axe, findings
-
-__all__ = ["axe"]
+from tests.page.conftest import NARROW, WIDE, Tab
+from tests.page.looks import SCREENSHOTS, findings, keep_screenshot
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = ROOT / "docs" / "split-view.gif"
-MADE = SCREENSHOTS / "split-view.gif"
-MAX_BYTES = 1_500_000
+FILM = ViewportSize(width=1080, height=660)
+KEPT_FILM = ROOT / "docs" / "split-view.gif"
+MADE_FILM = SCREENSHOTS / "split-view.gif"
+MAX_FILM_BYTES = 1_500_000
 
 
-class Split:
-    """The split view, and the page of each person in it."""
+class Split(Tab):
+    """The split view as somebody has it who tries both sides."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.ana, self.ben = self._frame("Ana"), self._frame("Ben")
+    def of(self, user: str, selector: str) -> Locator:
+        """Return what is in the page of one person."""
+        return self.page.frame_locator(f"iframe[title='The page of {user}']").locator(selector)
+
+    async def say_as(self, user: str, text: str) -> None:
+        await self.of(user, "#text").fill(text)
+        await self.of(user, "#text").press("Enter")
+        await expect(self.bubble(user, text)).to_have_count(1)
+
+    def bubble(self, user: str, text: str) -> Locator:
+        return self.of(user, ".message:has(.badge.stored) .bubble, .message:not(.own) .bubble").filter(has_text=text)
+
+
+OpenSplit = Callable[..., Awaitable[Split]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_split(browser: Browser, system: System) -> AsyncIterator[OpenSplit]:
+    """A function that opens the split view of a room and waits until both people are connected."""
+    opened: list[Split] = []
+
+    async def open_split(room: str, viewport: ViewportSize = WIDE) -> Split:
+        context = await browser.new_context(viewport=viewport, color_scheme="light", reduced_motion="reduce")
+        split = Split(await context.new_page())
+        opened.append(split)
+        await split.page.goto(f"{system.url}/api/demo/split.html?room={room}")
+        for user in ("Ana", "Ben"):
+            await expect(split.of(user, "#status")).to_have_text("Connected")
+        return split
+
+    yield open_split
+    for split in opened:
+        await split.page.context.close()
+        assert split.errors == []
+
+
+async def test_two_people_side_by_side_read_what_the_other_writes(open_split: OpenSplit) -> None:
+    split = await open_split("sp1")
+    await split.say_as("Ana", "hello Ben")
+    await split.say_as("Ben", "hello Ana")
+    for user in ("Ana", "Ben"):
+        await expect(split.of(user, ".bubble")).to_have_text(["hello Ben", "hello Ana"])
+        await expect(split.of(user, "#people .name")).to_have_text(["Ana", "Ben"])
+    assert await split.page.get_by_role("tablist").count() == 0
+
+
+async def test_a_narrow_window_has_a_tab_for_each_person(open_split: OpenSplit) -> None:
+    split = await open_split("sp2", NARROW)
+    ana, ben = (split.page.get_by_role("tab", name=name) for name in ("Ana", "Ben"))
+    await expect(ana).to_have_attribute("aria-selected", "true")
+    await expect(split.of("Ben", "#text")).to_be_hidden()
+    await split.say_as("Ana", "are you there?")
+    await ana.press("ArrowRight")
+    await expect(ben).to_be_focused()
+    await expect(split.of("Ana", "#text")).to_be_hidden()
+    await expect(split.of("Ben", ".bubble")).to_be_in_viewport()
+    await split.say_as("Ben", "just a tab away")
+    await ana.click()
+    await expect(split.of("Ana", ".bubble").last).to_have_text("just a tab away")
+    await expect(split.of("Ana", ".bubble").last).to_be_in_viewport()
+
+
+async def test_axe_finds_nothing_in_the_split_view_in_any_size_and_theme(open_split: OpenSplit, axe: str) -> None:
+    split = await open_split("sp3")
+    await split.say_as("Ana", "Morning!")
+    for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
+        await split.page.set_viewport_size(viewport)
+        for theme in ("light", "dark"):
+            await split.page.emulate_media(color_scheme=theme)
+            for frame in split.page.frames:
+                assert await findings(frame, axe) == []
+            await keep_screenshot(split.page, f"split-{size}-{theme}")
