@@ -3,7 +3,7 @@
 import { element, get } from "../elements.js";
 import { visible } from "../names.js";
 
-/** @typedef {import("../client.js").Room} Room */
+/** @typedef {import("../client.js").RoomInfo} Room */
 /** @typedef {{ item: HTMLElement, link: HTMLAnchorElement, name: HTMLElement, unread: HTMLElement, leave: HTMLElement }} Line */
 
 export class RoomList {
