@@ -35,12 +35,10 @@ export class Members {
 
   /** Show the members of a private room, or of none. @param {string | null} room */
   async show(room) {
-    this.#opener.hidden = room === null;
+    if (room !== this.#room) this.#dialog.close();
     this.#room = room;
-    this.#dialog.close();
-    if (room === null) return;
-    get("people", HTMLElement).replaceChildren();
-    await this.read(room);
+    this.#opener.hidden = room === null;
+    if (room !== null) await this.read(room);
   }
 
   /** Read again who is in the room, where it is the one that is shown. @param {string} room */

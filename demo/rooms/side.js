@@ -1,5 +1,6 @@
 // @ts-check
 /** Which rooms there are and which one is shown: the list at the side, new rooms, the people of private ones, the address. */
+import { RefusedError } from "../client.js";
 import { announce, get } from "../elements.js";
 import { visible } from "../names.js";
 import { Cards } from "./cards.js";
@@ -90,6 +91,7 @@ export class Side {
 
   /** The connection is there: what could not be read before can be now. */
   connected() {
+    this.#read();
     this.#adapt();
   }
 
@@ -101,9 +103,17 @@ export class Side {
     this.page.show(room);
     this.#list.show(this.chat.rooms, room);
     this.#adapt();
-    // A private one may not have been read yet.
-    if (!this.#refused.has(room)) this.chat.join(room).catch((error) => this.refused(room, error));
+    this.#read();
     if (this.chat.rooms.some(({ name }) => name === room)) remember(room);
+  }
+
+  /** Read the room that is shown, where that was not done: a private one is heard before, and one that was left is joined again. */
+  #read() {
+    const { room } = this;
+    if (this.#refused.has(room) || this.chat.rooms.some(({ name, isRead }) => name === room && isRead)) return;
+    this.chat.join(room).catch((error) => {
+      if (error instanceof RefusedError) this.refused(room, error);
+    });
   }
 
   /** Show what belongs to this kind of room. */
@@ -112,9 +122,8 @@ export class Side {
     const why = this.#refused.get(this.room);
     get("no-entry", HTMLElement).textContent = why ?? "";
     get("composer", HTMLFormElement).inert = why !== undefined;
-    get("not-private", HTMLElement).hidden = !isPrivate;
+    document.body.dataset.room = isPrivate ? "private" : "open";
     get("here-title", HTMLElement).textContent = isPrivate ? "Members" : "Here now";
-    get("other", HTMLAnchorElement).classList.toggle("private", isPrivate);
     this.#members.show(isPrivate && why === undefined ? this.room : null);
     this.#cards.show(this.room);
   }
