@@ -27,8 +27,9 @@ export class RoomList {
     matchMedia("(max-width: 70rem)").addEventListener("change", () => this.#drawer.hidePopover());
   }
 
-  /** @param {Room[]} rooms in their order @param {string | null} current the one that is shown */
-  show(rooms, current) {
+  /** @param {Room[]} all @param {string | null} current the one that is shown */
+  show(all, current) {
+    const rooms = all.toSorted((one, other) => nameOf(one).localeCompare(nameOf(other)));
     this.#rooms = rooms;
     this.#current = current;
     const open = rooms.filter((room) => !room.isPrivate);
