@@ -17,6 +17,7 @@
  * - Nothing overtakes: what is sent goes up one at a time, and what the server refuses as too fast is sent again first.
  */
 import { Line, RefusedError } from "./line.js";
+import { CONFIRM_MS, Outbox, isLater } from "./outbox.js";
 import { Room } from "./room.js";
 
 export { RefusedError } from "./line.js";
@@ -28,19 +29,8 @@ export { orderOf } from "./room.js";
 /** @typedef {import("./room.js").Message} Message */
 /** @typedef {import("./room.js").Change} Change */
 /** @typedef {import("./room.js").Source} Source */
+/** @typedef {import("./outbox.js").Outgoing} Outgoing */
 /** @typedef {import("./presence.js").Person} Person */
-/**
- * @typedef {object} Outgoing what is on its way; `unconfirmed` is sent again by itself, `failed` was refused and can be retried
- * @property {string} key
- * @property {string} room
- * @property {"send" | "edit" | "delete"} event
- * @property {string} [id] of the message that is edited or deleted
- * @property {DataType} [dataType]
- * @property {string} [data] the text, the text of the JSON, or base64
- * @property {"sending" | "unconfirmed" | "stored" | "failed"} state
- * @property {string} [reason]
- * @property {string} [code] the server's name for why it was refused
- */
 /**
  * @typedef {object} RoomInfo
  * @property {string} name
@@ -71,9 +61,6 @@ export { orderOf } from "./room.js";
  * @property {(health: Health) => void} [health]
  */
 
-const MAX_FRAME_BYTES = 1024 * 1024; // the service closes a connection that sends more
-const CONFIRM_MS = 15_000;
-const LONGEST_PAUSE_MS = 30_000;
 const READ_MS = 60_000;
 const LOOK_MS = 10_000;
 const TYPING_MS = 2_500;
@@ -84,24 +71,19 @@ const ALL_PRIVATE = "@";
 
 export class ChatClient {
   /** @type {Line} */ #line;
+  /** @type {Outbox} */ #outbox;
   /** @type {Set<string>} what is asked for when connecting */ #wanted;
   /** @type {Map<string, Room>} all that is heard */ #rooms = new Map();
   /** @type {Map<Room, Promise<number>>} readings that are under way */ #readings = new Map();
-  /** @type {Map<string, Outgoing>} by key: all that was not handed out yet, in the order of sending */ #outbox = new Map();
-  /** @type {Map<number, string>} ack id -> key, of this connection */ #acks = new Map();
-  /** @type {{ key: string, room: string, ackId: number, timer: ReturnType<typeof setTimeout> } | null} */ #current = null;
-  /** @type {any[]} messages of one's own that may be the current one */ #unclear = [];
   /** @type {Map<string, { event: "join" | "leave", resolve: () => void, reject: (error: Error) => void, timer?: ReturnType<typeof setTimeout> }>} by room */
   #asked = new Map();
   /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
-  /** @type {ReturnType<typeof setTimeout> | undefined} before the next message may go up */ #pause;
   /** @type {ReturnType<typeof setTimeout> | undefined} of the next reading */ #reading;
   /** @type {string | null} */ #focused = null;
   /** @type {number | null} since when nothing is heard */ #awaySince = null;
   #missed = { count: 0, isComplete: true };
-  #failures = 0;
-  #lastRead = 0;
-  #lastTyping = 0;
+  #lastRead = -Infinity;
+  #lastTyping = -Infinity;
   #look = () => {
     if (!isVisible() || !this.#line.isReady) return;
     this.#line.probe();
@@ -130,6 +112,10 @@ export class ChatClient {
       status: (status) => this.listener.status?.(status),
       health: (health) => this.listener.health?.(health),
     });
+    this.#outbox = new Outbox(this.#line, {
+      outgoing: (outgoing) => this.listener.outgoing?.(outgoing),
+      own: (envelope) => this.#hear(envelope.room, envelope),
+    });
   }
 
   /** Connect and stay connected; while it waits: try now. */
@@ -156,7 +142,7 @@ export class ChatClient {
 
   /** @returns {Outgoing[]} what is not stored, in the order of sending */
   get unsent() {
-    return [...this.#outbox.values()].filter(({ state }) => state !== "stored");
+    return this.#outbox.unsent;
   }
 
   /** @returns {Health} */
@@ -221,8 +207,8 @@ export class ChatClient {
    * @returns {Outgoing}
    */
   send(room, dataType, data) {
-    this.#lastTyping = 0;
-    return this.#put({ room, event: "send", dataType, data });
+    this.#lastTyping = -Infinity;
+    return this.#outbox.put({ room, event: "send", dataType, data });
   }
 
   /**
@@ -234,25 +220,22 @@ export class ChatClient {
    * @returns {Outgoing}
    */
   edit(room, id, dataType, data) {
-    return this.#put({ room, event: "edit", id, dataType, data });
+    return this.#outbox.put({ room, event: "edit", id, dataType, data });
   }
 
   /** Delete a message for good. @param {string} room @param {string} id @returns {Outgoing} */
   delete(room, id) {
-    return this.#put({ room, event: "delete", id });
+    return this.#outbox.put({ room, event: "delete", id });
   }
 
   /** Send again what failed; with its key it cannot be stored twice. @param {string} key */
   retry(key) {
-    const outgoing = this.#outbox.get(key);
-    if (outgoing?.state === "failed") this.#settle(outgoing, "sending");
+    this.#outbox.retry(key);
   }
 
   /** Give up what is not stored; if it is on its way, it may be stored all the same. @param {string} key */
   discard(key) {
-    if (this.#outbox.get(key)?.state === "stored") return;
-    this.#outbox.delete(key);
-    this.#next(key);
+    this.#outbox.discard(key);
   }
 
   /** Tell a room that the user is writing: not stored, and not more often than makes sense. @param {string} room */
@@ -336,7 +319,7 @@ export class ChatClient {
     }
     this.#awaySince = null;
     for (const [name, { resolve }] of this.#asked) this.#rooms.has(name) ? this.#answer(name, resolve) : this.#writeAsked(name);
-    this.#sendNext();
+    this.#outbox.sendNext();
     this.#readLater();
     this.#readTitles().catch(() => {});
   }
@@ -347,13 +330,8 @@ export class ChatClient {
       this.#missed = { count: 0, isComplete: true };
     }
     if (this.#line.connectionId) this.#gone.add(this.#line.connectionId);
-    clearTimeout(this.#current?.timer);
-    clearTimeout(this.#pause);
     clearTimeout(this.#reading);
-    this.#current = null;
-    this.#pause = undefined;
-    this.#acks.clear();
-    this.#unclear = []; // the history has them with their keys
+    this.#outbox.lost();
     for (const [name, { event, timer, resolve }] of this.#asked) {
       clearTimeout(timer);
       if (event === "leave") this.#answer(name, resolve);
@@ -443,7 +421,7 @@ export class ChatClient {
 
   /** @param {any} frame */
   #receive({ type, from, data, ...ack }) {
-    if (type === "ack") return this.#acknowledge(ack);
+    if (type === "ack") return this.#outbox.acknowledge(ack);
     if (type !== "message" || data === null || typeof data !== "object") return;
     if (data.notificationType) return this.#notified(data.notificationType, data.body);
     if (from === "server") return this.#answered(data);
@@ -453,7 +431,7 @@ export class ChatClient {
     else if (data.type === "presence") {
       for (const event of data.events) room.presence.heed(event);
       if (room.hasPeople) this.listener.people?.(room.presence.people, room.name);
-    } else this.#handOut(room, room.take([data], "live"), "live");
+    } else this.#hear(room.name, data);
   }
 
   /** @param {string} kind of what is told of a private room @param {any} body */
@@ -471,12 +449,14 @@ export class ChatClient {
     else if (kind === "RoomMemberLeft") this.listener.members?.({ room: name, event: "left", userId: body.userId });
     else {
       const envelope = toEnvelope(kind, body, name);
-      const { key } = this.#current ?? {};
-      // It has no key. Which of one's own it is, the answer to the current one says.
-      const isUnclear = envelope.from === this.userId && this.#current?.room === name && this.#outbox.get(key ?? "")?.id === undefined;
-      if (envelope.type === "message" && isUnclear) this.#unclear.push(envelope);
-      else this.#handOut(room, room.take([envelope], "live"), "live");
+      if (!this.#outbox.mayBeOwn(envelope, this.userId)) this.#hear(name, envelope);
     }
+  }
+
+  /** @param {string} name @param {any} envelope */
+  #hear(name, envelope) {
+    const room = this.#rooms.get(name);
+    if (room) this.#handOut(room, room.take([envelope], "live"), "live");
   }
 
   /** @param {any} answer to an event of this connection */
@@ -489,131 +469,26 @@ export class ChatClient {
       this.#answer(room, asked.resolve);
       this.#tellRooms();
     } else if (type === "left" && asked?.event === "leave") this.#answer(room, asked.resolve);
-    else if (type === undefined && typeof answer.id === "string") {
-      const outgoing = this.#outbox.get(this.#current?.key ?? "");
-      if (outgoing?.event === "send") outgoing.id = answer.id;
-      this.#clarify();
-    }
+    else if (type === undefined && typeof answer.id === "string") this.#outbox.answered(answer.id);
   }
 
-  #clarify() {
-    for (const envelope of this.#unclear.splice(0)) {
-      const room = this.#rooms.get(envelope.room);
-      if (room) this.#handOut(room, room.take([envelope], "live"), "live");
-    }
-  }
-
-  /** @param {{ key?: string, id?: string, room?: string, code: string, message: string, retryAfter?: number }} error */
-  #refused({ key, id, room, code, message, retryAfter }) {
-    const wait = 1000 * (retryAfter ?? 2);
-    const isLater = code === "rate_limited" || code === "unavailable";
-    const outgoing = key ? this.#outbox.get(key) : [...this.#outbox.values()].find((one) => id && one.event !== "send" && one.id === id);
-    if (outgoing) {
-      // The acknowledgement is of the refusal, whichever comes first.
-      for (const [ackId, sent] of this.#acks) if (sent === outgoing.key) this.#acks.delete(ackId);
-      if (isLater) this.#rest(wait);
-      return this.#settle(outgoing, isLater ? "sending" : "failed", message, code);
-    }
+  /** @param {import("./outbox.js").Refusal} error */
+  #refused(error) {
+    if (this.#outbox.refuse(error)) return;
+    const { room, code, message, retryAfter } = error;
     const name = room ?? (code === "invalid_room" ? [...this.#asked.keys()][0] : undefined);
     if (name === undefined || !this.#asked.has(name)) return;
-    if (isLater) this.#askLater(name, wait);
+    if (isLater(code)) this.#askLater(name, 1000 * (retryAfter ?? 2));
     else this.#refuse(name, new RefusedError(message, code, name));
-  }
-
-  /** @param {any} ack */
-  #acknowledge({ ackId, success, error }) {
-    const outgoing = this.#outbox.get(this.#acks.get(ackId) ?? "");
-    this.#acks.delete(ackId);
-    // A message that the server refused is acknowledged, too.
-    if (!outgoing || !isWaiting(outgoing)) return;
-    if (success || error?.name === "Duplicate") {
-      this.#failures = 0;
-      this.#line.noteAnswer();
-      return this.#settle(outgoing, "stored");
-    }
-    if (["Forbidden", "BadRequest", "NotFound"].includes(error?.name)) return this.#settle(outgoing, "failed", error.message);
-    if (ackId !== this.#current?.ackId) return; // it was sent again since
-    this.#line.askHealth();
-    this.#rest(Math.min(LONGEST_PAUSE_MS, 2_000 * 2 ** this.#failures++) * (0.5 + Math.random() / 2));
-    this.#settle(outgoing, "unconfirmed", "The app did not confirm it.");
-  }
-
-  /** @param {Omit<Outgoing, "key" | "state">} what @returns {Outgoing} */
-  #put(what) {
-    const random = crypto.getRandomValues(new Uint8Array(16));
-    const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    /** @type {Outgoing} */ const outgoing = { key, ...what, state: "sending" };
-    this.#outbox.set(key, outgoing);
-    this.#sendNext();
-    return outgoing;
-  }
-
-  /** @param {Outgoing} outgoing @param {Outgoing["state"]} state @param {string} [reason] @param {string} [code] */
-  #settle(outgoing, state, reason, code) {
-    Object.assign(outgoing, { state, reason, code });
-    if (state === "stored" && outgoing.event !== "send") this.#outbox.delete(outgoing.key);
-    this.listener.outgoing?.(outgoing);
-    this.#next(outgoing.key);
-  }
-
-  /** @param {string} key of what is not on its way any more */
-  #next(key) {
-    if (key === this.#current?.key) {
-      clearTimeout(this.#current.timer);
-      this.#current = null;
-      this.#clarify();
-    }
-    this.#sendNext();
-  }
-
-  /** Send nothing for a while. @param {number} wait */
-  #rest(wait) {
-    this.#pause ??= setTimeout(() => {
-      this.#pause = undefined;
-      this.#sendNext();
-    }, wait);
-  }
-
-  /** Send the oldest message that is not stored, one at a time: what has to be sent again is overtaken by none. */
-  #sendNext() {
-    if (!this.#line.isReady || this.#current || this.#pause !== undefined) return;
-    const outgoing = this.unsent.find(isWaiting);
-    if (!outgoing) return;
-    const { key, room, event, id, dataType, data } = outgoing;
-    const ackId = this.#line.nextId();
-    const frame = { type: "event", event, ackId, dataType: "json", data: { ...(event === "send" ? { key } : { id }), room, dataType, data } };
-    if (new Blob([JSON.stringify(frame)]).size > MAX_FRAME_BYTES) {
-      return this.#settle(outgoing, "failed", "It is larger than the service takes.", "too_large");
-    }
-    const timer = setTimeout(() => {
-      this.#line.askHealth();
-      this.#settle(outgoing, "unconfirmed", "Nobody confirmed it.");
-    }, CONFIRM_MS);
-    this.#current = { key, room, ackId, timer };
-    this.#acks.set(ackId, key);
-    this.#line.write(frame);
   }
 
   /** @param {Room} room @param {{ messages: Message[], changes: Change[], repeats: Message[] }} news @param {Source} source */
   #handOut(room, { messages, changes, repeats }, source) {
-    const others = messages.filter((message) => !this.#take(message));
+    const others = messages.filter((message) => !this.#outbox.take(message, this.userId));
     if (messages.length) this.listener.messages?.(messages, source, room.name);
     if (changes.length) this.listener.changes?.(changes, source, room.name);
     for (const message of repeats) this.listener.repeat?.(message);
     return others.length;
-  }
-
-  /** Take a message out of the outbox. @param {Message} message @returns {boolean} whether it was there */
-  #take(message) {
-    if (message.from !== this.userId) return false;
-    const outgoing = message.key
-      ? this.#outbox.get(message.key)
-      : [...this.#outbox.values()].find(({ event, id }) => event === "send" && id === message.id);
-    if (!outgoing) return false;
-    message.key = outgoing.key;
-    this.#outbox.delete(outgoing.key);
-    if (outgoing.state !== "stored") this.#settle(outgoing, "stored");
-    return true;
   }
 
   /** @param {Room} room @param {Record<string, string | number | null>} parameters @returns {Promise<any>} */
@@ -682,11 +557,6 @@ export class ChatClient {
 
 function isVisible() {
   return globalThis.document?.visibilityState !== "hidden";
-}
-
-/** @param {Outgoing} outgoing */
-function isWaiting({ state }) {
-  return state === "sending" || state === "unconfirmed";
 }
 
 /** @param {any} answer of an invocation @returns {PrivateRoom} */

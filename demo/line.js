@@ -159,15 +159,18 @@ export class Line {
   askHealth() {
     if (this.#asking !== undefined) return;
     const since = performance.now() - this.#askedHealth;
-    const wait = since > 1.5 * HEALTH_MS ? 1_000 * Math.random() : HEALTH_MS * (1 + Math.random() / 2) - since;
-    this.#asking = setTimeout(async () => {
-      this.#asking = undefined;
-      this.#askedHealth = performance.now();
-      const parts = await this.#fetch(new URL("health", this.api)).then(({ text }) => parse(text), () => null);
-      const isAnswer = typeof parts?.storage === "string";
-      const part = (/** @type {string} */ state) => (isAnswer ? (state === "ok" ? "ok" : "failing") : "unknown");
-      this.#note({ app: isAnswer ? "ok" : "failing", storage: part(parts?.storage), service: part(parts?.webpubsub) });
-    }, Math.max(0, wait));
+    const wait = since > HEALTH_MS ? 1_000 * Math.random() : HEALTH_MS * (1 + Math.random() / 2) - since;
+    this.#asking = setTimeout(() => this.#readHealth(), wait);
+  }
+
+  async #readHealth() {
+    clearTimeout(this.#asking);
+    this.#asking = undefined;
+    this.#askedHealth = performance.now();
+    const parts = await this.#fetch(new URL("health", this.api)).then(({ text }) => parse(text), () => null);
+    const isAnswer = typeof parts?.storage === "string";
+    const part = (/** @type {string} */ state) => (isAnswer ? (state === "ok" ? "ok" : "failing") : "unknown");
+    this.#note({ app: isAnswer ? "ok" : "failing", storage: part(parts?.storage), service: part(parts?.webpubsub) });
   }
 
   /** An event was answered: nothing is failing. */
@@ -222,12 +225,12 @@ export class Line {
   #open(url, run, receive) {
     return new Promise((resolve, reject) => {
       const socket = (this.#socket = new WebSocket(url, "json.webpubsub.azure.v1"));
-      let why = "Web PubSub refused the connection: the app did not answer.";
+      let why = "";
       const timer = setTimeout(() => this.#lose(run, new FailedError("Web PubSub does not answer.")), OPEN_MS);
       run.addEventListener("abort", () => (clearTimeout(timer), socket.close(), reject(run.reason)));
-      socket.onclose = () => {
-        if (!run.aborted && !this.connectionId) this.#note({ service: "failing", reason: why });
-        this.#lose(run, new FailedError(why));
+      socket.onclose = async () => {
+        const reason = why || (await this.#whyNot());
+        this.#lose(run, new FailedError(reason));
       };
       socket.onmessage = (event) => {
         this.#lastFrame = performance.now();
@@ -242,6 +245,13 @@ export class Line {
         }
       };
     });
+  }
+
+  /** Browsers do not say why a WebSocket did not open; the app may know. */
+  async #whyNot() {
+    if (performance.now() - this.#askedHealth > HEALTH_MS) await this.#readHealth();
+    if (this.health.service === "failing") return "Web PubSub does not answer.";
+    return "Web PubSub refused the connection: the app did not answer.";
   }
 
   /** @param {any} frame */
