@@ -66,10 +66,13 @@ export class Changes {
 
   /** Show what becomes of a change. @param {Outgoing} outgoing */
   update(outgoing) {
-    const { room, id = "", state } = outgoing;
-    if (state === "stored") this.#pending.delete(id);
-    else this.#pending.set(id, outgoing);
-    this.#redraw(room, id);
+    const { room, id = "", key, state } = outgoing;
+    const message = this.page.logOf(room).find(id)?.message;
+    if (state !== "stored") this.#pending.set(id, outgoing);
+    else if (this.#pending.get(id)?.key === key) this.#pending.delete(id);
+    // There is no line to tell it at.
+    if (state === "failed" && (!message || message.deletedAt)) this.#discard(outgoing);
+    else this.#redraw(room, id);
   }
 
   /** Put on a line what is to be said and done about changes. @param {HTMLElement} line @param {Entry} entry */
@@ -122,19 +125,22 @@ export class Changes {
   }
 
   /** @param {Outgoing} outgoing */
-  #progress({ room, id = "", key, event, state, reason }) {
+  #progress(outgoing) {
+    const { key, event, state, reason } = outgoing;
     if (state === "sending") return element("p", "badge sending", event === "edit" ? "Saving the edit" : "Deleting");
     const what = event === "edit" ? "The edit" : "The deletion";
     const text = state === "unconfirmed" ? `${what} is not confirmed. It is sent again until it is. ` : `${what} was refused: ${reason} `;
     const shown = element("p", `badge ${state}`, text);
-    const discard = () => {
-      this.page.chat.discard(key);
-      this.#pending.delete(id);
-      this.#redraw(room, id);
-    };
     if (state === "failed") shown.append(action("Try again", () => this.page.chat.retry(key)), " ");
-    shown.append(action("Discard", discard));
+    shown.append(action("Discard", () => this.#discard(outgoing)));
     return shown;
+  }
+
+  /** @param {Outgoing} outgoing */
+  #discard({ room, id = "", key }) {
+    this.page.chat.discard(key);
+    this.#pending.delete(id);
+    this.#redraw(room, id);
   }
 
   /** @param {string} room @param {string} id */

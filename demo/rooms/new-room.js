@@ -15,7 +15,8 @@ export class NewRoom {
   /**
    * @param {{
    *   join: (room: string) => Promise<void>,
-   *   create: (title: string, members: string[]) => Promise<void>,
+   *   create: (title: string, members: string[]) => Promise<string>,
+   *   open: (room: string) => void,
    * }} page
    */
   constructor(page) {
@@ -55,15 +56,21 @@ export class NewRoom {
     this.#problem.textContent = "";
     this.#create.disabled = true;
     try {
-      if (this.#isPrivate) await this.page.create(name, people(this.#people.value));
-      else if (name.startsWith("@")) throw new Error(UNUSABLE_NAME);
-      else await this.page.join(name);
+      const room = this.#isPrivate ? await this.page.create(name, people(this.#people.value)) : await this.#join(name);
+      if (this.#dialog.open) this.page.open(room); // who closed it meanwhile stays where they are
       this.#dialog.close();
     } catch (error) {
       const { code, message } = /** @type {Error & { code?: string }} */ (error);
       this.#problem.textContent = code === "invalid_room" ? UNUSABLE_NAME : message;
     }
     this.#create.disabled = false;
+  }
+
+  /** @param {string} room */
+  async #join(room) {
+    if (room.startsWith("@")) throw new Error(UNUSABLE_NAME);
+    await this.page.join(room);
+    return room;
   }
 }
 

@@ -39,9 +39,10 @@ export class Side {
       join: async (name) => {
         await chat.join(name);
         this.#refused.delete(name);
-        this.open(name);
+        remember(name);
       },
-      create: async (title, members) => this.open((await chat.createRoom({ title, members })).name),
+      create: async (title, members) => (await chat.createRoom({ title, members })).name,
+      open: (name) => this.open(name),
     });
     addEventListener("popstate", () => this.#show(new URLSearchParams(location.search).get("room") ?? room));
     this.#adapt();

@@ -76,6 +76,15 @@ async def test_the_rooms_that_this_browser_joined_are_there_again_until_they_are
     await expect(rooms).to_have_text(["ro2-a"])
 
 
+async def test_what_somebody_else_wrote_where_the_rooms_are_kept_breaks_nothing(join: OpenTab) -> None:
+    ana = await join("ro15", "ana")
+    for garbage in ("{", '{"a":1}', '["", 1, "@team", null]', "null"):
+        await ana.page.evaluate("(garbage) => localStorage.setItem('rooms', garbage)", garbage)
+        await ana.page.reload()
+        await ana.until_connected()
+        await expect(ana.page.locator("#open-list .name")).to_have_text(["ro15"])
+
+
 async def test_what_came_into_another_room_is_counted_until_it_is_shown(join: OpenTab) -> None:
     ana, ben = await join("ro3-a", "ana"), await join("ro3-a", "ben")
     await ben.say("seen")
@@ -91,7 +100,11 @@ async def test_what_came_into_another_room_is_counted_until_it_is_shown(join: Op
 
 
 async def test_a_private_room_is_with_its_people_at_once_and_with_nobody_else(join: OpenTab, system: System) -> None:
-    ana, ben, cleo = await join("ro4", "ro4-ana"), await join("ro4", "ro4-ben"), await join("ro4", "ro4-cleo")
+    ana, ben, cleo = (
+        await join("ro4", "ro4-ana"),
+        await join("ro4", "ro4-ben"),
+        await join("ro4", "ro4-cleo", may_log=("403",)),
+    )
     await create(ana, "Surprise", "ro4-ben")
     await ana.say("Shall we bake a cake?")
     await expect(ben.page.locator("#private-list .unread")).to_have_text("1 unread")
@@ -101,6 +114,9 @@ async def test_a_private_room_is_with_its_people_at_once_and_with_nobody_else(jo
     assert await ana.texts() == await ben.texts() == ["Shall we bake a cake?", "With cherries!"]
     await expect(ben.page.locator("#people .name")).to_have_text(["ro4-ana", "ro4-ben"])
     await expect(cleo.page.locator("#private-list a")).to_have_count(0)
+    await cleo.page.goto(ana.page.url.replace("ro4-ana", "ro4-cleo"))
+    await expect(cleo.page.locator("#no-entry")).to_have_text("You may not join this room.")
+    await expect(cleo.page.locator("#messages li")).to_have_count(0)
     await ben.page.reload()
     await ben.see("With cherries!")
     await expect(ben.page.locator("#room")).to_have_text("Surprise")

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 from playwright.async_api import Browser, Locator, ViewportSize, expect
 
 from tests.e2e.conftest import System
 from tests.page.conftest import NARROW, WIDE, Tab
+from tests.page.film import Film
 from tests.page.looks import SCREENSHOTS, findings, keep_screenshot
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -25,9 +27,9 @@ MAX_FILM_BYTES = 1_500_000
 class Split(Tab):
     """The split view as somebody has it who tries both sides."""
 
-    def of(self, user: str, selector: str) -> Locator:
-        """Return what is in the page of one person."""
-        return self.page.frame_locator(f"iframe[title='The page of {user}']").locator(selector)
+    def of(self, user: str, selector: str, text: str = "") -> Locator:
+        """Return what is in the page of one person, and has this text."""
+        return self.page.frame_locator(f"iframe[title='The page of {user}']").locator(selector, has_text=text)
 
     async def say_as(self, user: str, text: str) -> None:
         await self.of(user, "#text").fill(text)
@@ -35,7 +37,7 @@ class Split(Tab):
         await expect(self.bubble(user, text)).to_have_count(1)
 
     def bubble(self, user: str, text: str) -> Locator:
-        return self.of(user, ".message:has(.badge.stored) .bubble, .message:not(.own) .bubble").filter(has_text=text)
+        return self.of(user, ".message:has(.badge.stored) .bubble, .message:not(.own) .bubble", text)
 
 
 OpenSplit = Callable[..., Awaitable[Split]]
@@ -46,10 +48,19 @@ async def open_split(browser: Browser, system: System) -> AsyncIterator[OpenSpli
     """A function that opens the split view of a room and waits until both people are connected."""
     opened: list[Split] = []
 
-    async def open_split(room: str, viewport: ViewportSize = WIDE) -> Split:
-        context = await browser.new_context(viewport=viewport, color_scheme="light", reduced_motion="reduce")
+    async def open_split(
+        room: str, viewport: ViewportSize = WIDE, *, device_scale_factor: float = 1, has_own_clock: bool = False
+    ) -> Split:
+        context = await browser.new_context(
+            viewport=viewport,
+            color_scheme="light",
+            reduced_motion="reduce",
+            device_scale_factor=device_scale_factor,
+        )
         split = Split(await context.new_page())
         opened.append(split)
+        if has_own_clock:
+            await split.page.clock.install()
         await split.page.goto(f"{system.url}/api/demo/split.html?room={room}")
         for user in ("Ana", "Ben"):
             await expect(split.of(user, "#status")).to_have_text("Connected")
@@ -97,3 +108,55 @@ async def test_axe_finds_nothing_in_the_split_view_in_any_size_and_theme(open_sp
             for frame in split.page.frames:
                 assert await findings(frame, axe) == []
             await keep_screenshot(split.page, f"split-{size}-{theme}")
+
+
+async def test_the_film_of_the_split_view_shows_what_the_kept_one_shows(open_split: OpenSplit) -> None:
+    """The film that is kept for the README is a copy of one that this test made; docs/architecture.md says how."""
+    split = await open_split("tea", FILM, device_scale_factor=1.5, has_own_clock=True)
+    film = Film(split.page)
+    await tell_a_story(split, film)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    film.save(MADE_FILM)
+    with Image.open(MADE_FILM) as made, Image.open(KEPT_FILM) as kept:
+        assert (made.size, made.n_frames) == (kept.size, kept.n_frames)  # type: ignore[attr-defined]
+    assert max(MADE_FILM.stat().st_size, KEPT_FILM.stat().st_size) < MAX_FILM_BYTES
+
+
+async def tell_a_story(split: Split, film: Film) -> None:
+    """Show that both read what the other writes, that nobody misses anything, and that what is said can be changed."""
+    await expect(split.of("Ana", "#people .name")).to_have_text(["Ana", "Ben"])
+    await expect(split.of("Ben", "#people .name")).to_have_text(["Ana", "Ben"])
+    await film.take(2)
+    for writer, reader, text in (
+        ("Ana", "Ben", "Morning! The new menu is ready."),
+        ("Ben", "Ana", "Lovely. Which teas are in?"),
+    ):
+        await split.of(writer, "#text").press_sequentially(text)
+        await expect(split.of(reader, "#typing")).to_have_text(f"{writer} is writing …")
+        await film.take(1)
+        await split.say_as(writer, text)
+        await expect(split.bubble(reader, text)).to_have_count(1)
+        await film.take(1.5)
+
+    await split.of("Ben", "#try").click()
+    await expect(split.of("Ben", "#offline")).to_be_visible()
+    await film.take(1.5)
+    await split.of("Ben", "#offline").click()
+    await expect(split.of("Ben", "#status")).to_have_text("Offline")
+    await film.take(1.5)
+    for text in ("Assam and sencah.", "And there is cake!"):
+        await split.say_as("Ana", text)
+        await film.take(1.2)
+    await split.page.clock.run_for(9_000)
+    await expect(split.of("Ben", ".note")).to_contain_text("2 missed messages read from the history")
+    await film.take(3)
+
+    await split.of("Ana", ".message", "sencah").locator(".more").click()
+    await film.take(1.2)
+    await split.of("Ana", "#edit-message").click()
+    await split.of("Ana", "#text").fill("Assam and sencha.")
+    await film.take(1)
+    await split.of("Ana", "#text").press("Enter")
+    for user in ("Ana", "Ben"):
+        await expect(split.of(user, ".message", "Assam and sencha.").locator(".edited")).to_be_visible()
+    await film.take(3)
