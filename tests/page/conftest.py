@@ -80,6 +80,23 @@ async def announce(system: System, room: str, envelope: Any) -> None:
         await service.send_to_group(room, envelope, content_type="application/json")
 
 
+async def inject(emulator: Emulator, **fault: Any) -> None:
+    """Let something go wrong."""
+    async with aiohttp.ClientSession() as http, http.post(f"{emulator.url}/emulator/faults", json=fault) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def cut(system: System, room: str, user: str) -> None:
+    """Cut the connection of a user in a room."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:  # the app asks the service who is there now and then only
+            _, answer = await system.get("presence", room=room)
+            for connection in answer["connections"]:
+                if connection["userId"] == user:
+                    return await inject(system.emulator, fault="cut_connections", connectionId=connection["connectionId"])
+            await asyncio.sleep(0.1)
+
+
 OpenTab = Callable[..., Awaitable[Tab]]
 
 
