@@ -66,7 +66,7 @@ const LOOK_MS = 10_000;
 const TYPING_MS = 2_500;
 const FIRST_LIMIT = 50;
 const LIMIT = 200;
-const MOST_PAGES = 10;
+const MAX_PAGES = 10;
 const ALL_PRIVATE = "@";
 
 export class ChatClient {
@@ -523,7 +523,7 @@ export class ChatClient {
     /** @type {any[]} newest first */ const envelopes = [];
     /** @type {string | null} */ let newest = null;
     /** @type {string | null} */ let next = null;
-    for (let pages = 0; pages === 0 || (next && isRead && pages < MOST_PAGES); pages++) {
+    for (let pages = 0; pages === 0 || (next && isRead && pages < MAX_PAGES); pages++) {
       const page = await this.#getMessages(room, { ...since, before: next, limit: isRead ? LIMIT : FIRST_LIMIT });
       envelopes.push(...page.messages);
       newest ??= page.newest;

@@ -191,7 +191,8 @@ export class Line {
     const before = this.health;
     const now = { ...before, ...told };
     const isFailing = [now.app, now.service, now.storage].includes("failing");
-    this.health = isFailing ? now : { app: now.app, service: now.service, storage: now.storage };
+    const { app, service, storage } = now;
+    this.health = isFailing || told.reason ? now : { app, service, storage };
     if (JSON.stringify(before) !== JSON.stringify(this.health)) this.owner.health(this.health);
     if (isFailing && !this.#run.signal.aborted) this.askHealth();
   }

@@ -126,6 +126,7 @@ export class Room {
       else if (envelope.type === "edited" || envelope.type === "deleted") this.#takeChange(envelope, source, news);
     }
     this.#shrink();
+    news.messages.sort((one, other) => (orderOf(one) < orderOf(other) ? -1 : 1));
     return news;
   }
 
