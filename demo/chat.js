@@ -1,16 +1,16 @@
 // @ts-check
 /** The page: it puts its parts together. */
+import { Changes } from "./changes/changes.js";
 import { ChatClient } from "./client.js";
 import { Composer } from "./composer/composer.js";
-import { Changes } from "./changes/changes.js";
 import { announce, get } from "./elements.js";
 import { localOrigin } from "./local.js";
 import { nameOfTab, visible } from "./names.js";
-import { showPeople } from "./people.js";
+import { showPeople } from "./rooms/people.js";
 import { rememberedRooms } from "./rooms/remembered.js";
 import { Side } from "./rooms/side.js";
+import { offerSwitch } from "./rooms/switcher.js";
 import { StatusBar, returnInWords } from "./status.js";
-import { offerSwitch } from "./switcher.js";
 import { inWords } from "./timeline/lines.js";
 import { Log } from "./timeline/log.js";
 import { Timeline } from "./timeline/timeline.js";
