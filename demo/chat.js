@@ -1,13 +1,16 @@
 // @ts-check
 /** The page: it puts its parts together. */
+import { Changes } from "./changes/changes.js";
 import { ChatClient } from "./client.js";
 import { Composer } from "./composer/composer.js";
 import { announce, get } from "./elements.js";
 import { localOrigin } from "./local.js";
 import { nameOfTab, visible } from "./names.js";
-import { showPeople } from "./people.js";
+import { showPeople } from "./rooms/people.js";
+import { rememberedRooms } from "./rooms/remembered.js";
+import { Side } from "./rooms/side.js";
+import { offerSwitch } from "./rooms/switcher.js";
 import { StatusBar, returnInWords } from "./status.js";
-import { offerSwitch } from "./switcher.js";
 import { inWords } from "./timeline/lines.js";
 import { Log } from "./timeline/log.js";
 import { Timeline } from "./timeline/timeline.js";
@@ -17,62 +20,90 @@ import { Typing } from "./typing.js";
 const OFFLINE_MS = 10_000;
 const query = new URLSearchParams(location.search);
 const userId = query.get("user") || (await nameOfTab());
-let room = query.get("room") || document.documentElement.dataset.defaultRoom || "lobby";
+const firstRoom = query.get("room") || document.documentElement.dataset.defaultRoom || "lobby";
 let unseen = 0; // messages that came while nobody looked at the page
 let isReadingOlder = false;
 let wayBack = 0;
-/** @type {import("./timeline/log.js").Entry | null} of a connection that was lost */ let outage = null;
+/** @type {{ log: Log, note: import("./timeline/log.js").Entry } | null} of a connection that was lost */ let outage = null;
 /** @type {Map<string, Log>} */ const logs = new Map();
 
-const chat = new ChatClient("../", { rooms: [room], userId }, {
+const chat = new ChatClient("../", { rooms: [firstRoom, ...rememberedRooms(), "@"], userId }, {
   status(now) {
     status.show(now);
     if (now.state !== "stopped") clearTimeout(wayBack);
     if (now.state === "connected") connected();
-    else if (chat.service && now.state !== "connecting") outage ??= logOf(room).note("You are offline.");
+    else if (chat.service && now.state !== "connecting") outage ??= noteOf(logOf(side.room), "You are offline.");
   },
-  rooms: (rooms) => rooms.forEach(({ name, isRead }) => logOf(name).setRead(isRead)),
+  rooms(rooms) {
+    for (const { name, isRead } of rooms) logOf(name).setRead(isRead);
+    side.listed(rooms);
+    nameRoom();
+  },
+  refused: (of, why) => side.refused(of, why),
+  members: ({ room: of }) => side.changed(of),
   health: (health) => status.showHealth(health),
   returned(back) {
-    if (outage) logOf(room).rewrite(outage, returnInWords(back));
+    outage?.log.rewrite(outage.note, returnInWords(back));
     outage = null;
   },
   messages(messages, source, of) {
     logOf(of).add(messages, source);
-    if (source !== "history") for (const message of messages) if (message.from !== chat.userId) tell(message);
+    if (source === "history") return;
+    side.count(messages, of);
+    for (const message of messages) if (message.from !== chat.userId) tell(message);
   },
   changes: (changes, _, of) => logOf(of).change(changes),
   reset: (of) => logOf(of).reset(),
   repeat: (message) => logOf(message.room).repeat(message.id),
   outgoing(outgoing) {
     if (outgoing.event === "send") logOf(outgoing.room).outgoing(outgoing);
+    else changes.update(outgoing);
     if (outgoing.state === "failed") announce(`Not sent: ${outgoing.reason}`);
     if (outgoing.state !== "sending") tryIt.settled();
   },
   people(people, of) {
-    if (of === room) showPeople(people, chat.userId);
+    if (of === side.room) showPeople(people, chat.userId);
   },
   typing(writer, of) {
-    if (of === room) typing.begin(writer);
+    if (of === side.room) typing.begin(writer);
   },
 });
 
 const status = new StatusBar(() => chat.start());
 const typing = new Typing();
-const composer = new Composer({ send, typing: () => chat.typing(room) });
+const composer = new Composer({ send, typing: () => chat.typing(side.room) });
 const timeline = new Timeline(get("messages", HTMLElement), {
   serviceOrigin: () => localOrigin(chat.service),
   readOlder,
   retry: (key) => chat.retry(key),
   edit: (key) => composer.fill(...discard(key)),
   discard,
-}, logOf(room));
-const tryIt = new TryIt(chat, composer, () => {
+}, logOf(firstRoom));
+const changes = new Changes(timeline.list, { chat, composer, logOf, shownRoom: () => side.room });
+timeline.decorate((line, entry) => changes.decorate(line, entry));
+const tryIt = new TryIt(chat, composer, goOffline);
+const side = new Side(chat, firstRoom, { show: showRoom, goOffline });
+offerSwitch(chat, () => side.room);
+
+/** @param {string} room */
+function showRoom(room) {
+  changes.stop();
+  typing.forget();
+  get("people", HTMLElement).replaceChildren();
+  timeline.show(logOf(room));
+  nameRoom();
+}
+
+function goOffline() {
   chat.stop();
   status.offlineUntil(Date.now() + OFFLINE_MS);
   wayBack = setTimeout(() => chat.start(), OFFLINE_MS);
-});
-offerSwitch(chat, () => room);
+}
+
+/** @param {Log} log @param {string} text */
+function noteOf(log, text) {
+  return { log, note: log.note(text) };
+}
 
 /** @param {string} of a room @returns {Log} */
 function logOf(of) {
@@ -90,11 +121,13 @@ function connected() {
   get("other", HTMLElement).hidden = get("name", HTMLElement).hidden = chat.userId !== userId;
   get("me", HTMLElement).textContent = chat.userId ? `as ${visible(chat.userId)}` : "";
   tryIt.connected();
+  side.connected();
 }
 
 /** @param {import("./client.js").DataType} dataType @param {string} data */
 function send(dataType, data) {
-  logOf(room).outgoing(chat.send(room, dataType, data));
+  if (changes.take(dataType, data)) return;
+  logOf(side.room).outgoing(chat.send(side.room, dataType, data));
   timeline.toEnd();
 }
 
@@ -102,23 +135,23 @@ function send(dataType, data) {
 function discard(key) {
   const { dataType = "text", data = "" } = chat.unsent.find((one) => one.key === key) ?? {};
   chat.discard(key);
-  logOf(room).discard(key);
+  logOf(side.room).discard(key);
   return [dataType, data];
 }
 
 async function readOlder() {
-  if (isReadingOlder || !chat.hasOlder(room)) return;
+  if (isReadingOlder || !chat.hasOlder(side.room)) return;
   isReadingOlder = true;
   timeline.list.ariaBusy = "true";
   // What fails is tried again with the next scrolling.
-  await chat.readOlder(room).catch(() => {});
+  await chat.readOlder(side.room).catch(() => {});
   timeline.list.ariaBusy = null;
   isReadingOlder = false;
 }
 
 /** Say what somebody else wrote. @param {import("./client.js").Message} message */
 function tell(message) {
-  if (message.room === room) {
+  if (message.room === side.room) {
     typing.end(message.from);
     announce(`${visible(message.from)}: ${inWords(message)}`);
   }
@@ -127,9 +160,9 @@ function tell(message) {
 }
 
 function nameRoom() {
-  document.title = `${unseen ? `(${unseen}) ` : ""}${visible(room)} – chat`;
-  get("room", HTMLElement).textContent = visible(room);
-  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room })}`;
+  document.title = `${unseen ? `(${unseen}) ` : ""}${side.title} – chat`;
+  get("room", HTMLElement).textContent = side.title;
+  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room: side.room })}`;
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -21,7 +21,9 @@ export class TryIt {
   constructor(chat, composer, goOffline) {
     this.chat = chat;
     this.composer = composer;
-    this.#panel.open = !this.#isNarrow.matches;
+    const fit = () => (this.#panel.open = !this.#isNarrow.matches);
+    this.#isNarrow.addEventListener("change", fit);
+    fit();
     get("offline", HTMLButtonElement).addEventListener("click", () => {
       goOffline();
       this.#close();

@@ -21,6 +21,12 @@ export class Typing {
     this.#tell();
   }
 
+  /** Nobody is writing here: another room is shown. */
+  forget() {
+    this.#writers.clear();
+    this.#tell();
+  }
+
   #tell() {
     for (const [name, until] of this.#writers) if (until < Date.now()) this.#writers.delete(name);
     const names = [...this.#writers.keys()];

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
+from local.node_tools import ensure_packages
 from tests.e2e.conftest import System, running_system
+from tests.node_packages import TEST_PACKAGES
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
@@ -104,6 +107,12 @@ OpenTab = Callable[..., Awaitable[Tab]]
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         yield await playwright.chromium.connect_over_cdp(chromium)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    return (ensure_packages(TEST_PACKAGES) / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -6,44 +6,22 @@ import asyncio
 import struct
 import zlib
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from chat.backends.table_store import TableStore
 from chat.model.keys import body_digest, message_id, partition_key
 from chat.model.messages import Message
 from chat.settings import StorageAccount
 from local.azurite import Azurite
-from local.node_tools import ensure_packages
 from tests.e2e.conftest import System
-from tests.node_packages import TEST_PACKAGES
 from tests.page.conftest import NARROW, WIDE, OpenTab, Tab, announce
+from tests.page.looks import findings, keep_screenshot
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_handler import DataType
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-ROOT = Path(__file__).resolve().parents[2]
-SCREENSHOTS = ROOT / ".local" / "screenshots"
-
-FINDINGS = """async () => {
-  const { violations } = await axe.run();
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
-}"""
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    return (ensure_packages(TEST_PACKAGES) / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
-async def findings(page: Page, axe: str) -> list[str]:
-    """Return what axe-core has against the page as it is now."""
-    await page.evaluate(axe)
-    found: list[str] = await page.evaluate(FINDINGS)
-    return found
 
 
 async def tell_a_story(ana: Tab, ben: Tab) -> None:
@@ -75,7 +53,6 @@ async def tell_a_story(ana: Tab, ben: Tab) -> None:
 async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken(join: OpenTab, axe: str) -> None:
     ana, ben = await join("tea-room", "Ana"), await join("tea-room", "Ben")
     await tell_a_story(ana, ben)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page = ana.page
     for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
         await page.set_viewport_size(viewport)
@@ -83,7 +60,7 @@ async def test_axe_finds_nothing_in_any_size_and_theme_and_screenshots_are_taken
             await page.emulate_media(color_scheme=theme)
             assert await findings(page, axe) == []
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            await page.screenshot(path=SCREENSHOTS / f"page-{size}-{theme}.png")
+            await keep_screenshot(page, f"page-{size}-{theme}")
 
 
 async def test_axe_finds_nothing_in_trouble_and_in_the_dialog(

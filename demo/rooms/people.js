@@ -1,9 +1,9 @@
 // @ts-check
 /** Who is in the room now. */
-import { avatar, element, get } from "./elements.js";
-import { visible } from "./names.js";
+import { avatar, element, get } from "../elements.js";
+import { visible } from "../names.js";
 
-/** @param {import("./presence.js").Person[]} people @param {string | null} self */
+/** @param {import("../presence.js").Person[]} people @param {string | null} self */
 export function showPeople(people, self) {
   get("people", HTMLElement).replaceChildren(
     ...people.map((person) => {
