@@ -27,7 +27,7 @@ from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=740)
+WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=640)
 
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 

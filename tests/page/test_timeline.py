@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 import struct
-import zlib
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,34 +13,14 @@ from playwright.async_api import ViewportSize, expect
 
 from local.azurite import Azurite
 from tests.e2e.conftest import System
-from tests.page.conftest import WIDE, OpenTab, announce
-from tests.page.test_looks import fill
+from tests.page.conftest import NARROW, WIDE, OpenTab, announce
+from tests.page.made import envelope, fill, png
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PHONE = ViewportSize(width=360, height=640)
+
 SIZES = [(40, 30), (1600, 200), (200, 1600), (960, 720), (1, 900), (900, 1)]
-numbers = itertools.count(1)
-
-
-def png(width: int, height: int) -> bytes:
-    """Return a PNG of black pixels, a bit each."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes(1 + (width + 7) // 8) * height)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def envelope(room: str, data: str, data_type: str = "text", user: str = "ben") -> dict[str, Any]:
-    """Return what the app sends to a room of a message; each is later than those before."""
-    now = datetime.now(UTC)
-    message_id = f"{int(now.timestamp()):010x}{next(numbers):056x}"
-    head = {"type": "message", "id": message_id, "time": f"{now:%Y-%m-%dT%H:%M:%S}.000Z", "from": user}
-    return {**head, "room": room, "event": "send", "dataType": data_type, "data": data}
 
 
 async def send_image(system: System, room: str, width: int, height: int) -> None:
@@ -59,7 +36,7 @@ FROM_END = """async () => {
 }"""
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "phone"])
 async def test_the_list_follows_its_end_through_images_of_every_size(
     join: OpenTab, system: System, azurite: Azurite, viewport: ViewportSize
 ) -> None:
@@ -80,7 +57,7 @@ async def test_the_box_of_an_image_is_there_before_the_image(join: OpenTab, syst
     without_pixels = base64.b64encode(png(400, 100)[:33]).decode()  # it never comes
     await announce(system, "t13", envelope("t13", without_pixels, "binary"))
     image = tab.page.locator(".bubble img")
-    for viewport, size in ((WIDE, (400, 100)), (PHONE, (280, 70))):
+    for viewport, size in ((WIDE, (400, 100)), (NARROW, (280, 70))):
         await tab.page.set_viewport_size(viewport)
         box = await image.bounding_box()
         assert box
@@ -88,7 +65,7 @@ async def test_the_box_of_an_image_is_there_before_the_image(join: OpenTab, syst
         assert box["width"] / box["height"] == pytest.approx(4, rel=0.01)
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "phone"])
 async def test_a_room_that_ends_with_images_opens_at_its_end(
     join: OpenTab, azurite: Azurite, viewport: ViewportSize
 ) -> None:
