@@ -5,7 +5,7 @@ import { readImageHeader } from "./image-header.js";
 import { layOut } from "./json.js";
 import { withLinks } from "./text.js";
 
-const FOLDED_CHARACTERS = 1_000;
+const FOLDED_CHARACTERS = 600;
 const FOLDED_LINES = 12;
 const SHOWN_PIXELS = 4_000_000; // 16 MiB once decoded; what this page sends has fewer than a million
 const OPENED_PIXELS = 16_000_000; // 64 MiB, when a person asks for it
