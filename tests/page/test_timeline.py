@@ -47,6 +47,12 @@ async def test_the_list_follows_its_end_through_images_of_every_size(
         await send_image(system, room, width, height)
         await expect(tab.page.locator(".bubble img")).to_have_count(count)
         assert await tab.page.evaluate(FROM_END) < 2, (width, height)
+    # A line that gets higher by itself, just after the list was moved a little: nobody scrolled.
+    await tab.page.evaluate("""() => {
+      const list = document.getElementById("messages");
+      list.scrollTop -= 1;
+      list.lastElementChild.style.paddingBottom = "300px";
+    }""")
     await announce(system, room, envelope(room, "after the images"))
     await expect(tab.page.locator("#messages").get_by_text("after the images")).to_be_in_viewport()
     assert await tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
