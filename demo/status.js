@@ -31,7 +31,8 @@ export class StatusBar {
 
   /** @param {Status} now */
   show(now) {
-    this.#now = now;
+    // While it tries again, what was wrong stays on the page.
+    this.#now = now.state === "connecting" ? { ...this.#now, state: now.state, retryAt: undefined } : now;
     if (now.state !== "stopped") this.#wanted = null;
     this.#tell();
   }
@@ -100,7 +101,8 @@ export class StatusBar {
   #countDown() {
     const seconds = Math.ceil(((this.#until ?? 0) - Date.now()) / 1000);
     const [soon, now] = this.#wanted === null ? ["Trying again in", "Trying again."] : ["Back in", "Coming back."];
-    get("countdown", HTMLElement).textContent = !this.#until ? "" : seconds > 0 ? `${soon} ${seconds} s.` : now;
+    const isTrying = this.#now.state === "connecting" || Boolean(this.#until);
+    get("countdown", HTMLElement).textContent = seconds > 0 ? `${soon} ${seconds} s.` : isTrying ? now : "";
   }
 }
 
