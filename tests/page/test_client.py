@@ -10,7 +10,8 @@ import pytest
 
 import chat.policy
 from chat.backends.service import Service
-from tests.e2e.conftest import System
+from local.azurite import Azurite
+from tests.e2e.conftest import System, running_system
 from tests.page.scripts import run_script
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -89,6 +90,17 @@ async def test_a_room_that_may_not_be_joined_is_told_and_the_others_go_on(
         "invalid": "invalid_room",
         "rooms": ["k3-a"],
     }
+
+
+async def test_rooms_that_are_too_many_are_refused_from_the_end_and_private_ones_where_there_can_be_none(
+    script: Script,
+) -> None:
+    result = await script("""
+      const rooms = Array.from({ length: 22 }, (_, number) => `k17-${number}`);
+      const ana = await Person.join("k17/ana", rooms[0], "@", ...rooms.slice(1));
+      result = [ana.of("refused").map(([room, { code }]) => [room, code]), ana.chat.rooms.length];""")
+    many = [[f"k17-{number}", "too_many_rooms"] for number in (21, 20, 19)]
+    assert result == [[*many, ["@", "not_a_member"]], 19]
 
 
 EXACT = '{ "n": 12345678901234567890, "p": 1.00, "e": 1e2, "s": "\\u00e9 \\"}", "a": [1.0, -0] }'
@@ -488,3 +500,50 @@ async def test_who_is_here_is_told_of_the_room_that_is_looked_at(script: Script)
       await until(() => of("k16-b").at(-1).join() === "ana");
       result = [before, ana.of("typing")];""")
     assert result == [[], [["ben", "k16-b"]]]
+
+
+FIVE_HUNDRED = """
+      let seed = 19;
+      Math.random = () => ((seed = (seed * 48271) % 2147483647) - 1) / 2147483646;
+      const real = setTimeout;
+      // No reading by the minute.
+      globalThis.setTimeout = (call, wait, ...rest) => wait < 45_000 && real(call, wait, ...rest);
+      const clients = Array.from({ length: 500 }, (_, number) => {
+        const client = { userId: `k18-${number}`, waits: [], isConnected: false };
+        const status = ({ state, retryAt }) => {
+          client.isConnected = state === "connected";
+          if (state === "waiting") client.waits.push(retryAt - Date.now());
+        };
+        const who = { rooms: [`k18-${number % 20}`], userId: client.userId };
+        return Object.assign(client, { chat: new ChatClient(tools.api, who, { status }) });
+      });
+      for (let from = 0; from < 500; from += 50) {
+        for (const { chat } of clients.slice(from, from + 50)) chat.start();
+        await until(() => clients.slice(from, from + 50).every(({ isConnected }) => isConnected));
+      }
+      for (const client of clients) client.waits = [];
+      const seen = watchFetch();
+      await inject({ fault: "cut_connections" });
+      await until(() => clients.every(({ waits }) => waits.length));
+      await until(() => clients.every(({ isConnected }) => isConnected));
+      const count = (route, userId) => seen.filter((one) => one.route === route && one.userId === userId).length;
+      const isIn = (second) => ({ waits }) => Math.floor(Math.max(0, waits[0]) / 1000) === second;
+      result = {
+        seconds: [0, 1, 2, 3].map((second) => clients.filter(isIn(second)).length),
+        firstTwo: Math.max(...clients.map(({ waits }) => waits[0] + (waits[1] ?? 0))),
+        extra: clients.filter(({ userId, waits }) => count("messages", userId) > waits.length).length,
+        routes: [...new Set(seen.map(({ route }) => route))].sort(),
+      };"""
+
+
+async def test_five_hundred_clients_that_lose_their_line_at_once_come_back_spread_out_and_read_once(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    # Nobody is told who comes and goes: that would be most of the work.
+    async with running_system(azurite, system_events=frozenset({"connect"})) as system:
+        result = await run_script(tmp_path, system, FIVE_HUNDRED)
+    assert sum(result["seconds"]) == 500
+    assert max(result["seconds"]) < 200
+    assert result["firstTwo"] <= 12_000
+    assert result["extra"] == 0
+    assert result["routes"] == ["messages", "negotiate"]
