@@ -124,6 +124,42 @@ async def test_json_is_handed_out_as_it_was_written(script: Script, room: str) -
     assert result == [[EXACT, "2.0"], ["[0.10]"], ["[0.10]", "2.0"]]
 
 
+async def test_no_json_is_changed_whatever_it_looks_like(script: Script) -> None:
+    result = await script(r"""
+      const { parse } = await import("./line.js");
+      let seed = 7;
+      const random = (below) => (seed = (seed * 48271) % 2147483647) % below;
+      const pick = (...all) => all[random(all.length)];
+      const space = () => pick("", "", " ", "\n\t", "\r ");
+      const text = () => JSON.stringify(Array.from({ length: random(5) }, () => pick('"', "\\", "}", "]", ",", ":", "ä", "\u2028", "x")).join(""));
+      const name = () => pick('"data"', '"dataType"', '"messages"', '"d\\u0061ta"', text());
+      const list = (one) => Array.from({ length: random(4) }, () => space() + one() + space()).join(",");
+      const value = (depth) => {
+        const kind = random(depth > 4 ? 3 : 5);
+        if (kind === 0) return pick("12345678901234567890", "1.00", "-0", "1e2", "0.1E+7", "true", "false", "null");
+        if (kind === 1) return text();
+        if (kind === 2) return pick("{}", "[ ]", '""', "0");
+        if (kind === 3) return `[${list(() => value(depth + 1)) || " "}]`;
+        return `{${list(() => `${name()}${space()}:${space()}${value(depth + 1)}`)}}`;
+      };
+      const fields = (...all) => `{${all.sort(() => random(3) - 1).map((one) => space() + one + space()).join(",")}}`;
+      const envelope = (data) => fields('"type":"message"', '"dataType":"json"', `"data"${space()}:${space()}${data}`, '"key":"k"');
+      let count = 0;
+      const wrong = [];
+      const check = (expected, found) => (count += 1) && expected !== found && wrong.push([expected, found]);
+      for (let round = 0; round < 500; round++) {
+        const all = Array.from({ length: 3 }, () => value(0));
+        const frame = fields('"from":"group"', `"data":${envelope(all[0])}`, '"dataType":"json"', '"sequenceId":1');
+        check(all[0], parse(frame).data.data);
+        const page = fields(`"messages":[${all.map(envelope).join(",")},{"dataType":"text","data":"{}"}]`, '"next":null');
+        parse(page).messages.slice(0, 3).forEach(({ data }, number) => check(all[number], data));
+      }
+      const others = ["{", "", "1", "null", "[1]", '{"messages":[]}', '{"messages":[null]}', '{"data":null}', '{"data":"x"}'].map(parse);
+      result = [count, wrong.slice(0, 3), others];""")
+    others = [None, None, 1, None, [1], {"messages": []}, {"messages": [None]}, {"data": None}, {"data": "x"}]
+    assert result == [2000, [], others]
+
+
 async def test_a_private_room_is_used_like_an_open_one(script: Script) -> None:
     result = await script("""
       const [ana, ben] = [await Person.join("k5-ana", "@", "k5"), await Person.join("k5-ben", "@")];
