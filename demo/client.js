@@ -45,6 +45,23 @@ export { orderOf } from "./room.js";
  * @property {string[]} members who joined first comes first
  */
 /**
+ * @typedef {object} Member of a private room
+ * @property {string} room
+ * @property {"joined" | "left"} event
+ * @property {string} userId
+ */
+/**
+ * @typedef {object} Back from a time away, and all that was missed is read
+ * @property {number} seconds
+ * @property {number} missed messages of others that were read from the history
+ * @property {boolean} isComplete false where so much was missed that a room was reset
+ */
+/**
+ * @typedef {object} Why
+ * @property {string} [code]
+ * @property {string} message
+ */
+/**
  * @typedef {object} Listener
  * @property {(status: Status) => void} [status]
  * @property {(rooms: RoomInfo[]) => void} [rooms] the list changed
@@ -54,10 +71,10 @@ export { orderOf } from "./room.js";
  * @property {(room: string) => void} [reset] too much was missed: show nothing of the room any more, its newest page follows
  * @property {(outgoing: Outgoing) => void} [outgoing] its state changed
  * @property {(people: Person[], room: string) => void} [people]
- * @property {(member: { room: string, event: "joined" | "left", userId: string }) => void} [members] of a private room
+ * @property {(member: Member) => void} [members]
  * @property {(userId: string | null, room: string) => void} [typing]
- * @property {(back: { seconds: number, missed: number, isComplete: boolean }) => void} [returned] from a time away, all is read
- * @property {(room: string, why: { code?: string, message: string }) => void} [refused] this room, not the others
+ * @property {(back: Back) => void} [returned]
+ * @property {(room: string, why: Why) => void} [refused] this room, not the others
  * @property {(health: Health) => void} [health]
  */
 
@@ -82,6 +99,7 @@ export class ChatClient {
   /** @type {string | null} */ #focused = null;
   /** @type {number | null} since when nothing is heard */ #awaySince = null;
   #missed = { count: 0, isComplete: true };
+  #isStarted = false;
   #lastRead = -Infinity;
   #lastTyping = -Infinity;
   #look = () => {
@@ -120,12 +138,14 @@ export class ChatClient {
 
   /** Connect and stay connected; while it waits: try now. */
   start() {
+    this.#isStarted = true;
     globalThis.document?.addEventListener("visibilitychange", this.#look);
     this.#line.start();
   }
 
-  /** Disconnect; what is not stored stays in the outbox, and `start` reads what was missed. */
+  /** Disconnect, and hand out nothing; what is not stored stays in the outbox, and `start` reads what was missed. */
   stop() {
+    this.#isStarted = false;
     globalThis.document?.removeEventListener("visibilitychange", this.#look);
     this.#line.stop();
   }
@@ -293,9 +313,11 @@ export class ChatClient {
         this.#tellRooms();
         return url;
       } catch (error) {
-        const room = error instanceof RefusedError ? error.room : undefined;
-        if (!room || !this.#wanted.has(room) || this.#wanted.size < 2) throw error;
-        this.#refuse(room, /** @type {RefusedError} */ (error));
+        if (!(error instanceof RefusedError) || this.#wanted.size < 2) throw error;
+        const last = error.code === "too_many_rooms" ? [...this.#wanted].findLast((name) => name !== ALL_PRIVATE) : undefined;
+        const room = error.room ?? last;
+        if (room === undefined || !this.#wanted.has(room)) throw error;
+        this.#refuse(room, error);
       }
     }
   }
@@ -529,7 +551,7 @@ export class ChatClient {
       newest ??= page.newest;
       next = page.next;
     }
-    if (this.#rooms.get(room.name) !== room) return 0;
+    if (this.#rooms.get(room.name) !== room || !this.#isStarted) return 0;
     const isComplete = !isRead || !next;
     if (!isComplete) {
       room.clear();

@@ -4,7 +4,11 @@
  * ghost whose end was never told; an event newer than the list corrects the list.
  */
 
-/** @typedef {{ userId: string | null, connections: number }} Person a user with two tabs is one person */
+/**
+ * @typedef {object} Person a user with two tabs is one person
+ * @property {string | null} userId
+ * @property {number} connections
+ */
 /** @typedef {{ connectionId: string, userId: string | null }} Connection */
 /** @typedef {Connection & { event: "connected" | "disconnected" | "joined" | "left", time: string }} PresenceEvent */
 

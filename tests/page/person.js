@@ -16,9 +16,14 @@ export async function until(condition) {
   }
 }
 
-/** Let waits of so many milliseconds or more take none. */
-export function skipWaits(from) {
-  globalThis.setTimeout = (call, wait, ...rest) => realTimeout(call, wait >= from ? 20 : wait, ...rest);
+/** Let waits of so many milliseconds take none, and return how long all waits were to be. */
+export function skipWaits(from, to = Infinity) {
+  const waits = [];
+  globalThis.setTimeout = (call, wait, ...rest) => {
+    waits.push(wait);
+    return realTimeout(call, wait >= from && wait <= to ? 20 : wait, ...rest);
+  };
+  return waits;
 }
 
 export async function inject(fault) {

@@ -10,7 +10,8 @@ import pytest
 
 import chat.policy
 from chat.backends.service import Service
-from tests.e2e.conftest import System
+from local.azurite import Azurite
+from tests.e2e.conftest import System, running_system
 from tests.page.scripts import run_script
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -91,6 +92,17 @@ async def test_a_room_that_may_not_be_joined_is_told_and_the_others_go_on(
     }
 
 
+async def test_rooms_that_are_too_many_are_refused_from_the_end_and_private_ones_where_there_can_be_none(
+    script: Script,
+) -> None:
+    result = await script("""
+      const rooms = Array.from({ length: 22 }, (_, number) => `k17-${number}`);
+      const ana = await Person.join("k17/ana", rooms[0], "@", ...rooms.slice(1));
+      result = [ana.of("refused").map(([room, { code }]) => [room, code]), ana.chat.rooms.length];""")
+    many = [[f"k17-{number}", "too_many_rooms"] for number in (21, 20, 19)]
+    assert result == [[*many, ["@", "not_a_member"]], 19]
+
+
 EXACT = '{ "n": 12345678901234567890, "p": 1.00, "e": 1e2, "s": "\\u00e9 \\"}", "a": [1.0, -0] }'
 
 
@@ -110,6 +122,47 @@ async def test_json_is_handed_out_as_it_was_written(script: Script, room: str) -
       await late.chat.join(room);
       result = [ben.texts(room), ben.changes(room).map(({{ data }}) => data), late.texts(room)];""")
     assert result == [[EXACT, "2.0"], ["[0.10]"], ["[0.10]", "2.0"]]
+
+
+async def test_no_json_is_changed_whatever_it_looks_like(script: Script) -> None:
+    result = await script(r"""
+      const { parse } = await import("./line.js");
+      let seed = 7;
+      const random = (below) => (seed = (seed * 48271) % 2147483647) % below;
+      const pick = (...all) => all[random(all.length)];
+      const space = () => pick("", "", " ", "\n\t", "\r ");
+      const some = (one) => Array.from({ length: random(5) }, one);
+      const text = () => JSON.stringify(some(() => pick('"', "\\", "}", "]", ",", ":", "ä", "\u2028", "x")).join(""));
+      const name = () => pick('"data"', '"dataType"', '"messages"', '"d\\u0061ta"', text());
+      const list = (one) => some(() => space() + one() + space()).join(",");
+      const value = (depth) => {
+        const kind = random(depth > 4 ? 3 : 5);
+        if (kind === 0) return pick("12345678901234567890", "1.00", "-0", "1e2", "0.1E+7", "true", "false", "null");
+        if (kind === 1) return text();
+        if (kind === 2) return pick("{}", "[ ]", '""', "0");
+        if (kind === 3) return `[${list(() => value(depth + 1)) || " "}]`;
+        return `{${list(() => `${name()}${space()}:${space()}${value(depth + 1)}`)}}`;
+      };
+      const fields = (...all) => {
+        const shuffled = all.sort(() => random(3) - 1);
+        return `{${shuffled.map((one) => space() + one + space()).join(",")}}`;
+      };
+      const envelope = (data) => fields('"type":"message"', '"dataType":"json"', `"data"${space()}:${space()}${data}`);
+      let count = 0;
+      const wrong = [];
+      const check = (expected, found) => (count += 1) && expected !== found && wrong.push([expected, found]);
+      for (let round = 0; round < 500; round++) {
+        const all = Array.from({ length: 3 }, () => value(0));
+        const frame = fields('"from":"group"', `"data":${envelope(all[0])}`, '"dataType":"json"', '"sequenceId":1');
+        check(all[0], parse(frame).data.data);
+        const envelopes = [...all.map(envelope), '{"dataType":"text","data":"{}"}'].join(",");
+        const page = fields(`"messages":[${envelopes}]`, '"next":null');
+        parse(page).messages.slice(0, 3).forEach(({ data }, number) => check(all[number], data));
+      }
+      const others = ["{", "1", "null", "[1]", '{"messages":[]}', '{"messages":[0]}', '{"data":null}', '{"data":1}'];
+      result = [count, wrong.slice(0, 3), others.map(parse)];""")
+    others = [None, 1, None, [1], {"messages": []}, {"messages": [0]}, {"data": None}, {"data": 1}]
+    assert result == [2000, [], others]
 
 
 async def test_a_private_room_is_used_like_an_open_one(script: Script) -> None:
@@ -222,22 +275,32 @@ async def test_what_nobody_acknowledges_is_told_and_sent_again_until_it_is_store
     script: Script, system: System
 ) -> None:
     result = await script("""
-      skipWaits(15_000);
+      skipWaits(1_000);
       const ana = await Person.join("ana", "k8");
       await inject({ fault: "delay", part: "event", event: "send", seconds: 50, count: 1 });
       const slow = ana.chat.send("k8", "text", "slow");
       const next = ana.chat.send("k8", "text", "next");
       await until(() => slow.state === "unconfirmed");
       await ana.cut();
-      ana.chat.start();
       await ana.settled(next);
-      const { id } = ana.messages("k8")[0];
-      await inject({ fault: "drop_answer", event: "edit", count: 4 });
-      await ana.settled(ana.chat.edit("k8", id, "text", "slow, edited"));
-      await until(() => ana.changes("k8").length);
-      result = [slow.state, next.state, ana.texts("k8"), ana.changes("k8")[0].data];""")
-    assert result == ["stored", "stored", ["slow", "next"], "slow, edited"]
-    assert [message["data"] for message in await system.history("k8")][-1] == "slow, edited"
+      result = [slow.state, next.state, ana.texts("k8")];""")
+    assert result == ["stored", "stored", ["slow", "next"]]
+    assert [message["data"] for message in await system.history("k8")] == ["next", "slow"]
+
+
+async def test_what_the_app_failed_to_do_is_sent_again_after_a_pause(script: Script, system: System) -> None:
+    result = await script("""
+      const ana = await Person.join("ana", "k20");
+      const { id } = await ana.say("k20", "hello");
+      const waits = skipWaits(1_000, 2_000);
+      await inject({ fault: "drop_answer", event: "edit", count: 8 }); // the service tries each four times
+      await ana.settled(ana.chat.edit("k20", id, "text", "edited"));
+      await until(() => ana.changes("k20").length);
+      const states = ana.of("outgoing").filter(([{ event }]) => event === "edit").map(([{ state }]) => state);
+      const isPause = (wait) => wait >= 1_000 && wait <= 4_000 && !Number.isInteger(wait); // half of it is chance
+      result = [states, waits.filter(isPause).length];""")
+    assert result == [["unconfirmed", "unconfirmed", "stored"], 2]
+    assert [message["data"] for message in await system.history("k20")][-1] == "edited"
 
 
 async def test_what_is_refused_has_a_code_and_can_be_retried_edited_and_discarded(
@@ -303,17 +366,43 @@ async def test_a_page_that_becomes_visible_reads_at_once_but_not_each_time(scrip
       globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
       const ana = await Person.join("ana", "k11");
       const seen = watchFetch();
-      const look = () => document.dispatchEvent(new Event("visibilitychange"));
+      const counts = [];
+      const look = () => {
+        document.dispatchEvent(new Event("visibilitychange"));
+        counts.push(seen.length);
+      };
       look();
       const real = performance.now.bind(performance);
       performance.now = () => real() + 11_000;
+      document.visibilityState = "hidden";
+      look();
+      document.visibilityState = "visible";
       look();
       look();
-      await until(() => seen.length);
+      result = [counts, seen.map(({ route, room }) => [route, room])];""")
+    assert result == [[0, 0, 1, 1], [["messages", "k11"]]]
+
+
+async def test_a_reading_that_began_before_the_line_was_lost_does_not_count_for_the_next_one(script: Script) -> None:
+    result = await script("""
+      globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+      const [ana, ben] = [await Person.join("ana", "k19"), await Person.join("ben", "k19")];
+      const old = await fetch(`${tools.api}messages?room=k19`);
+      let release = null;
+      const held = new Promise((resolve) => (release = () => resolve(old)));
+      let isFirst = true;
+      watchFetch((route) => (route === "messages" && isFirst ? ((isFirst = false), held) : null));
+      const real = performance.now.bind(performance);
+      performance.now = () => real() + 11_000;
+      document.dispatchEvent(new Event("visibilitychange"));
       ana.chat.stop();
-      look();
-      result = seen.map(({ route, room }) => [route, room]);""")
-    assert result == [["messages", "k11"]]
+      await ben.say("k19", "meanwhile");
+      const isBack = ana.start();
+      await until(() => ana.chat.connectionId);
+      release();
+      await isBack;
+      result = ana.texts("k19", "missed");""")
+    assert result == ["meanwhile"]
 
 
 async def test_who_was_away_too_long_starts_over_with_the_newest_page(script: Script) -> None:
@@ -488,3 +577,50 @@ async def test_who_is_here_is_told_of_the_room_that_is_looked_at(script: Script)
       await until(() => of("k16-b").at(-1).join() === "ana");
       result = [before, ana.of("typing")];""")
     assert result == [[], [["ben", "k16-b"]]]
+
+
+FIVE_HUNDRED = """
+      let seed = 19;
+      Math.random = () => ((seed = (seed * 48271) % 2147483647) - 1) / 2147483646;
+      const real = setTimeout;
+      // No reading by the minute.
+      globalThis.setTimeout = (call, wait, ...rest) => wait < 45_000 && real(call, wait, ...rest);
+      const clients = Array.from({ length: 500 }, (_, number) => {
+        const client = { userId: `k18-${number}`, waits: [], isConnected: false };
+        const status = ({ state, retryAt }) => {
+          client.isConnected = state === "connected";
+          if (state === "waiting") client.waits.push(retryAt - Date.now());
+        };
+        const who = { rooms: [`k18-${number % 20}`], userId: client.userId };
+        return Object.assign(client, { chat: new ChatClient(tools.api, who, { status }) });
+      });
+      for (let from = 0; from < 500; from += 50) {
+        for (const { chat } of clients.slice(from, from + 50)) chat.start();
+        await until(() => clients.slice(from, from + 50).every(({ isConnected }) => isConnected));
+      }
+      for (const client of clients) client.waits = [];
+      const seen = watchFetch();
+      await inject({ fault: "cut_connections" });
+      await until(() => clients.every(({ waits }) => waits.length));
+      await until(() => clients.every(({ isConnected }) => isConnected));
+      const count = (route, userId) => seen.filter((one) => one.route === route && one.userId === userId).length;
+      const isIn = (second) => ({ waits }) => Math.floor(Math.max(0, waits[0]) / 1000) === second;
+      result = {
+        seconds: [0, 1, 2, 3].map((second) => clients.filter(isIn(second)).length),
+        firstTwo: Math.max(...clients.map(({ waits }) => waits[0] + (waits[1] ?? 0))),
+        extra: clients.filter(({ userId, waits }) => count("messages", userId) > waits.length).length,
+        routes: [...new Set(seen.map(({ route }) => route))].sort(),
+      };"""
+
+
+async def test_five_hundred_clients_that_lose_their_line_at_once_come_back_spread_out_and_read_once(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    # Nobody is told who comes and goes: that would be most of the work.
+    async with running_system(azurite, system_events=frozenset({"connect"})) as system:
+        result = await run_script(tmp_path, system, FIVE_HUNDRED)
+    assert sum(result["seconds"]) == 500
+    assert max(result["seconds"]) < 200
+    assert result["firstTwo"] <= 12_000
+    assert result["extra"] == 0
+    assert result["routes"] == ["messages", "negotiate"]

@@ -176,9 +176,20 @@ async def test_a_browser_that_goes_offline_says_so_at_once_and_comes_back(join: 
     await expect(ana.page.locator(".own .badge.stored")).to_be_visible()
 
 
+# What this connection sends gets lost, and not what the next one does.
+LOSE_PINGS = """() => {
+  const { send } = WebSocket.prototype;
+  let lost;
+  WebSocket.prototype.send = function (data) {
+    lost ??= this;
+    if (this !== lost) send.call(this, data);
+  };
+}"""
+
+
 async def test_a_line_on_which_nothing_arrives_any_more_is_given_up(join: OpenTab) -> None:
     ana = await join("g8", "ana", has_own_clock=True)
-    await ana.page.evaluate("WebSocket.prototype.send = () => {}")  # pings get lost
+    await ana.page.evaluate(LOSE_PINGS)
     for _ in range(2):
         await ana.page.clock.fast_forward(25_000)
     await expect(ana.page.locator(".note")).to_contain_text("Reconnected after")
