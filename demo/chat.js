@@ -1,110 +1,175 @@
 // @ts-check
 /** The page: it puts its parts together. */
+import { Changes } from "./changes/changes.js";
 import { ChatClient } from "./client.js";
-import { Composer } from "./composer.js";
+import { Composer } from "./composer/composer.js";
 import { announce, get } from "./elements.js";
-import { Faults } from "./local.js";
-import { nameOfTab } from "./names.js";
-import { showPeople } from "./people.js";
-import { Scroll } from "./scroll.js";
-import { StatusBar } from "./status.js";
-import { offerSwitch } from "./switcher.js";
-import { Timeline } from "./timeline.js";
+import { localOrigin } from "./local.js";
+import { nameOfTab, visible } from "./names.js";
+import { showPeople } from "./rooms/people.js";
+import { rememberedRooms } from "./rooms/remembered.js";
+import { Side } from "./rooms/side.js";
+import { offerSwitch } from "./rooms/switcher.js";
+import { StatusBar, returnInWords } from "./status.js";
+import { inWords } from "./timeline/lines.js";
+import { Log } from "./timeline/log.js";
+import { Timeline } from "./timeline/timeline.js";
+import { TryIt } from "./try.js";
 import { Typing } from "./typing.js";
 
+const OFFLINE_MS = 10_000;
 const query = new URLSearchParams(location.search);
-let room = query.get("room") ?? ""; // without one: the server's default room
 const userId = query.get("user") || (await nameOfTab());
-
-const latest = get("latest", HTMLButtonElement);
-const messages = get("messages", HTMLElement);
+const firstRoom = query.get("room") || document.documentElement.dataset.defaultRoom || "lobby";
+let unseen = 0; // messages that came while nobody looked at the page
 let isReadingOlder = false;
+let wayBack = 0;
+/** @type {{ log: Log, note: import("./timeline/log.js").Entry } | null} of a connection that was lost */ let outage = null;
+/** @type {Map<string, Log>} */ const logs = new Map();
 
-const chat = new ChatClient("../", { rooms: room ? [room] : [], userId }, {
+const chat = new ChatClient("../", { rooms: [firstRoom, ...rememberedRooms(), "@"], userId }, {
   status(now) {
     status.show(now);
-    if (now.state !== "connected") return;
+    if (now.state !== "stopped") clearTimeout(wayBack);
+    if (now.state === "connected") connected();
+    else if (chat.service && now.state !== "connecting") outage ??= noteOf(logOf(side.room), "You are offline.");
+  },
+  rooms(rooms) {
+    for (const { name, isRead } of rooms) logOf(name).setRead(isRead);
+    side.listed(rooms);
     nameRoom();
-    nameUser();
-    faults.connected();
   },
+  refused: (of, why) => side.refused(of, why),
+  members: ({ room: of }) => side.changed(of),
+  health: (health) => status.showHealth(health),
+  returned(back) {
+    outage?.log.rewrite(outage.note, returnInWords(back));
+    outage = null;
+  },
+  messages(messages, source, of) {
+    logOf(of).add(messages, source);
+    if (source === "history") return;
+    side.count(messages, of);
+    for (const message of messages) if (message.from !== chat.userId) tell(message);
+  },
+  changes: (changes, _, of) => logOf(of).change(changes),
+  reset: (of) => logOf(of).reset(),
+  repeat: (message) => logOf(message.room).repeat(message.id),
   outgoing(outgoing) {
-    timeline.update(outgoing);
+    if (outgoing.event === "send") logOf(outgoing.room).outgoing(outgoing);
+    else changes.update(outgoing);
     if (outgoing.state === "failed") announce(`Not sent: ${outgoing.reason}`);
+    if (outgoing.state !== "sending") tryIt.settled();
   },
-  repeat: (message) => timeline.markRepeat(message.id),
-  people: (people) => showPeople(people, chat.userId),
-  typing: (writer) => typing.begin(writer),
-  messages(list, source) {
-    scroll.beforeChange();
-    for (const message of list) {
-      timeline.add(message, source);
-      if (source === "missed") status.countMissed();
-      if (source !== "history" && message.from !== chat.userId) announceMessage(message);
-    }
-    if (source !== "history" && !scroll.isFollowing) latest.hidden = false;
+  people(people, of) {
+    if (of === side.room) showPeople(people, chat.userId);
+  },
+  typing(writer, of) {
+    if (of === side.room) typing.begin(writer);
   },
 });
-const timeline = new Timeline(messages, { self: () => chat.userId, retry: (key) => chat.retry(key) });
-const scroll = new Scroll(messages, readOlder);
-const typing = new Typing();
-const status = new StatusBar({ note, again: () => chat.start() });
-const faults = new Faults(chat);
-new Composer({
-  send(dataType, data) {
-    timeline.addOutgoing(chat.send(room, dataType, data));
-    scroll.toEnd();
-  },
-  typing: () => chat.typing(room),
-  complain(text) {
-    announce(text);
-    note(text);
-  },
-});
-offerSwitch(chat, () => room);
 
-/** @param {string} text */
-function note(text) {
-  scroll.beforeChange();
-  return timeline.note(text);
+const status = new StatusBar(() => chat.start());
+const typing = new Typing();
+const composer = new Composer({ send, typing: () => chat.typing(side.room) });
+const timeline = new Timeline(get("messages", HTMLElement), {
+  serviceOrigin: () => localOrigin(chat.service),
+  readOlder,
+  retry: (key) => chat.retry(key),
+  edit: (key) => composer.fill(...discard(key)),
+  discard,
+}, logOf(firstRoom));
+const changes = new Changes(timeline.list, { chat, composer, logOf, shownRoom: () => side.room });
+timeline.decorate((line, entry) => changes.decorate(line, entry));
+const tryIt = new TryIt(chat, composer, goOffline);
+const side = new Side(chat, firstRoom, { show: showRoom, goOffline });
+offerSwitch(chat, () => side.room);
+
+/** @param {string} room */
+function showRoom(room) {
+  changes.stop();
+  typing.forget();
+  get("people", HTMLElement).replaceChildren();
+  timeline.show(logOf(room));
+  nameRoom();
 }
 
-function nameUser() {
+function goOffline() {
+  chat.stop();
+  status.offlineUntil(Date.now() + OFFLINE_MS);
+  wayBack = setTimeout(() => chat.start(), OFFLINE_MS);
+}
+
+/** @param {Log} log @param {string} text */
+function noteOf(log, text) {
+  return { log, note: log.note(text) };
+}
+
+/** @param {string} of a room @returns {Log} */
+function logOf(of) {
+  const known = logs.get(of);
+  if (known) return known;
+  const log = new Log(of, () => chat.userId);
+  log.forgot = (id) => chat.forget(of, id);
+  logs.set(of, log);
+  return log;
+}
+
+function connected() {
+  for (const { name, isRead } of chat.rooms) logOf(name).setRead(isRead);
   // A user who signed in has the name that the server gives.
   get("other", HTMLElement).hidden = get("name", HTMLElement).hidden = chat.userId !== userId;
-  get("me", HTMLElement).textContent = chat.userId ? `as ${chat.userId}` : "";
+  get("me", HTMLElement).textContent = chat.userId ? `as ${visible(chat.userId)}` : "";
+  tryIt.connected();
+  side.connected();
 }
 
-function nameRoom() {
-  room ||= chat.rooms[0]?.name ?? "";
-  if (!room) return;
-  document.title = `${room} – chat`;
-  get("room", HTMLElement).textContent = room;
-  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room })}`;
+/** @param {import("./client.js").DataType} dataType @param {string} data */
+function send(dataType, data) {
+  if (changes.take(dataType, data)) return;
+  logOf(side.room).outgoing(chat.send(side.room, dataType, data));
+  timeline.toEnd();
 }
 
-/** @param {import("./client.js").Message} message */
-function announceMessage({ from, dataType, data }) {
-  typing.end(from);
-  const what = dataType === "text" ? data : dataType === "json" ? "JSON" : "an image";
-  announce(`${from ?? "Somebody"}: ${String(what).slice(0, 200)}`);
+/** @param {string} key @returns {[import("./client.js").DataType, string]} what it was */
+function discard(key) {
+  const { dataType = "text", data = "" } = chat.unsent.find((one) => one.key === key) ?? {};
+  chat.discard(key);
+  logOf(side.room).discard(key);
+  return [dataType, data];
 }
 
 async function readOlder() {
-  if (isReadingOlder || !chat.hasOlder(room)) return;
+  if (isReadingOlder || !chat.hasOlder(side.room)) return;
   isReadingOlder = true;
-  messages.ariaBusy = "true";
+  timeline.list.ariaBusy = "true";
   // What fails is tried again with the next scrolling.
-  await chat.readOlder(room).catch(() => {});
-  messages.ariaBusy = null;
+  await chat.readOlder(side.room).catch(() => {});
+  timeline.list.ariaBusy = null;
   isReadingOlder = false;
 }
 
-messages.addEventListener("scroll", () => {
-  if (scroll.isFollowing) latest.hidden = true;
+/** Say what somebody else wrote. @param {import("./client.js").Message} message */
+function tell(message) {
+  if (message.room === side.room) {
+    typing.end(message.from);
+    announce(`${visible(message.from)}: ${inWords(message)}`);
+  }
+  if (document.hidden) unseen += 1;
+  nameRoom();
+}
+
+function nameRoom() {
+  document.title = `${unseen ? `(${unseen}) ` : ""}${side.title} – chat`;
+  get("room", HTMLElement).textContent = side.title;
+  get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room: side.room })}`;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) unseen = 0;
+  nameRoom();
 });
-latest.addEventListener("click", () => scroll.toEnd());
-// Either way the old line is dead; offline, the attempt says so.
+// Either way the old connection is dead; offline, the attempt says so.
 for (const change of ["online", "offline"]) addEventListener(change, () => chat.start());
 // A page that the browser keeps for the way back must not look present meanwhile.
 addEventListener("pagehide", () => chat.stop());

@@ -16,6 +16,15 @@ export function element(tag, className, ...parts) {
   return made;
 }
 
+/** @param {string} text @param {() => void} act @returns {HTMLButtonElement} */
+export function button(text, act) {
+  const made = document.createElement("button");
+  made.type = "button"; // one in a form would send it
+  made.append(text);
+  made.addEventListener("click", act);
+  return made;
+}
+
 /** A colour of one's own. @param {string | null} userId */
 export function avatar(userId) {
   const name = userId ?? "?";

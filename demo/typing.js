@@ -1,6 +1,7 @@
 // @ts-check
 /** Who is writing now. */
 import { get } from "./elements.js";
+import { visible } from "./names.js";
 
 const TYPING_MS = 4_000;
 
@@ -9,14 +10,20 @@ export class Typing {
 
   /** @param {string | null} writer */
   begin(writer) {
-    this.#writers.set(writer ?? "Somebody", Date.now() + TYPING_MS);
+    this.#writers.set(visible(writer), Date.now() + TYPING_MS);
     this.#tell();
     setTimeout(() => this.#tell(), TYPING_MS + 100);
   }
 
   /** @param {string | null} writer */
   end(writer) {
-    this.#writers.delete(writer ?? "Somebody");
+    this.#writers.delete(visible(writer));
+    this.#tell();
+  }
+
+  /** Nobody is writing here: another room is shown. */
+  forget() {
+    this.#writers.clear();
     this.#tell();
   }
 

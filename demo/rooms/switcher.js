@@ -1,8 +1,8 @@
 // @ts-check
 /** The dialog in which a person goes to another room or takes another name. */
-import { get } from "./elements.js";
+import { get } from "../elements.js";
 
-/** @param {import("./client.js").ChatClient} chat @param {() => string} room */
+/** @param {import("../client.js").ChatClient} chat @param {() => string} room */
 export function offerSwitch(chat, room) {
   const dialog = get("switcher", HTMLDialogElement);
   const nameField = get("name", HTMLLabelElement);
