@@ -84,6 +84,7 @@ const TYPING_MS = 2_500;
 const FIRST_LIMIT = 50;
 const LIMIT = 200;
 const MAX_PAGES = 10;
+const MAX_GONE = 20;
 const ALL_PRIVATE = "@";
 
 export class ChatClient {
@@ -94,7 +95,7 @@ export class ChatClient {
   /** @type {Map<Room, Promise<number>>} readings that are under way */ #readings = new Map();
   /** @type {Map<string, { event: "join" | "leave", resolve: () => void, reject: (error: Error) => void, timer?: ReturnType<typeof setTimeout> }>} by room */
   #asked = new Map();
-  /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
+  /** @type {string[]} the last connections of this client that are over */ #gone = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} of the next reading */ #reading;
   /** @type {string | null} */ #focused = null;
   /** @type {number | null} since when nothing is heard */ #awaySince = null;
@@ -324,7 +325,12 @@ export class ChatClient {
 
   async #opened() {
     this.#readPeople(); // who is here may come later; the next beat asks again
-    if (this.#wanted.has(ALL_PRIVATE)) await this.#login();
+    if (this.#wanted.has(ALL_PRIVATE)) {
+      await this.#login().catch((error) => {
+        if (!(error instanceof RefusedError)) throw error;
+        this.#refuse(ALL_PRIVATE, error);
+      });
+    }
     for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
       await this.#readings.get(room)?.catch(() => {}); // it began before this connection heard the room
       await this.#readNewer(room).catch((error) => {
@@ -351,7 +357,7 @@ export class ChatClient {
       this.#awaySince = Date.now();
       this.#missed = { count: 0, isComplete: true };
     }
-    if (this.#line.connectionId) this.#gone.add(this.#line.connectionId);
+    if (this.#line.connectionId) this.#gone = [...this.#gone.slice(-MAX_GONE), this.#line.connectionId];
     clearTimeout(this.#reading);
     this.#outbox.lost();
     for (const [name, { event, timer, resolve }] of this.#asked) {
@@ -378,7 +384,11 @@ export class ChatClient {
   }
 
   async #readTitles() {
-    for (const room of [...this.#rooms.values()]) if (room.isPrivate && room.title === null) await this.privateRoom(room.name);
+    for (const room of [...this.#rooms.values()]) {
+      if (!room.isPrivate || room.title !== null) continue;
+      room.title = (await this.#line.invoke("chat.getRoom", "json", { id: room.name.slice(1), withMembers: false })).title;
+      this.#tellRooms();
+    }
   }
 
   /** @param {string} name */
@@ -451,8 +461,9 @@ export class ChatClient {
     if (!room) return;
     if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId, room.name);
     else if (data.type === "presence") {
+      if (!room.isWatched) return;
       for (const event of data.events) room.presence.heed(event);
-      if (room.hasPeople) this.listener.people?.(room.presence.people, room.name);
+      if (room.presence.isKnown) this.listener.people?.(room.presence.people, room.name);
     } else this.#hear(room.name, data);
   }
 
@@ -567,12 +578,12 @@ export class ChatClient {
   async #readPeople() {
     const room = this.#rooms.get(this.#focused ?? "");
     if (!room || room.isPrivate || !this.listener.people || !this.#line.connectionId) return;
+    room.isWatched = true; // what is told meanwhile may be newer than the list
     const list = await this.#line.get("presence", { room: room.name, userId: this.userId }).catch(() => null);
     if (!list || !this.connectionId) return;
     // The service hears of a lost line later than its client.
-    const connections = list.connections.filter((/** @type {any} */ one) => !this.#gone.has(one.connectionId));
+    const connections = list.connections.filter((/** @type {any} */ one) => !this.#gone.includes(one.connectionId));
     room.presence.correct({ time: list.time, connections }, { connectionId: this.connectionId, userId: this.userId });
-    room.hasPeople = true;
     this.listener.people(room.presence.people, room.name);
   }
 }

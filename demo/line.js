@@ -136,7 +136,7 @@ export class Line {
       for (const one of [value].flat()) if (one !== null && one !== undefined) url.searchParams.append(name, String(one));
     }
     const { response, text } = await this.#fetch(url).catch(() => {
-      this.#note({ app: "failing" });
+      this.#note({ app: "failing", reason: "The app does not answer." });
       throw new FailedError("The app does not answer. Is it running?");
     });
     const body = parse(text) ?? {};
@@ -168,9 +168,14 @@ export class Line {
     this.#asking = undefined;
     this.#askedHealth = performance.now();
     const parts = await this.#fetch(new URL("health", this.api)).then(({ text }) => parse(text), () => null);
-    const isAnswer = typeof parts?.storage === "string";
-    const part = (/** @type {string} */ state) => (isAnswer ? (state === "ok" ? "ok" : "failing") : "unknown");
-    this.#note({ app: isAnswer ? "ok" : "failing", storage: part(parts?.storage), service: part(parts?.webpubsub) });
+    if (typeof parts?.storage !== "string") {
+      return this.#note({ app: "failing", storage: "unknown", service: "unknown", reason: "The app does not answer." });
+    }
+    /** @param {string} state @returns {Part} */
+    const part = (state) => (state === "ok" ? "ok" : "failing");
+    const told = { storage: part(parts.storage), service: part(parts.webpubsub) };
+    const silent = [told.storage !== "ok" && "Storage", told.service !== "ok" && "Web PubSub"].filter(Boolean).join(" and ");
+    this.#note({ app: "ok", ...told, ...(silent && { reason: `${silent} does not answer the app.` }) });
   }
 
   /** An event was answered: nothing is failing. */
@@ -181,9 +186,9 @@ export class Line {
   /** Is anybody there? If nothing comes back soon, the line is lost. */
   probe() {
     const run = this.#run.signal;
+    const asked = performance.now();
     if (!this.isReady || !this.#write({ type: "ping" })) return;
-    this.#lastPing = performance.now();
-    setTimeout(() => this.#lastFrame < this.#lastPing && this.#lose(run, new FailedError("The line went silent.")), SETTLE_MS);
+    setTimeout(() => this.#lastFrame < asked && this.#lose(run, new FailedError("The line went silent.")), SETTLE_MS);
   }
 
   /** @param {Partial<Health>} told */
@@ -230,6 +235,7 @@ export class Line {
       const timer = setTimeout(() => this.#lose(run, new FailedError("Web PubSub does not answer.")), OPEN_MS);
       run.addEventListener("abort", () => (clearTimeout(timer), socket.close(), reject(run.reason)));
       socket.onclose = async () => {
+        if (run.aborted) return;
         const reason = why || (await this.#whyNot());
         this.#lose(run, new FailedError(reason));
       };

@@ -48,7 +48,7 @@ export class Room {
   #newestSince = 0;
   #isSettled = false;
   presence = new Presence();
-  /** whether somebody looked at who is in it */ hasPeople = false;
+  /** whether somebody looks at who is in it */ isWatched = false;
   /** whether its history is to be read and kept up to date */ isOpen = true;
   /** @type {string | null} of a private room, once known */ title = null;
 
