@@ -130,7 +130,7 @@ READ_TO_THE_BEGINNING = """async (count) => {
   const seen = new Map();
   while (seen.size < count) {
     for (const line of list.children) seen.set(line.dataset.id, line.querySelector(".bubble").textContent);
-    list.scrollTop -= 600;
+    list.scrollTop = 0;
     await new Promise(requestAnimationFrame);
   }
   return [...seen].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, text]) => text);
