@@ -68,7 +68,6 @@ async def measure() -> list[Figure]:
             "AzureWebJobsStorage": _ACCOUNT.format(port),
             "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey=k;Version=1.0;",
             "CLIENT_AUTH": "anonymous",
-            "MAX_MESSAGES_PER_SECOND": "1000",
         }
         stderr = asyncio.subprocess.PIPE
         async with backends.python("-m", "benchmarks.memory", settings=settings, stderr=stderr) as process:
