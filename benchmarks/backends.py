@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from benchmarks.report import NotMeasuredError
 from chat.settings import Settings
 from local.azurite import Azurite, free_port
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
@@ -77,7 +78,7 @@ async def read_line(process: asyncio.subprocess.Process) -> bytes:
     """Return the next line that a process of the benchmark prints."""
     line = await process.stdout.readline() if process.stdout else b""
     if not line:
-        raise SystemExit("a process of the benchmark ended before it was ready")
+        raise NotMeasuredError("a process of the benchmark ended before it was ready")
     return line
 
 

@@ -22,7 +22,7 @@ from azure.data.tables.aio import TableClient
 
 from benchmarks import backends
 from benchmarks.ordered_table import OrderedTable, serve
-from benchmarks.report import Figure
+from benchmarks.report import Figure, NotMeasuredError
 from chat.backends.history import History
 from chat.backends.table_store import TABLE_NAME, TableStore, make_client
 from chat.model.entities import to_entity
@@ -179,7 +179,7 @@ async def _seconds(read: Read, room: str, before: str | None) -> float:
     count = await read(room, before)
     seconds = time.perf_counter() - start
     if count != _PAGE:
-        raise SystemExit(f"a page of the room {room!r} has {count} messages: nothing was measured")
+        raise NotMeasuredError(f"a page of the room {room!r} has {count} messages: nothing was measured")
     return seconds
 
 

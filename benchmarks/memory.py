@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks import backends
 from benchmarks.messages import App
-from benchmarks.report import Figure
+from benchmarks.report import Figure, NotMeasuredError
 from chat.settings import Settings
 
 __all__ = ["measure"]
@@ -73,7 +73,7 @@ async def measure() -> list[Figure]:
         async with backends.python("-m", "benchmarks.memory", settings=settings, stderr=stderr) as process:
             output, errors = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"the process that was to be measured failed:\n{errors.decode()}")
+        raise NotMeasuredError(f"the process that was to be measured failed:\n{errors.decode()}")
     few, many = json.loads(output)
     return [
         Figure(

@@ -15,7 +15,7 @@ from benchmarks.__main__ import NAMES, descriptions, main
 from benchmarks.capacity import EXAMPLES, Load, plan, table
 from benchmarks.capacity import main as capacity
 from benchmarks.ordered_table import OrderedTable
-from benchmarks.report import Figure, Run, document, dump, plot, read
+from benchmarks.report import Figure, NotMeasuredError, Run, document, dump, plot, read
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -78,6 +78,23 @@ def test_what_was_measured_is_written_before_the_next_benchmark_begins(
         main(["start", "messages"])
     assert list(read(tmp_path / "_DATA")) == ["start"]
     assert "a &lt;slow&gt; thing" in (tmp_path / "_PLOT").read_text("utf-8")
+
+
+def test_what_cannot_be_measured_does_not_keep_the_others_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_DATA", "_PAGE", "_PLOT"):
+        monkeypatch.setattr(command, name, tmp_path / name)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+
+    def failing(name: str) -> Run:
+        if name == "start":
+            raise NotMeasuredError("an event was answered 500")
+        return Run(name, "a machine", [FAST])
+
+    monkeypatch.setattr(command, "run", failing)
+    assert main(["start", "messages"]) == 1
+    assert list(read(tmp_path / "_DATA")) == ["messages"]
 
 
 def test_the_sorted_table_answers_a_range_of_one_partition_page_by_page() -> None:
