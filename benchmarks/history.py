@@ -24,7 +24,8 @@ from benchmarks import backends
 from benchmarks.ordered_table import OrderedTable, serve
 from benchmarks.report import Figure, NotMeasuredError
 from chat.backends.history import History
-from chat.backends.table_store import TABLE_NAME, TableStore, make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME, TableStore
 from chat.model.entities import to_entity
 from chat.model.keys import BEHIND_MESSAGES, body_digest, message_id, partition_key, row_key
 from chat.model.messages import Message
@@ -76,7 +77,7 @@ def _rows(room: str, start: int, count: int) -> list[dict[str, Any]]:
 async def _fill(store: TableStore) -> None:
     """Store the messages of both rooms."""
     parts = ((room, start) for room, count in _ROOMS.items() for start in range(0, count, _TRANSACTION))
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
 
         async def worker() -> None:
             for room, start in parts:

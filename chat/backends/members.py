@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final
 
-from chat.backends.table_store import StoreUnavailableError, Table
+from chat.backends.table import Table
+from chat.backends.table_store import StoreUnavailableError
 from chat.model.keys import members_partition, user_of_row, user_partition, user_row_key
 from chat.model.messages import format_time
 from chat.model.private_names import PrivateRoom

@@ -22,7 +22,8 @@ from typing import Any, Final
 from chat.backends.history import History
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import StoreUnavailableError, Table, TableStore
+from chat.backends.table import Table
+from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.room_groups import BEHIND_GROUP_RECORDS, GroupRecords, RoomGroups, is_followed_once
 from chat.model.broadcasts import Broadcast
 from chat.model.keys import connection_part, hub_partition

@@ -18,7 +18,8 @@ from typing import Any, Final
 from chat import policy
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import StoreUnavailableError, Table
+from chat.backends.table import Table
+from chat.backends.table_store import StoreUnavailableError
 from chat.model.messages import format_time
 from chat.model.private_names import is_private_room_name
 from chat.model.rooms import can_be_member

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chat.backends.table_store import make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME
 from chat.model.keys import idempotency_row_key, message_id, partition_key, row_key
 from chat.settings import StorageAccount
 from local.azurite import Azurite
@@ -54,7 +55,7 @@ async def test_a_key_that_comes_again_with_another_message_is_taken(system: Syst
 async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(system: System, azurite: Azurite) -> None:
     await send(system, "i14", "other")
     partition = partition_key("chat", "i14")
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         (message,) = [row async for row in table.query_entities(f"PartitionKey eq '{partition}' and RowKey lt 'g'")]
         older = message_id(partition, datetime(2026, 11, 24, tzinfo=UTC), "conn-42", "7", "")
         await table.create_entity({**message, "RowKey": row_key(older), "key": "k"})
@@ -71,7 +72,7 @@ async def test_a_key_whose_row_somebody_edited_loses_no_message(system: System, 
     room = f"i15-{broken}"
     await send(system, room, "k")
     keys = {"PartitionKey": partition_key("chat", room), "RowKey": idempotency_row_key("ana", "conn-42", "k")}
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         await table.upsert_entity({**keys, **broken}, "replace")
     status, answer = await send(system, room, "k", "another", event_id="8")
     assert (status, json.loads(answer)["code"]) == (200, "key_taken")
@@ -129,7 +130,7 @@ async def test_the_rows_of_keys_are_in_no_page_of_history(system: System, azurit
     page = await system.history("i7", limit=200)
     assert len(page) == 5
     assert await system.history("i7", before=page[-1]["id"]) == []
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         rows = [row async for row in table.query_entities(f"PartitionKey eq '{partition_key('chat', 'i7')}'")]
     assert len(rows) == 10
 

@@ -16,7 +16,8 @@ from azure.core.exceptions import ResourceExistsError
 
 import chat.messaging.outbox
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import TableStore, make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME, TableStore
 from chat.messaging.checks import Checks
 from chat.messaging.delivery import Delivery
 from chat.messaging.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
@@ -176,7 +177,7 @@ async def test_a_message_that_was_deleted_meanwhile_is_not_sent(storage: Azurite
         for number in range(2):
             await killed.post_event(b"%d" % number, room="o6", event_id=str(number), ce_time=TIME)
         newer, older = await killed.history("o6")
-    async with make_client(StorageAccount(storage.connection_string)) as table:
+    async with make_client(StorageAccount(storage.connection_string), TABLE_NAME) as table:
         await table.delete_entity(partition_key("chat", "o6"), row_key(older["id"]))
     async with running_system(storage) as system:
         ben = await system.connect("o6", "ben")

@@ -22,7 +22,8 @@ from chat.backends.change_store import ChangeStore, RequestedChange
 from chat.backends.history import History
 from chat.backends.maintenance import Maintenance
 from chat.backends.service import Service
-from chat.backends.table_store import TableStore, make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME, TableStore
 from chat.messaging.outbox import Outbox
 from chat.messaging.retention import Retention
 from chat.model.keys import body_digest, hub_partition, message_id, partition_key, row_key
@@ -54,7 +55,7 @@ async def store(own_azurite: Azurite) -> AsyncIterator[TableStore]:
     await opened.check()
     yield opened
     await opened.aclose()
-    async with make_client(opened.account) as client:
+    async with make_client(opened.account, TABLE_NAME) as client:
         async for row in client.list_entities():
             await client.delete_entity(row)
 
@@ -84,7 +85,7 @@ async def put(
 
 async def rows(store: TableStore, partition: str | None = None) -> list[str]:
     """Return the row keys of a partition, or of the whole table."""
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         found = [row async for row in client.list_entities()]
     return [row["RowKey"] for row in found if partition in (None, row["PartitionKey"])]
 
@@ -101,7 +102,7 @@ async def without_room(store: TableStore, number: int, key: str = "") -> None:
     row = {"PartitionKey": partition, "RowKey": row_key(cursor), "connectionId": "c", "eventId": str(number)}
     row |= {"eventName": "message", "time": "2026-11-26T12:00:00.000Z", "dataType": "text", "userId": "ana"}
     row |= {"contentType": "text/plain", "text": f"homeless {number}"} | ({"key": key} if key else {})
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         await client.create_entity(row)
 
 
@@ -164,7 +165,7 @@ async def test_a_retention_that_runs_out_of_time_goes_on_in_the_room_where_it_st
 async def test_a_row_that_is_gone_already_stops_nothing(store: TableStore) -> None:
     await put(store, "a", 40 * DAY, 1, key="k")
     await put(store, "a", 40 * DAY, 2)
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         (sent,) = [row for row in await rows(store) if row.startswith("sent-")]
         await client.delete_entity(partition_key("chat", "a"), sent)
     assert await Retention(store, 30).run() == 2
@@ -283,7 +284,7 @@ async def test_admin_gets_past_a_partition_that_somebody_edited(
     store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await put(store, "a", DAY)
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         await client.create_entity({"PartitionKey": "chat|=FF", "RowKey": "0", "userId": "ana"})
     await put(store, "é", DAY)
     for command in (["rooms"], ["export", "--user", "ana"], ["erase", "--user", "ana", "--yes"]):

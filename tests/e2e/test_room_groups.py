@@ -19,7 +19,8 @@ import chat.messaging.private_rooms
 import chat.messaging.room_groups
 from chat.backends.members import Members
 from chat.backends.service import Service
-from chat.backends.table_store import StoreUnavailableError, Table, TableStore, make_client
+from chat.backends.table import Table, make_client
+from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.messaging.private_rooms import PrivateRooms
 from chat.settings import StorageAccount, WebPubSubEndpoint
