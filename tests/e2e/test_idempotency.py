@@ -98,6 +98,23 @@ async def test_the_same_key_of_two_nameless_connections_is_two_messages(system: 
     assert len(await system.history("i16")) == 2
 
 
+async def test_who_is_out_of_the_room_is_told_of_the_own_message_that_is_there_and_of_nothing_else(
+    system: System,
+) -> None:
+    async def send_from_outside(key: str, data: str, **changes: Any) -> Any:
+        body = json.dumps({"key": key, "room": "i18", "dataType": "text", "data": data}).encode()
+        status, answer = await system.post_event(body, room="i18-b", event_id=f"{key}{data}", **SEND, **changes)
+        return status, json.loads(answer)["code"] if answer else None
+
+    assert await send(system, "i18", "k") == (204, b"")
+    assert await send_from_outside("k", "hello") == (204, None)
+    refused = (200, "not_a_member")
+    assert await send_from_outside("k", "another text") == refused
+    assert await send_from_outside("never", "hello") == refused
+    assert await send_from_outside("k", "hello", ce_userId="ben") == refused
+    assert len(await system.history("i18")) == 1
+
+
 async def test_a_redelivered_event_with_a_key_is_stored_once(system: System) -> None:
     for _ in range(2):
         assert (await send(system, "i3", "k", ce_time="2026-11-24T09:30:00Z"))[0] == 204

@@ -232,6 +232,22 @@ async def test_an_event_for_a_room_that_the_connection_is_not_in_goes_nowhere(
     assert rooms.asked == []
 
 
+async def test_a_message_with_a_key_is_looked_for_in_a_room_that_the_connection_is_not_in_any_more(
+    events: ChatEvents, rooms: Rooms
+) -> None:
+    for raw in (state({"rooms": []}), state({"rooms": ["a"]}), None):
+        answer = await events.message(event("send", raw, {"key": "k", "room": "b"}))
+        assert code(answer) == "not_a_member"
+    assert rooms.asked == [("refuse", "b")] * 3
+
+
+async def test_who_sends_too_fast_to_a_room_that_the_connection_is_not_in_asks_no_store(rooms: Rooms) -> None:
+    events = events_of(rooms, max_messages_per_second=0.001)
+    request = event("send", state({"rooms": []}), {"key": "k", "room": "b"})
+    assert [code(await events.message(request)) for _ in range(2)] == ["not_a_member", "rate_limited"]
+    assert rooms.asked == [("refuse", "b")]
+
+
 @pytest.mark.parametrize("room", ["", "..", 7, ["a"], {}, False])
 async def test_a_room_that_cannot_be_one_is_not_the_only_one_of_the_connection(
     events: ChatEvents, rooms: Rooms, room: object
