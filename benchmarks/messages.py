@@ -25,16 +25,14 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from benchmarks import backends
 from benchmarks.report import Figure, NotMeasuredError
-from chat.authenticators import make_authenticators
 from chat.backends import service, table_store
-from chat.events import ChatEvents
+from chat.event_handler import make_event_handler
 from chat.messaging import outbox
-from chat.messaging.changes import Changes
 from chat.messaging.checks import Checks
 from chat.messaging.delivery import Delivery
 from chat.messaging.private_rooms import PrivateRooms
 from chat.settings import Settings
-from webpubsub_handler import Headers, HttpRequest, WebPubSubEventHandler, sign
+from webpubsub_handler import Headers, HttpRequest, sign
 
 __all__ = ["App", "measure"]
 
@@ -76,23 +74,9 @@ class App:
         self.store = table_store.TableStore(settings.hub, settings.storage)
         self.service = service.Service(settings.hub, settings.endpoints[0])
         self._outbox = outbox.Outbox(self.store, self.service)
-        checks = Checks(settings.max_message_bytes)
-        delivery = Delivery(self.store, self.service, self._outbox, checks)
-        self._handler = WebPubSubEventHandler(
-            settings.hub, make_authenticators(settings), allowed_origins=settings.allowed_origins
-        )
-        self._handler.middleware(self._outbox.note_event)
-        limit = settings.max_messages_per_second
-        events = ChatEvents(
-            delivery,
-            Changes(self.store, delivery, checks),
-            self.service,
-            None,
-            private_rooms=PrivateRooms(self._outbox, self.service),
-            default_room=_ROOM,
-            max_messages_per_second=limit,
-        )
-        events.register(self._handler)
+        delivery = Delivery(self.store, self.service, self._outbox, Checks(settings.max_message_bytes))
+        private_rooms = PrivateRooms(self._outbox, self.service)
+        self._handler = make_event_handler(settings, self.store, self.service, self._outbox, delivery, private_rooms)
         endpoint = settings.endpoints[0]
         self._fields = {
             "content-type": "text/plain; charset=utf-8",
