@@ -16,16 +16,8 @@ from chat.backends.members import Change, Members
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups
-from chat.model.chat_client_protocol import (
-    MAX_NAMED_MEMBERS,
-    ChatError,
-    Code,
-    MemberOperation,
-    NewRoom,
-    RoomMember,
-    encode_member,
-    encode_room,
-)
+from chat.model.chat_client_answers import encode_member, encode_room
+from chat.model.chat_client_protocol import MAX_NAMED_MEMBERS, ChatError, Code, MemberOperation, NewRoom, RoomMember
 from chat.model.messages import format_time
 from chat.model.private_names import ALL_PRIVATE_ROOMS, PrivateRoom
 from chat.model.rooms import can_be_member
