@@ -24,8 +24,8 @@ from chat.messaging.checks import Checks
 from chat.messaging.delivery import Delivery
 from chat.messaging.outbox import Outbox
 from chat.messaging.private_rooms import PrivateRooms
-from chat.messaging.retention import SCHEDULE, Retention
 from chat.settings import ClientAuth, Settings, SettingsError
+from chat.upkeep.retention import SCHEDULE, Retention
 from webpubsub_handler.azure_functions import blueprint, to_func_response
 
 logger = logging.getLogger("chat")

@@ -16,7 +16,7 @@ from chat.backends.azure_clients import REPEATABLE_POST, Calls, make_credential,
 from chat.backends.per_loop import PerLoop
 from chat.settings import StorageAccount
 
-__all__ = ["RowExistsError", "Table", "make_client"]
+__all__ = ["RowExistsError", "Table", "etag_of", "make_client"]
 
 # What an identity's token is for, in every cloud.
 _SCOPE: Final = "https://storage.azure.com/.default"
@@ -206,6 +206,11 @@ class Table:
             await client.create_entity(dict(entities[0]), headers=dict(_NO_CONTENT), **REPEATABLE_POST)
         else:
             await client.submit_transaction([("create", dict(entity)) for entity in entities], **REPEATABLE_POST)
+
+
+def etag_of(entity: Mapping[str, Any]) -> str:
+    """Return the ETag that a row was read with."""
+    return str(entity.metadata["etag"])  # type: ignore[attr-defined]
 
 
 def make_client(account: StorageAccount, table: str) -> TableClient:

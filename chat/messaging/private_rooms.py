@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from chat import policy
-from chat.backends.members import Change, Members
+from chat.backends.member_rows import Change
+from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups

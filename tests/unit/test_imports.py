@@ -164,6 +164,7 @@ CHAT_FOLDERS: Final = {
     "model": frozenset[str](),
     "backends": frozenset({"model"}),
     "messaging": frozenset({"model", "backends"}),
+    "upkeep": frozenset({"model", "backends", "messaging"}),
 }
 
 

@@ -6,7 +6,8 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from chat.backends.members import Members, Membership
+from chat.backends.member_rows import Membership
+from chat.backends.members import Members
 from chat.backends.table import Table
 from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
