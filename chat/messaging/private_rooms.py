@@ -248,7 +248,7 @@ class PrivateRooms:
             await self._service.leave(connection_id, room)
             return
         for seconds in (*_RETRY_SECONDS, None):
-            if await self._service.add_to_group(connection_id, room):
+            if await self._service.join(connection_id, room):
                 break
             if seconds is None:
                 raise ServiceUnavailableError("the service does not know the connection")

@@ -87,6 +87,7 @@ class Rooms:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.is_down = False
+        self.knows_connections = True
 
     async def publish(self, _: UserEventRequest, room: str) -> None:
         self.asked.append(("publish", room))
@@ -104,10 +105,11 @@ class Rooms:
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         self.asked.append(("tell", room, event["type"]))
 
-    async def join(self, connection_id: str, room: str) -> None:
+    async def join(self, connection_id: str, room: str) -> bool:
         self.asked.append(("join", connection_id, room))
         if self.is_down:
             raise ServiceUnavailableError("the service does not answer")
+        return self.knows_connections
 
     async def leave(self, connection_id: str, room: str) -> None:
         self.asked.append(("leave", connection_id, room))
