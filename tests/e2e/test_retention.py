@@ -25,10 +25,10 @@ from chat.backends.service import Service
 from chat.backends.table import make_client
 from chat.backends.table_store import TABLE_NAME, TableStore
 from chat.messaging.outbox import Outbox
-from chat.messaging.retention import Retention
 from chat.model.keys import body_digest, hub_partition, message_id, partition_key, row_key
 from chat.model.messages import ChangeKind, DeletedMessage, Message
 from chat.settings import Settings, StorageAccount
+from chat.upkeep.retention import Retention
 from local.azurite import Azurite
 from local.functions_host import FunctionsHost
 from tests.clock import Clock
@@ -39,13 +39,6 @@ from webpubsub_handler import DataType
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NO_SERVICE = "Endpoint=http://127.0.0.1:9;AccessKey=a-key-of-the-tests-long-enough-for-HS256;Version=1.0;"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
-    """A storage of these tests alone: they delete what is old in every room."""
-    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
-        yield service
 
 
 @pytest_asyncio.fixture
@@ -250,7 +243,7 @@ async def test_a_retention_ends_before_the_function_s_time_does_whatever_hangs(
 
     await put(store, "a", 40 * DAY)
     monkeypatch.setattr(Maintenance, "delete", hang)
-    monkeypatch.setattr("chat.messaging.retention._MAX_SECONDS", 0.5)
+    monkeypatch.setattr("chat.upkeep.retention._MAX_SECONDS", 0.5)
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await Retention(store, 30).run() == 0
     assert "The retention goes on next time" in caplog.text
