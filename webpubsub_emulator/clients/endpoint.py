@@ -269,12 +269,10 @@ def _is_upgrade(request: web.BaseRequest) -> bool:
 
     aiohttp takes every method and version, and fails over a key beyond ASCII.
     """
-    is_get = request.method == "GET" and request.version >= HttpVersion11
-    return (
-        is_get
-        and request.headers.get("Sec-WebSocket-Key", "").isascii()
-        and web.WebSocketResponse().can_prepare(request)
-    )
+    key = request.headers.get("Sec-WebSocket-Key", "")
+    if request.method != "GET" or request.version < HttpVersion11 or not key.isascii():
+        return False
+    return bool(web.WebSocketResponse().can_prepare(request))
 
 
 def _offered_subprotocols(request: web.BaseRequest) -> list[str]:
