@@ -63,7 +63,7 @@ def pages() -> dict[str, str]:
     """Every page of the reference by its path; it stays in .local for whoever wants to read it."""
     shutil.rmtree(REFERENCE, ignore_errors=True)
     names = [module.__name__ for module in MODULES]
-    program = [sys.executable, "-W", "error", "-m", "pdoc", "--docformat", "google", "--output-directory", REFERENCE]
+    program = [sys.executable, "-W", "error", "-m", "pdoc", "--docformat", "google", "-o", str(REFERENCE)]
     done = subprocess.run([*program, *names], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return {path.relative_to(REFERENCE).as_posix(): path.read_text("utf-8") for path in REFERENCE.rglob("*.html")}
