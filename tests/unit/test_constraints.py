@@ -1,4 +1,4 @@
-"""What is pinned: every package that this environment has for the project, in one file, for every Python and platform."""
+"""What is pinned: every package that the project brings here, in one file for every Python and platform."""
 
 from __future__ import annotations
 
