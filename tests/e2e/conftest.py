@@ -19,6 +19,7 @@ import pytest_asyncio
 import function_app
 from chat.backends.service import Service
 from chat.backends.table_store import TableStore
+from chat.messaging import presence
 from chat.messaging.outbox import Outbox
 from chat.settings import Settings
 from local.azurite import Azurite, free_port
@@ -185,6 +186,12 @@ class System:
 
 
 StartSystem = Callable[..., Awaitable[System]]
+
+
+@pytest.fixture(autouse=True)
+def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for others who come or go, as it does twice for each client; what is batched is tested alone."""
+    monkeypatch.setattr(presence, "BATCH_SECONDS", 0.01)
 
 
 @asynccontextmanager
