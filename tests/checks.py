@@ -74,7 +74,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "format": Step(("-m", "ruff", "format", "--check", *CODE), 1),
     "types": Step(("-m", "mypy", *CODE), 40),
     "tests": Step(("-m", "pytest", "--cov"), 330),
-    "fuzz": Step(("tests/fuzz/fuzz_handler.py", "-max_total_time=60", "-verbosity=0"), 65),
+    "fuzz": Step(("-m", "tests.fuzz", "--seconds=60"), 70),
 }
 # Those that take long, write no file that a test reads and listen at no port.
 BESIDE: Final = frozenset({"types", "fuzz"})
