@@ -14,12 +14,13 @@ from tests.curl import run_shell
 from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler, sign
 from tests.patience import PATIENCE_SECONDS
-from webpubsub_emulator import DEFAULT_ACCESS_KEY, DelayedPart, Fault, FaultKind
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, DelayedPart, Emulator, EmulatorSettings, Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
-from webpubsub_emulator.pytest_plugin import StartEmulator
 from webpubsub_emulator.upstream.cloud_events import user_event
 from webpubsub_emulator.upstream.traffic import MAX_ENTRIES
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class View:
@@ -46,7 +47,7 @@ class View:
         await self.page.get_by_role("searchbox").fill(text)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def view(browser: Browser, service: Service) -> AsyncIterator[View]:
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     page = await context.new_page()
@@ -357,10 +358,14 @@ async def test_a_failed_event_says_its_cause_first_and_its_text_at_every_width(
 
 
 async def test_ids_are_short_and_the_whole_one_is_shown_on_hover_and_copied(
-    start_service: StartService, browser: Browser, webpubsub_emulator: StartEmulator
+    start_service: StartService, browser: Browser
 ) -> None:
-    emulator = await webpubsub_emulator()
-    service = await start_service()
+    # With the ids of connections as they are.
+    async with Emulator(EmulatorSettings(port=0)) as emulator:
+        await see_short_ids(emulator, await start_service(), browser)
+
+
+async def see_short_ids(emulator: Emulator, service: Service, browser: Browser) -> None:
     url = f"{emulator.url}/client/hubs/chat"
     context = await browser.new_context()
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
