@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
-from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
 from tests.e2e.conftest import System, running_system
@@ -80,7 +80,13 @@ async def announce(system: System, room: str, envelope: Any) -> None:
 OpenTab = Callable[..., Awaitable[Tab]]
 
 
-# All tests of the page share one loop and one system; each has its own room.
+# All tests of the page share one loop, one hold on the browser, and one system; each has its own room.
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.connect_over_cdp(chromium)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def system(azurite: Azurite) -> AsyncIterator[System]:
     async with running_system(azurite) as running:
