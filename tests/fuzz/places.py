@@ -12,6 +12,7 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 TARGETS: Final[Mapping[str, str]] = {
     "handler": "webpubsub_handler",
     "rest": "webpubsub_emulator",
+    "upgrades": "webpubsub_emulator",
     "frames": "webpubsub_emulator",
     "odata": "webpubsub_emulator",
 }
