@@ -58,6 +58,7 @@ async def test_a_room_that_was_joined_is_asked_for_again_after_the_line_was_lost
       const [ana, ben] = [await Person.join("ana", "k2-a"), await Person.join("ben", "k2-b")];
       await ana.chat.join("k2-b");
       await ben.say("k2-b", "before");
+      await ana.hears("k2-b", "before");
       ana.chat.stop();
       await ben.say("k2-b", "meanwhile");
       const joined = ana.chat.join("k2-c");
