@@ -384,6 +384,37 @@ async def test_a_page_that_becomes_visible_reads_at_once_but_not_each_time(scrip
     assert result == [[0, 0, 1, 1], [["messages", "k11"]]]
 
 
+async def test_after_a_pause_of_the_machine_it_is_read_at_once(script: Script) -> None:
+    result = await script("""
+      let beat = null;
+      globalThis.setInterval = (call) => ((beat = call), 0);
+      const real = setTimeout;
+      globalThis.setTimeout = (call, wait, ...rest) => real(call, wait === 4_000 ? 2 ** 30 : wait, ...rest);
+      const ana = await Person.join("ana", "k21");
+      const seen = watchFetch();
+      beat();
+      const reads = () => seen.filter(({ route }) => route === "messages").length;
+      const before = reads();
+      await ana.say("k21", "the answer to the ping came before this");
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 60_000;
+      beat();
+      result = [before, reads(), ana.status];""")
+    assert result == [0, 1, "connected"]
+
+
+async def test_a_line_that_died_while_nobody_looked_is_given_up_soon_after(script: Script) -> None:
+    result = await script("""
+      globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+      const ana = await Person.join("ana", "k22");
+      skipWaits(4_000, 4_000);
+      WebSocket.prototype.send = () => {};
+      document.dispatchEvent(new Event("visibilitychange"));
+      await until(() => ana.status === "waiting");
+      result = ana.of("status").at(-1)[0].reason;""")
+    assert result == "The line went silent."
+
+
 async def test_a_reading_that_began_before_the_line_was_lost_does_not_count_for_the_next_one(script: Script) -> None:
     result = await script("""
       globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
@@ -584,7 +615,7 @@ FIVE_HUNDRED = """
       Math.random = () => ((seed = (seed * 48271) % 2147483647) - 1) / 2147483646;
       const real = setTimeout;
       // No reading by the minute.
-      globalThis.setTimeout = (call, wait, ...rest) => wait < 45_000 && real(call, wait, ...rest);
+      globalThis.setTimeout = (call, wait, ...rest) => real(call, wait < 45_000 ? wait : 2 ** 30, ...rest);
       const clients = Array.from({ length: 500 }, (_, number) => {
         const client = { userId: `k18-${number}`, waits: [], isConnected: false };
         const status = ({ state, retryAt }) => {
