@@ -21,6 +21,7 @@ from webpubsub_emulator.core.hub import Hubs
 from webpubsub_emulator.core.tokens import ServiceIdentity
 from webpubsub_emulator.listeners import listen
 from webpubsub_emulator.rest.api import RestApi
+from webpubsub_emulator.server import BoundedServer
 from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.subprotocols.registry import MQTT_REFUSAL
 from webpubsub_emulator.upstream.dispatcher import Upstream
@@ -183,7 +184,7 @@ class Emulator:
             SettingsError: when there is no such address on this machine, or it is not for this user.
         """
         settings = self._settings
-        server = web.Server(
+        server = BoundedServer(
             self._handle,
             access_log=None,
             logger=http_logger,
@@ -222,11 +223,14 @@ class Emulator:
         parts, runner = self._parts, self._runner
         if parts is None or runner is None:
             return
-        self._parts = self._runner = None
+        self._runner = None
         await parts.clients.close()
+        # Event handlers that hear of it may call the service, which still answers them.
+        await parts.upstream.drain(_SHUTDOWN_SECONDS)
+        self._parts = None
         parts.traffic.close()
         await runner.cleanup()
-        await parts.upstream.close(_SHUTDOWN_SECONDS)
+        await parts.upstream.close()
         logger.removeHandler(parts.traffic_log)
 
     async def __aenter__(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from local.azurite import free_port
 from tests.emulator.conftest import Service, StartService
@@ -125,6 +126,35 @@ async def test_what_cannot_be_is_400(service: Service, url: str, claims: dict[st
 async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
     async with service.session.get(f"{service.url}/client/hubs/chat?access_token={service.token()}") as response:
         assert response.status == 400
+
+
+@pytest.mark.parametrize(
+    ("start", "wrong"),
+    [
+        ("POST 1.1", {}),
+        ("HEAD 1.1", {}),
+        ("GET 1.0", {}),
+        ("GET 1.1", {"Sec-WebSocket-Key": b"\xff"}),
+        ("GET 1.1", {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jé==".encode()}),
+        ("GET 1.1", {"Sec-WebSocket-Key": b"short"}),
+        ("GET 1.1", {"Sec-WebSocket-Version": b"\xff"}),
+        ("GET 1.1", {"Connection": b"\xff"}),
+        ("GET 1.1", {"Upgrade": b"\xff"}),
+    ],
+)
+async def test_an_upgrade_against_the_rules_of_websocket_is_400(
+    service: Service, start: str, wrong: dict[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    url, (method, version) = URL(service.url), start.split()
+    fields = {"Host": url.authority.encode(), "Connection": b"Upgrade", "Upgrade": b"websocket"}
+    fields |= {"Sec-WebSocket-Version": b"13", "Sec-WebSocket-Key": b"dGhlIHNhbXBsZSBub25jZQ==", **wrong}
+    lines = [f"{method} /client/hubs/chat?access_token={service.token()} HTTP/{version}".encode()]
+    lines += [name.encode() + b": " + value for name, value in fields.items()]
+    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
+    writer.close()
+    assert "defect" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/emulator", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt", "/%ff", "//"])
