@@ -17,8 +17,8 @@
  * - Nothing overtakes: what is sent goes up one at a time, and what the server refuses as too fast is sent again first.
  */
 import { Line, RefusedError } from "./line.js";
-import { CONFIRM_MS, Outbox, isLater } from "./outbox.js";
-import { Room } from "./room.js";
+import { Outbox, Requests } from "./outbox.js";
+import { ALL_PRIVATE, Room, toEnvelope, toRoom } from "./room.js";
 
 export { RefusedError } from "./line.js";
 export { orderOf } from "./room.js";
@@ -29,27 +29,11 @@ export { orderOf } from "./room.js";
 /** @typedef {import("./room.js").Message} Message */
 /** @typedef {import("./room.js").Change} Change */
 /** @typedef {import("./room.js").Source} Source */
+/** @typedef {import("./room.js").RoomInfo} RoomInfo */
+/** @typedef {import("./room.js").PrivateRoom} PrivateRoom */
+/** @typedef {import("./room.js").Member} Member */
 /** @typedef {import("./outbox.js").Outgoing} Outgoing */
 /** @typedef {import("./presence.js").Person} Person */
-/**
- * @typedef {object} RoomInfo
- * @property {string} name
- * @property {boolean} isPrivate
- * @property {string | null} title of a private room, once known
- * @property {boolean} isRead its history is read and kept up to date
- */
-/**
- * @typedef {object} PrivateRoom
- * @property {string} name with its `@`
- * @property {string} title
- * @property {string[]} members who joined first comes first
- */
-/**
- * @typedef {object} Member of a private room
- * @property {string} room
- * @property {"joined" | "left"} event
- * @property {string} userId
- */
 /**
  * @typedef {object} Back from a time away, and all that was missed is read
  * @property {number} seconds
@@ -85,16 +69,14 @@ const FIRST_LIMIT = 50;
 const LIMIT = 200;
 const MAX_PAGES = 10;
 const MAX_GONE = 20;
-const ALL_PRIVATE = "@";
 
 export class ChatClient {
   /** @type {Line} */ #line;
   /** @type {Outbox} */ #outbox;
+  /** @type {Requests} */ #requests;
   /** @type {Set<string>} what is asked for when connecting */ #wanted;
   /** @type {Map<string, Room>} all that is heard */ #rooms = new Map();
   /** @type {Map<Room, Promise<number>>} readings that are under way */ #readings = new Map();
-  /** @type {Map<string, { event: "join" | "leave", resolve: () => void, reject: (error: Error) => void, timer?: ReturnType<typeof setTimeout> }>} by room */
-  #asked = new Map();
   /** @type {string[]} the last connections of this client that are over */ #gone = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} of the next reading */ #reading;
   /** @type {string | null} */ #focused = null;
@@ -131,6 +113,7 @@ export class ChatClient {
       status: (status) => this.listener.status?.(status),
       health: (health) => this.listener.health?.(health),
     });
+    this.#requests = new Requests(this.#line);
     this.#outbox = new Outbox(this.#line, {
       outgoing: (outgoing) => this.listener.outgoing?.(outgoing),
       own: (envelope) => this.#hear(envelope.room, envelope),
@@ -179,7 +162,10 @@ export class ChatClient {
   async join(name) {
     if (!this.#rooms.has(name)) {
       if (name.startsWith(ALL_PRIVATE)) await this.privateRoom(name);
-      else await this.#ask("join", name);
+      else {
+        this.#wanted.add(name);
+        await this.#requests.ask("join", name);
+      }
     }
     const room = this.#add(name);
     room.isOpen = true;
@@ -193,7 +179,7 @@ export class ChatClient {
   async leave(name) {
     if (name.startsWith(ALL_PRIVATE)) await this.removeMember(name, this.userId ?? "");
     const wasIn = this.#drop(name);
-    if (wasIn && !name.startsWith(ALL_PRIVATE) && this.#line.isReady) await this.#ask("leave", name);
+    if (wasIn && !name.startsWith(ALL_PRIVATE) && this.#line.isReady) await this.#requests.ask("leave", name);
   }
 
   /** Say which room is looked at: `people` tells who is there. @param {string} name */
@@ -346,7 +332,7 @@ export class ChatClient {
       this.listener.returned?.({ seconds, missed: this.#missed.count, isComplete: this.#missed.isComplete });
     }
     this.#awaySince = null;
-    for (const [name, { resolve }] of this.#asked) this.#rooms.has(name) ? this.#answer(name, resolve) : this.#writeAsked(name);
+    this.#requests.ready([...this.#rooms.keys()]);
     this.#outbox.sendNext();
     this.#readLater();
     this.#readTitles().catch(() => {});
@@ -360,10 +346,7 @@ export class ChatClient {
     if (this.#line.connectionId) this.#gone = [...this.#gone.slice(-MAX_GONE), this.#line.connectionId];
     clearTimeout(this.#reading);
     this.#outbox.lost();
-    for (const [name, { event, timer, resolve }] of this.#asked) {
-      clearTimeout(timer);
-      if (event === "leave") this.#answer(name, resolve);
-    }
+    this.#requests.lost();
   }
 
   /** @param {boolean} isLate */
@@ -409,46 +392,11 @@ export class ChatClient {
   /** @param {string} name @param {RefusedError} error */
   #refuse(name, error) {
     this.#drop(name);
-    const asked = this.#asked.get(name);
-    if (asked) return this.#answer(name, () => asked.reject(error));
-    this.listener.refused?.(name, { code: error.code, message: error.message });
+    if (!this.#requests.reject(name, error)) this.listener.refused?.(name, { code: error.code, message: error.message });
   }
 
   #tellRooms() {
     this.listener.rooms?.(this.rooms);
-  }
-
-  /** Send an event of a room until it is answered. @param {"join" | "leave"} event @param {string} name @returns {Promise<void>} */
-  #ask(event, name) {
-    return new Promise((resolve, reject) => {
-      const before = this.#asked.get(name);
-      if (before) this.#answer(name, () => before.reject(new Error("It was asked for something else since.")));
-      if (event === "join") this.#wanted.add(name);
-      this.#asked.set(name, { event, resolve, reject });
-      this.#writeAsked(name);
-    });
-  }
-
-  /** @param {string} name */
-  #writeAsked(name) {
-    const asked = this.#asked.get(name);
-    if (!asked || !this.#line.isReady) return;
-    this.#line.write({ type: "event", event: asked.event, dataType: "json", data: { room: name } });
-    this.#askLater(name, CONFIRM_MS);
-  }
-
-  /** @param {string} name @param {number} wait */
-  #askLater(name, wait) {
-    const asked = this.#asked.get(name);
-    clearTimeout(asked?.timer);
-    if (asked) asked.timer = setTimeout(() => this.#writeAsked(name), wait);
-  }
-
-  /** @param {string} name @param {() => void} settle */
-  #answer(name, settle) {
-    clearTimeout(this.#asked.get(name)?.timer);
-    this.#asked.delete(name);
-    settle();
   }
 
   /** @param {any} frame */
@@ -495,27 +443,21 @@ export class ChatClient {
   /** @param {any} answer to an event of this connection */
   #answered(answer) {
     const { type, room } = answer;
-    const asked = this.#asked.get(room);
     if (type === "error") this.#refused(answer);
-    else if (type === "joined" && asked?.event === "join") {
-      this.#add(room);
-      this.#answer(room, asked.resolve);
+    else if (this.#requests.resolve(type, room)) {
+      if (type === "joined") this.#add(room);
       this.#tellRooms();
-    } else if (type === "left" && asked?.event === "leave") this.#answer(room, asked.resolve);
-    else if (type === undefined && typeof answer.id === "string") this.#outbox.answered(answer.id);
+    } else if (type === undefined && typeof answer.id === "string") this.#outbox.answered(answer.id);
   }
 
   /** @param {import("./outbox.js").Refusal} error */
   #refused(error) {
     if (this.#outbox.refuse(error)) return;
-    const { room, code, message, retryAfter } = error;
-    const name = room ?? (code === "invalid_room" ? [...this.#asked.keys()][0] : undefined);
-    if (name === undefined || !this.#asked.has(name)) return;
-    if (isLater(code)) this.#askLater(name, 1000 * (retryAfter ?? 2));
-    else this.#refuse(name, new RefusedError(message, code, name));
+    const name = this.#requests.refused(error);
+    if (name !== null) this.#refuse(name, new RefusedError(error.message, error.code, name));
   }
 
-  /** @param {Room} room @param {{ messages: Message[], changes: Change[], repeats: Message[] }} news @param {Source} source */
+  /** @param {Room} room @param {import("./room.js").News} news @param {Source} source */
   #handOut(room, { messages, changes, repeats }, source) {
     const others = messages.filter((message) => !this.#outbox.take(message, this.userId));
     if (messages.length) this.listener.messages?.(messages, source, room.name);
@@ -549,7 +491,10 @@ export class ChatClient {
     return reading;
   }
 
-  /** Read what came since the last reading, and hand out none of it before all is here: a failure leaves no gap. @param {Room} room */
+  /**
+   * Read what came since the last reading, and hand out none of it before all is here: a failure leaves no gap.
+   * @param {Room} room
+   */
   async #read(room) {
     const at = (this.#lastRead = performance.now());
     const { isRead, since } = room;
@@ -590,20 +535,4 @@ export class ChatClient {
 
 function isVisible() {
   return globalThis.document?.visibilityState !== "hidden";
-}
-
-/** @param {any} answer of an invocation @returns {PrivateRoom} */
-function toRoom({ roomId, title, members }) {
-  return { name: ALL_PRIVATE + roomId, title, members };
-}
-
-/** What an open room would be told. @param {string} kind of a notification @param {any} body @param {string} room @returns {any} */
-function toEnvelope(kind, { message, messageId }, room) {
-  if (kind === "MessageDeleted") return { type: "deleted", id: messageId, room };
-  if (kind !== "MessageCreated" && kind !== "MessageUpdated") return {};
-  const { messageId: id, createdAt, createdBy = null, bodyType = "", content } = message;
-  const isBinary = content.binary !== null;
-  const dataType = isBinary ? "binary" : bodyType.startsWith("application/json") ? "json" : "text";
-  const said = { id, room, dataType, data: isBinary ? content.binary : content.text };
-  return kind === "MessageUpdated" ? { type: "edited", ...said } : { type: "message", time: createdAt, from: createdBy, ...said };
 }

@@ -1,5 +1,8 @@
 // @ts-check
-/** What is on its way up: one at a time and in order, each with a key, sent again until it is answered. */
+/**
+ * What is on its way up, and is sent again until it is answered: messages, one at a time and in order, each with a key;
+ * joins and leaves.
+ */
 
 /** @typedef {import("./room.js").DataType} DataType */
 /**
@@ -14,11 +17,15 @@
  * @property {string} [reason]
  * @property {string} [code] the server's name for why it was refused
  */
-/** @typedef {{ key?: string, id?: string, room?: string, code: string, message: string, retryAfter?: number }} Refusal of an event */
+/**
+ * @typedef {{ key?: string, id?: string, room?: string, code: string, message: string, retryAfter?: number }} Refusal
+ * what the app says of an event that it refuses
+ */
 
-export const CONFIRM_MS = 15_000;
+const CONFIRM_MS = 15_000;
 const MAX_FRAME_BYTES = 1024 * 1024; // the service closes a connection that sends more
 const LONGEST_PAUSE_MS = 30_000;
+const ANSWERS = { join: "joined", leave: "left" };
 // What Web PubSub refuses itself. Anything else that fails may have reached the app.
 const REFUSED = ["Forbidden", "BadRequest", "NotFound"];
 
@@ -199,8 +206,88 @@ export class Outbox {
   }
 }
 
+/** The joins and leaves of rooms that wait for an answer; each is sent again until it is there. */
+export class Requests {
+  /** @type {Map<string, { event: "join" | "leave", resolve: () => void, reject: (error: Error) => void }>} by room */
+  #all = new Map();
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} by room: before it is sent again */ #timers = new Map();
+
+  /** @param {import("./line.js").Line} line */
+  constructor(line) {
+    this.line = line;
+  }
+
+  /** @param {"join" | "leave"} event @param {string} room @returns {Promise<void>} */
+  ask(event, room) {
+    this.reject(room, new Error("Something else was asked of this room since."));
+    return new Promise((resolve, reject) => {
+      this.#all.set(room, { event, resolve, reject });
+      this.#write(room);
+    });
+  }
+
+  /** The connection is there, and is in these rooms. @param {string[]} rooms */
+  ready(rooms) {
+    for (const room of this.#all.keys()) rooms.includes(room) ? this.#end(room)?.resolve() : this.#write(room);
+  }
+
+  /** The connection is over, and in no room any more. */
+  lost() {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const [room, { event }] of this.#all) if (event === "leave") this.#end(room)?.resolve();
+  }
+
+  /** @param {string} type of an answer @param {string} room @returns {boolean} whether it was waited for */
+  resolve(type, room) {
+    const request = this.#all.get(room);
+    if (!request || ANSWERS[request.event] !== type) return false;
+    this.#end(room);
+    request.resolve();
+    return true;
+  }
+
+  /** @param {string} room @param {Error} error @returns {boolean} whether it was waited for */
+  reject(room, error) {
+    const request = this.#end(room);
+    request?.reject(error);
+    return request !== undefined;
+  }
+
+  /** Heed what the app said of an event. @param {Refusal} refusal @returns {string | null} the room that is refused for good */
+  refused({ room, code, retryAfter }) {
+    const name = room ?? (code === "invalid_room" ? [...this.#all.keys()][0] : undefined);
+    if (name === undefined || !this.#all.has(name)) return null;
+    if (!isLater(code)) return name;
+    this.#writeLater(name, 1000 * (retryAfter ?? 2));
+    return null;
+  }
+
+  /** @param {string} room */
+  #end(room) {
+    const request = this.#all.get(room);
+    this.#all.delete(room);
+    clearTimeout(this.#timers.get(room));
+    this.#timers.delete(room);
+    return request;
+  }
+
+  /** @param {string} room */
+  #write(room) {
+    const request = this.#all.get(room);
+    if (!request || !this.line.isReady) return;
+    this.line.write({ type: "event", event: request.event, dataType: "json", data: { room } });
+    this.#writeLater(room, CONFIRM_MS);
+  }
+
+  /** @param {string} room @param {number} wait in milliseconds */
+  #writeLater(room, wait) {
+    clearTimeout(this.#timers.get(room));
+    this.#timers.set(room, setTimeout(() => this.#write(room), wait));
+  }
+}
+
 /** Whether an event that was refused for this passes later. @param {string} code */
-export function isLater(code) {
+function isLater(code) {
   return code === "rate_limited" || code === "unavailable";
 }
 

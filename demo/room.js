@@ -26,6 +26,28 @@ import { Presence } from "./presence.js";
  * @property {string} [data]
  */
 
+/** @typedef {{ messages: Message[], changes: Change[], repeats: Message[] }} News what is new in some envelopes */
+/**
+ * @typedef {object} RoomInfo
+ * @property {string} name
+ * @property {boolean} isPrivate
+ * @property {string | null} title of a private room, once known
+ * @property {boolean} isRead its history is read and kept up to date
+ */
+/**
+ * @typedef {object} PrivateRoom
+ * @property {string} name with its `@`
+ * @property {string} title
+ * @property {string[]} members who joined first comes first
+ */
+/**
+ * @typedef {object} Member of a private room
+ * @property {string} room
+ * @property {"joined" | "left"} event
+ * @property {string} userId
+ */
+
+export const ALL_PRIVATE = "@";
 const MAX_KNOWN = 20_000;
 // Ids begin with the second in which the service got the message, in hexadecimal digits.
 const SECOND_DIGITS = 10;
@@ -58,7 +80,7 @@ export class Room {
   }
 
   get isPrivate() {
-    return this.name.startsWith("@");
+    return this.name.startsWith(ALL_PRIVATE);
   }
 
   get isRead() {
@@ -117,7 +139,7 @@ export class Room {
    * @param {Source} source
    */
   take(envelopes, source) {
-    /** @type {{ messages: Message[], changes: Change[], repeats: Message[] }} */
+    /** @type {News} */
     const news = { messages: [], changes: [], repeats: [] };
     for (const envelope of envelopes) {
       // Older ones are read with their page.
@@ -130,7 +152,7 @@ export class Room {
     return news;
   }
 
-  /** @param {any} message @param {Source} source @param {{ messages: Message[], changes: Change[], repeats: Message[] }} news */
+  /** @param {any} message @param {Source} source @param {News} news */
   #takeMessage(message, source, news) {
     const isLive = source === "live";
     const known = this.#known.get(message.id);
@@ -144,7 +166,7 @@ export class Room {
     if (message.editedAt) this.#takeChange({ ...message, type: "edited", time: message.editedAt }, source, news);
   }
 
-  /** @param {any} change @param {Source} source @param {{ messages: Message[], changes: Change[] }} news */
+  /** @param {any} change @param {Source} source @param {News} news */
   #takeChange({ id, type, time, dataType, data }, source, news) {
     const known = this.#known.get(id);
     const isDeleted = type === "deleted";
@@ -152,8 +174,9 @@ export class Room {
     if (!known) {
       if (!isDeleted) return;
       this.#known.set(id, { time: told, isLive: source === "live", isDeleted });
-      const second = new Date(1000 * parseInt(id.slice(0, SECOND_DIGITS), 16)).toISOString();
-      news.messages.push({ id, time: second, from: null, room: this.name, dataType: "text", data: "", deletedAt: told });
+      const seconds = parseInt(id.slice(0, SECOND_DIGITS), 16) || 0;
+      const sent = new Date(1000 * seconds).toISOString();
+      news.messages.push({ id, time: sent, from: null, room: this.name, dataType: "text", data: "", deletedAt: told });
     } else if (!known.isDeleted && (isDeleted || !time || time > known.time)) {
       known.isDeleted = isDeleted;
       known.time = time ?? known.time;
@@ -166,4 +189,27 @@ export class Room {
     if (this.#known.size <= MAX_KNOWN) return;
     this.forget([...this.#known.keys()].sort()[MAX_KNOWN / 2]);
   }
+}
+
+/** @param {any} answer of an invocation @returns {PrivateRoom} */
+export function toRoom({ roomId, title, members }) {
+  return { name: ALL_PRIVATE + roomId, title, members };
+}
+
+/**
+ * What an open room would be told.
+ * @param {string} kind of a notification
+ * @param {any} body
+ * @param {string} room
+ * @returns {any} an envelope, empty for what is not about a message
+ */
+export function toEnvelope(kind, { message, messageId }, room) {
+  if (kind === "MessageDeleted") return { type: "deleted", id: messageId, room };
+  if (kind !== "MessageCreated" && kind !== "MessageUpdated") return {};
+  const { messageId: id, createdAt, createdBy = null, bodyType = "", content } = message;
+  const isBinary = content.binary !== null;
+  const dataType = isBinary ? "binary" : bodyType.startsWith("application/json") ? "json" : "text";
+  const said = { id, room, dataType, data: isBinary ? content.binary : content.text };
+  if (kind === "MessageUpdated") return { type: "edited", ...said };
+  return { type: "message", time: createdAt, from: createdBy, ...said };
 }

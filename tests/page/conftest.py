@@ -22,6 +22,7 @@ from local.azurite import Azurite, free_port
 from local.node_tools import ensure_packages
 from tests.e2e.conftest import System, running_system
 from tests.node_packages import TEST_PACKAGES
+from tests.page.scripts import Script, run_script
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
@@ -227,3 +228,9 @@ async def mortal_app(azurite: Azurite) -> AsyncIterator[MortalApp]:
         await app.start()
         yield app
         await app.kill()
+
+
+@pytest.fixture
+def script(system: System, tmp_path: Path) -> Script:
+    """A function that runs a script beside the client in Node and returns its result."""
+    return lambda code: run_script(tmp_path, system, code)

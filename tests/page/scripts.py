@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from local.node_tools import ensure_node
 from tests.e2e.conftest import System
 from tests.patience import PATIENCE_SECONDS
 
-__all__ = ["CLIENT", "copy_client", "run_script"]
+__all__ = ["CLIENT", "DEMO", "Script", "copy_client", "run_script"]
+
+Script: TypeAlias = Callable[[str], Awaitable[Any]]
 
 DEMO: Final = Path(__file__).resolve().parents[2] / "demo"
 CLIENT: Final = ("client.js", "line.js", "outbox.js", "room.js", "presence.js")
