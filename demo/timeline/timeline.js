@@ -42,7 +42,8 @@ export class Timeline {
     this.list = list;
     this.page = page;
     this.#log = log;
-    this.scroll = new Scroll(list, () => this.#scrolled());
+    const endsHere = () => this.#shown.at(-1) === this.#log.entries.at(-1);
+    this.scroll = new Scroll(list, endsHere, () => this.#scrolled());
     this.#latest.addEventListener("click", () => this.toEnd());
     this.show(log);
   }
@@ -105,7 +106,7 @@ export class Timeline {
     if (hadFocus && !this.list.contains(document.activeElement)) this.list.focus({ preventScroll: true });
     const newest = entries.findLast(({ kind }) => kind === "message") ?? null;
     if (this.scroll.isFollowing) this.#seen = newest;
-    this.#latest.hidden = newest === this.#seen;
+    this.#latest.hidden = newest === this.#seen && (this.scroll.isFollowing || end === entries.length);
     if (!this.#isNear("top")) return;
     if (first === 0) this.page.readOlder();
     else if (this.#lines.size > before) this.#schedule();
@@ -126,13 +127,20 @@ export class Timeline {
 
   /** Which entries are to be in the document while somebody reads further up. @param {Entry[]} entries @returns {[number, number]} */
   #around(entries) {
-    const [oldest, newest] = [this.#shown[0], /** @type {Entry} */ (this.#shown.at(-1))];
-    const first = Math.max(0, this.#log.indexOf(oldest) - (this.#isNear("top") ? STEP : 0));
+    const newest = /** @type {Entry} */ (this.#shown.at(-1));
     const index = this.#log.indexOf(newest);
-    const highest = this.#isNear("end") ? entries.length : index + Number(entries[index] === newest);
-    let [end, budget] = [first, 2 * STEP];
-    while (end < highest && end - first < MAX_LINES && (this.#lines.has(entries[end]) || budget-- > 0)) end += 1;
-    return [first, end];
+    let [first, end] = [this.#log.indexOf(this.#shown[0]), index + Number(entries[index] === newest)];
+    // What is near is made, and what is far on the other side is dropped.
+    if (this.#isNear("top") && first > 0) {
+      first = Math.max(0, first - STEP);
+      end = Math.min(end, first + MAX_LINES);
+    } else if (this.#isNear("end")) {
+      end = Math.min(entries.length, end + STEP);
+      first = Math.max(first, end - MAX_LINES);
+    }
+    let [drawn, budget] = [first, 2 * STEP];
+    while (drawn < end && (this.#lines.has(entries[drawn]) || budget-- > 0)) drawn += 1;
+    return [first, drawn];
   }
 
   /** @param {Entry[]} entries @param {number} first @param {number} end */
@@ -158,7 +166,10 @@ export class Timeline {
   #lineFor(entry) {
     const known = this.#lines.get(entry);
     if (known) return known.line;
-    const line = draw(entry, this.page, () => this.#log.redraw(entry));
+    const line = draw(entry, this.page, () => {
+      this.scroll.rest();
+      this.#log.redraw(entry);
+    });
     for (const decorate of this.#decorators) decorate(line, entry);
     this.#lines.set(entry, { line, version: entry.version });
     return line;

@@ -148,15 +148,15 @@ BURST = """async (frames) => {
     await new Promise((resolve) => { channel.port1.onmessage = resolve; channel.port2.postMessage(null); });
   }
 }"""
-READ_TO_THE_BEGINNING = """async () => {
+READ_TO = """async (last) => {
   const list = document.getElementById("messages");
   const frame = () => new Promise(requestAnimationFrame);
-  const [seen, parts] = [new Set(), []];
-  while (!seen.has(0)) {
+  const seen = new Set();
+  while (!seen.has(last)) {
     const shown = [...list.querySelectorAll(".bubble")].map((line) => Number(line.textContent.split(" ")[1]));
     if (shown.some((number, index) => index && number !== shown[index - 1] + 1)) return shown;
     for (const number of shown) seen.add(number);
-    list.scrollTop = 0;
+    list.scrollTop = last ? list.scrollHeight : 0;
     await frame();
     await frame();
   }
@@ -177,8 +177,9 @@ async def test_of_a_burst_of_five_thousand_a_few_are_in_the_document_and_all_are
     most, made = await tab.page.evaluate("[most, made]")
     assert most <= 240
     assert made <= 60
-    shown = await asyncio.wait_for(tab.page.evaluate(READ_TO_THE_BEGINNING), PATIENCE_SECONDS)
-    assert shown == 5000
+    for last in (0, 4999):  # up to the oldest, and down again
+        read = await asyncio.wait_for(tab.page.evaluate(READ_TO, last), PATIENCE_SECONDS)
+        assert read == 5000
     assert await tab.page.evaluate("most") <= 240
     assert await tab.page.locator("#text").input_value() == "typing"
 
@@ -189,8 +190,16 @@ async def test_a_long_message_is_folded_until_somebody_wants_all_of_it(join: Ope
     text = ana.page.locator(".bubble .text")
     await expect(text).to_contain_text("line 11…")
     assert "line 12" not in await text.inner_text()
+    await expect(ana.page.locator(".own .badge.stored")).to_be_attached()
+    before = await text.bounding_box()
     await ana.page.get_by_text("Show all 3,489 characters").click()
     await expect(text).to_contain_text("line 399")
+    after = await text.bounding_box()
+    assert before
+    assert after
+    assert after["y"] == before["y"]  # its beginning is still there to be read
+    await ana.say("and the end is one step away")
+    await expect(ana.page.locator("#messages").get_by_text("one step away")).to_be_in_viewport()
 
 
 PROGRESS = """(states) => import("./timeline/lines.js").then(({ draw }) => states.map(([state, dataType, code]) => {
