@@ -79,7 +79,7 @@ export class StatusBar {
   #reason(failing) {
     const { state, reason, errorId } = this.#now;
     const isConnected = state === "connected";
-    if (this.#wanted !== null) return "Offline on purpose. Write in another tab meanwhile.";
+    if (this.#wanted !== null) return "Offline on purpose.";
     const why = isConnected ? (this.#health.reason ?? FAILING[failing[0]] ?? "") : (reason ?? "");
     const id = isConnected ? this.#health.errorId : errorId;
     return id ? `${why} (error ${id})` : why;
@@ -88,7 +88,8 @@ export class StatusBar {
   /** @param {keyof typeof PARTS} part @param {string} name */
   #showPart(part, name) {
     const shown = get(part, HTMLElement);
-    const state = part === "service" && this.#now.state !== "connected" ? "unknown" : this.#health[part];
+    const known = this.#health[part];
+    const state = part === "service" && known === "ok" && this.#now.state !== "connected" ? "unknown" : known;
     shown.dataset.state = state;
     shown.title = { ok: `${name} answers`, failing: `${name} does not answer as it should`, unknown: `${name}: not known` }[state];
     get(`${part}-state`, HTMLElement).textContent = ` ${state}`;
