@@ -73,6 +73,21 @@ def test_a_rate_below_one_lets_one_pass_now_and_then() -> None:
     assert taken(limiter, "ana", 5, 0.1) == 1
 
 
+@pytest.mark.parametrize("used", [1, 19])
+def test_who_is_limited_more_from_now_on_passes_once_more_where_something_is_left(used: int) -> None:
+    limiter = RateLimiter(Clock(0))
+    taken(limiter, "ana", used)
+    assert taken(limiter, "ana", 5, 0.0001) == 1
+
+
+def test_who_has_used_all_up_is_let_past_by_no_other_rate() -> None:
+    clock = Clock(0)
+    limiter = RateLimiter(clock)
+    taken(limiter, "ana", 20)
+    assert limiter.take("ana", per_second=0.1) == pytest.approx(10)
+    assert limiter.take("ana", per_second=1000) > 0
+
+
 def test_whatever_names_come_only_the_last_used_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_BUCKETS", 100)
     limiter = RateLimiter(Clock(0))
