@@ -28,8 +28,8 @@ class RateLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # When each bucket is full again at its rate, and the rate; the last used one comes last.
-        self._full: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
+        # The tokens of each bucket, of which moment that is, and when it is full again; the last used one comes last.
+        self._buckets: OrderedDict[tuple[str, ...], tuple[float, float, float]] = OrderedDict()
 
     def take(self, *name: str, per_second: float) -> float:
         """Take one token; return 0.0, or how many seconds it takes until there is one.
@@ -40,26 +40,21 @@ class RateLimiter:
             return 0.0
         now = self._clock()
         self._forget_full_ones(now)
-        full, rate = self._full.get(name, (now, per_second))
-        # At the rate of the last use, as a policy may have changed it since.
-        tokens = min(_most(per_second), _most(rate) - max(0.0, full - now) * rate)
-        is_allowed = tokens > 1 - _ROUNDING
-        if is_allowed:
-            tokens -= 1
-        self._full[name] = (now + (_most(per_second) - tokens) / per_second, per_second)
-        self._full.move_to_end(name)
-        if len(self._full) > MAX_BUCKETS:
-            self._full.popitem(last=False)
+        # A bucket holds at least one token, or a rate below one each two seconds would let nothing pass.
+        most = max(1.0, per_second * BURST_SECONDS)
+        tokens, since, _ = self._buckets.get(name, (most, now, now))
+        tokens = min(most, tokens + (now - since) * per_second)
+        is_allowed = tokens >= 1 - _ROUNDING
+        left = tokens - 1 if is_allowed else tokens
+        self._buckets[name] = (left, now, now + (most - left) / per_second)
+        self._buckets.move_to_end(name)
+        if len(self._buckets) > MAX_BUCKETS:
+            self._buckets.popitem(last=False)
         return 0.0 if is_allowed else (1 - tokens) / per_second
 
     def _forget_full_ones(self, now: float) -> None:
-        while self._full:
-            name = next(iter(self._full))
-            if self._full[name][0] > now:
+        while self._buckets:
+            name, (_, _, full) = next(iter(self._buckets.items()))
+            if full > now:
                 return
-            del self._full[name]
-
-
-def _most(per_second: float) -> float:
-    """Return what a bucket holds: at least one token, or a rate below one each two seconds would let nothing pass."""
-    return max(1.0, per_second * BURST_SECONDS)
+            del self._buckets[name]
