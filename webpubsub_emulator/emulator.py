@@ -21,6 +21,7 @@ from webpubsub_emulator.core.hub import Hubs
 from webpubsub_emulator.core.tokens import ServiceIdentity
 from webpubsub_emulator.listeners import listen
 from webpubsub_emulator.rest.api import RestApi
+from webpubsub_emulator.server import BoundedServer
 from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.subprotocols.registry import MQTT_REFUSAL
 from webpubsub_emulator.upstream.dispatcher import Upstream
@@ -40,9 +41,10 @@ class _WithoutTraceback(logging.Filter):
     """What aiohttp cannot parse is its sender's mistake, not ours; and its text may hold a token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, but bare."""
+        """Let a record pass, but bare; none about a body that its sender has been told of."""
+        is_told = record.exc_info is not None and isinstance(record.exc_info[1], web.RequestPayloadError)
         record.exc_info = None
-        return True
+        return not is_told
 
 
 http_logger.addFilter(_WithoutTraceback())
@@ -183,7 +185,7 @@ class Emulator:
             SettingsError: when there is no such address on this machine, or it is not for this user.
         """
         settings = self._settings
-        server = web.Server(
+        server = BoundedServer(
             self._handle,
             access_log=None,
             logger=http_logger,

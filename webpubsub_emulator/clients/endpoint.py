@@ -112,7 +112,7 @@ class ClientEndpoint:
 
     async def _connect(self, request: web.BaseRequest, hub: str, query: Query) -> web.StreamResponse:
         offered = _offered_subprotocols(request)
-        if not _is_upgrade(request):
+        if not _is_upgrade(request, offered):
             raise _RefusedError(400, "This address takes WebSocket upgrades only.")
         if not names.is_hub(hub):
             raise _RefusedError(
@@ -264,15 +264,17 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _is_upgrade(request: web.BaseRequest) -> bool:
+def _is_upgrade(request: web.BaseRequest, offered: Sequence[str]) -> bool:
     """Return whether a request is one of RFC 6455 §4.1.
 
-    aiohttp takes every method and version, and fails over a key beyond ASCII.
+    aiohttp takes every method and version, and fails over header bytes that are no text.
     """
-    key = request.headers.get("Sec-WebSocket-Key", "")
-    if request.method != "GET" or request.version < HttpVersion11 or not key.isascii():
+    if request.method != "GET" or request.version < HttpVersion11:
         return False
-    return bool(web.WebSocketResponse().can_prepare(request))
+    try:
+        return bool(web.WebSocketResponse(protocols=offered).can_prepare(request))
+    except ValueError:
+        return False
 
 
 def _offered_subprotocols(request: web.BaseRequest) -> list[str]:

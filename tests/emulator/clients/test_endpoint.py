@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import aiohttp
@@ -129,24 +130,29 @@ async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "version", "key"),
+    ("start", "wrong"),
     [
-        ("POST", "1.1", b"dGhlIHNhbXBsZSBub25jZQ=="),
-        ("HEAD", "1.1", b"dGhlIHNhbXBsZSBub25jZQ=="),
-        ("GET", "1.0", b"dGhlIHNhbXBsZSBub25jZQ=="),
-        ("GET", "1.1", b"\xff"),
-        ("GET", "1.1", "dGhlIHNhbXBsZSBub25jé==".encode()),
-        ("GET", "1.1", b"short"),
+        ("POST 1.1", {}),
+        ("HEAD 1.1", {}),
+        ("GET 1.0", {}),
+        ("GET 1.1", {"Sec-WebSocket-Key": b"\xff"}),
+        ("GET 1.1", {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jé==".encode()}),
+        ("GET 1.1", {"Sec-WebSocket-Key": b"short"}),
+        ("GET 1.1", {"Sec-WebSocket-Version": b"\xff"}),
+        ("GET 1.1", {"Connection": b"\xff"}),
+        ("GET 1.1", {"Upgrade": b"\xff"}),
     ],
 )
 async def test_an_upgrade_against_the_rules_of_websocket_is_400(
-    service: Service, method: str, version: str, key: bytes, caplog: pytest.LogCaptureFixture
+    service: Service, start: str, wrong: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = URL(service.url)
+    url, (method, version) = URL(service.url), start.split()
+    fields = {"Host": url.authority.encode(), "Connection": b"Upgrade", "Upgrade": b"websocket"}
+    fields |= {"Sec-WebSocket-Version": b"13", "Sec-WebSocket-Key": b"dGhlIHNhbXBsZSBub25jZQ==", **wrong}
+    lines = [f"{method} /client/hubs/chat?access_token={service.token()} HTTP/{version}".encode()]
+    lines += [name.encode() + b": " + value for name, value in fields.items()]
     reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
-    head = f"{method} /client/hubs/chat?access_token={service.token()} HTTP/{version}\r\nHost: {url.authority}\r\n"
-    head += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-    writer.write(head.encode() + key + b"\r\n\r\n")
+    writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
     assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
     writer.close()
     assert "defect" not in caplog.text
@@ -169,6 +175,11 @@ async def test_an_unknown_route_is_404(service: Service, path: str) -> None:
 async def test_the_first_known_subprotocol_is_chosen(service: Service, name: str) -> None:
     socket = await service.connect(protocols=("x", "mqtt", name, "json.webpubsub.azure.v1"))
     assert socket.raw.protocol == name
+
+
+async def test_a_client_that_is_let_in_leaves_no_warning(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    await (await service.connect(protocols=("own", "json.webpubsub.azure.v1"))).assert_alive()
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_without_a_known_subprotocol_none_is_echoed(service: Service) -> None:
