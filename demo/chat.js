@@ -83,7 +83,7 @@ const timeline = new Timeline(get("messages", HTMLElement), {
 const changes = new Changes(timeline.list, { chat, composer, logOf, shownRoom: () => side.room });
 timeline.decorate((line, entry) => changes.decorate(line, entry));
 const tryIt = new TryIt(chat, composer, goOffline);
-const side = new Side(chat, firstRoom, { show: showRoom, goOffline });
+const side = new Side(chat, firstRoom, { show: showRoom, note, goOffline });
 offerSwitch(chat, () => side.room);
 
 /** @param {string} room */
@@ -99,6 +99,12 @@ function goOffline() {
   chat.stop();
   status.offlineUntil(Date.now() + OFFLINE_MS);
   wayBack = setTimeout(() => chat.start(), OFFLINE_MS);
+}
+
+/** Tell something in the room that is shown. @param {string} text */
+function note(text) {
+  logOf(side.room).note(text);
+  announce(text);
 }
 
 /** @param {Log} log @param {string} text */

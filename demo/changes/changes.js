@@ -6,13 +6,21 @@ import { Menu } from "./menu.js";
 /** @typedef {import("../client.js").Outgoing} Outgoing */
 /** @typedef {import("../timeline/log.js").Entry} Entry */
 /** @typedef {import("../timeline/log.js").Log} Log */
+/**
+ * @typedef {object} Editing what is being edited
+ * @property {string} room
+ * @property {string} id
+ * @property {string} data what the message says until then
+ * @property {[import("../client.js").DataType, string]} draft what was being written before
+ * @property {() => void} removeChip
+ */
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
 export class Changes {
   #dialog = get("delete-message", HTMLDialogElement);
   #send = get("send", HTMLButtonElement);
-  /** @type {{ room: string, id: string, data: string, removeChip: () => void } | null} what is being edited */ #editing = null;
+  /** @type {Editing | null} */ #editing = null;
   /** @type {Map<string, Outgoing>} by message id: changes that are not stored yet */ #pending = new Map();
 
   /**
@@ -48,7 +56,7 @@ export class Changes {
 
   /** Take what was written, where it is an edit. @param {import("../client.js").DataType} dataType @param {string} data @returns {boolean} */
   take(dataType, data) {
-    if (!this.#editing) return false;
+    if (!this.#editing || dataType === "binary") return false;
     const { room, id, data: before } = this.#editing;
     this.stop();
     if (data !== before) this.page.chat.edit(room, id, dataType, data);
@@ -58,10 +66,11 @@ export class Changes {
   /** Edit nothing any more. */
   stop() {
     if (!this.#editing) return;
-    this.#editing.removeChip();
+    const { removeChip, draft } = this.#editing;
     this.#editing = null;
+    removeChip();
     this.#send.textContent = "Send";
-    this.page.composer.fill("text", "");
+    this.page.composer.fill(...draft);
   }
 
   /** Show what becomes of a change. @param {Outgoing} outgoing */
@@ -113,7 +122,8 @@ export class Changes {
     if (!message) return;
     this.stop();
     const removeChip = this.page.composer.addChip("Editing a message", () => this.stop());
-    this.#editing = { room: this.page.shownRoom(), id, data: message.data, removeChip };
+    const { draft } = this.page.composer;
+    this.#editing = { room: this.page.shownRoom(), id, data: message.data, draft, removeChip };
     this.#send.textContent = "Save";
     this.page.composer.fill(message.dataType, message.data);
   }

@@ -56,6 +56,11 @@ export class Composer {
     });
   }
 
+  /** What is being written. @returns {[DataType, string]} */
+  get draft() {
+    return [this.#isJson ? "json" : "text", this.#text.value];
+  }
+
   /** Let a person write on with what was written before. @param {DataType} dataType @param {string} data */
   fill(dataType, data) {
     this.#write(dataType, data);
@@ -95,8 +100,9 @@ export class Composer {
       this.#text.focus();
       return this.#text.setSelectionRange(wrong.at, Math.min(wrong.at + 1, value.length));
     }
-    this.page.send(this.#isJson ? "json" : "text", value);
-    this.#write(this.#isJson ? "json" : "text", "");
+    const dataType = this.#isJson ? "json" : "text";
+    this.#write(dataType, ""); // before it is sent: after an edit there is again what was written before it
+    this.page.send(dataType, value);
   }
 
   /** @param {DataType} dataType @param {string} text */

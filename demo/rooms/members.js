@@ -11,22 +11,18 @@ export class Members {
   #opener = get("open-members", HTMLButtonElement);
   /** @type {string | null} the private room that is shown */ #room = null;
 
-  /** @param {{ chat: import("../client.js").ChatClient, left: (room: string) => void }} page */
-  constructor(page) {
-    this.page = page;
+  /** @param {import("../client.js").ChatClient} chat */
+  constructor(chat) {
+    this.chat = chat;
     this.#opener.addEventListener("click", () => this.#open());
     get("close-members", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
     get("leave-room", HTMLButtonElement).addEventListener("click", () =>
-      this.#attempt(this.#problem, async (room) => {
-        await page.chat.leave(room);
-        this.#dialog.close();
-        page.left(room);
-      }),
+      this.#attempt(this.#problem, (room) => chat.leave(room)),
     );
     get("add-member", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.#attempt(this.#problem, async (room) => {
-        await page.chat.addMember(room, this.#name.value.trim());
+        await chat.addMember(room, this.#name.value.trim());
         this.#name.value = "";
         await this.read(room);
       });
@@ -44,7 +40,7 @@ export class Members {
   /** Read again who is in the room, where it is the one that is shown. @param {string} room */
   async read(room) {
     // What fails is asked again with the next change and at the next look.
-    const read = await this.page.chat.privateRoom(room).catch(() => null);
+    const read = await this.chat.privateRoom(room).catch(() => null);
     if (!read || room !== this.#room) return;
     const members = read.members ?? [];
     get("people", HTMLElement).replaceChildren(...members.map((userId) => this.#line(userId)));
@@ -62,21 +58,21 @@ export class Members {
   /** @param {string} userId */
   #line(userId) {
     const line = element("li", "", avatar(userId), element("span", "name", visible(userId)));
-    if (userId === this.page.chat.userId) line.append(element("span", "hint", "you"));
+    if (userId === this.chat.userId) line.append(element("span", "hint", "you"));
     return line;
   }
 
   /** Whom one may remove is the server's to say: its rules are there to be changed. @param {string} userId */
   #lineWithButton(userId) {
     const line = this.#line(userId);
-    if (userId === this.page.chat.userId) return line;
+    if (userId === this.chat.userId) return line;
     const problem = element("p", "problem");
     problem.role = "alert";
     const button = element("button", "", "Remove");
     button.ariaLabel = `Remove ${visible(userId)}`;
     button.addEventListener("click", () =>
       this.#attempt(problem, async (room) => {
-        await this.page.chat.removeMember(room, userId);
+        await this.chat.removeMember(room, userId);
         await this.read(room);
         this.#dialog.focus(); // the button is gone
       }),

@@ -1,7 +1,7 @@
 // @ts-check
 /** Which rooms there are and which one is shown: the list at the side, new rooms, the people of private ones, the address. */
 import { RefusedError } from "../client.js";
-import { announce, get } from "../elements.js";
+import { get } from "../elements.js";
 import { visible } from "../names.js";
 import { Cards } from "./cards.js";
 import { Members } from "./members.js";
@@ -21,7 +21,7 @@ export class Side {
   /**
    * @param {import("../client.js").ChatClient} chat
    * @param {string} room that is shown first
-   * @param {{ show: (room: string) => void, goOffline: () => void }} page
+   * @param {{ show: (room: string) => void, note: (text: string) => void, goOffline: () => void }} page
    */
   constructor(chat, room, page) {
     this.chat = chat;
@@ -33,12 +33,11 @@ export class Side {
       addressOf,
       unread: (name) => this.#unread.get(name) ?? 0,
     });
-    this.#members = new Members({ chat, left: (name) => this.#gone(name) });
+    this.#members = new Members(chat);
     this.#cards = new Cards({ goOffline: page.goOffline, openMembers: () => get("open-members", HTMLButtonElement).click() });
     new NewRoom({
       join: async (name) => {
         await chat.join(name);
-        this.#refused.delete(name);
         remember(name);
       },
       create: async (title, members) => (await chat.createRoom({ title, members })).name,
@@ -64,9 +63,10 @@ export class Side {
   listed(rooms) {
     const isListed = rooms.some(({ name }) => name === this.room);
     if (isListed) remember(this.room);
+    for (const { name } of rooms) this.#refused.delete(name);
     this.#list.show(rooms, this.room);
     get("private-rooms", HTMLElement).hidden = this.#refused.has(ALL_PRIVATE);
-    // Somebody else took this user out of the room.
+    // This user left it, or somebody else took this user out.
     if (!isListed && this.room.startsWith("@") && this.chat.connectionId) this.#gone(this.room);
   }
 
@@ -134,15 +134,16 @@ export class Side {
     forget(room);
     const next = this.chat.rooms.find(({ name, isPrivate }) => name !== room && !isPrivate);
     if (next && room === this.room) this.open(next.name);
-    await this.chat.leave(room).catch((error) => announce(error.message));
+    await this.chat.leave(room).catch((error) => this.page.note(error.message));
   }
 
   /** Show another room: the user is in this one no more. @param {string} room */
   #gone(room) {
-    const next = this.chat.rooms.find(({ name, isPrivate }) => name !== room && !isPrivate);
-    announce(`You are no longer in ${visible(room)}.`);
-    if (next) this.open(next.name);
-    else this.refused(room, { message: "You are no longer in this room." });
+    const name = get("room", HTMLElement).textContent;
+    const next = this.chat.rooms.find((one) => one.name !== room && !one.isPrivate);
+    if (!next) return this.refused(room, { message: "You are no longer in this room." });
+    this.open(next.name);
+    this.page.note(`You are no longer in ${name}.`);
   }
 }
 

@@ -107,6 +107,13 @@ async def test_the_keyboard_edits_and_deletes(join: OpenTab) -> None:
     await ana.see("second")
 
     more = line(ana, "first").locator(".more")
+    await text.fill("what I was writing")
+    await more.press("Enter")
+    await keyboard.press("Enter")
+    await expect(text).to_have_value("first")
+    await text.press("Escape")
+    await expect(text).to_have_value("what I was writing")
+
     await more.press("Enter")
     await expect(ana.page.get_by_role("menuitem", name="Edit")).to_be_focused()
     await keyboard.press("Escape")

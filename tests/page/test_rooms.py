@@ -146,6 +146,7 @@ async def test_members_add_the_creator_removes_and_everyone_leaves(join: OpenTab
     await ana.page.get_by_role("button", name="Remove ro5-cleo").click()
     await expect(cleo.page.locator("#private-list a")).to_have_count(0)
     await expect(cleo.page.locator("#room")).to_have_text("ro5")
+    await expect(cleo.page.locator(".note")).to_have_text("You are no longer in Team.")
     await expect(members).to_have_text(["ro5-ana", "ro5-ben"])
 
     await ben.page.click("#leave-room")
