@@ -1,0 +1,60 @@
+"""``python -m tests.soak``: minutes of faults, and what was lost; ``… load``: how much the system carries."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.soak.plan import make_plan
+from tests.soak.report import as_json, as_table
+from tests.soak.run import soak
+
+_FOLDER: Final = Path(__file__).resolve().parents[2] / ".local" / "soak"
+_OPEN_FILES: Final = 8192
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print, write; the exit status is 1 when a promise was broken."""
+    options = _parser().parse_args(arguments)
+    seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    plan = make_plan(seed, options.minutes * 60)
+    print(f"Seed {seed}: {len(plan)} faults in {options.minutes:g} minutes.", flush=True)
+    print("\n".join(map(str, plan)), flush=True)
+    if options.plan:
+        return 0
+    _raise_limit()
+    folder = _FOLDER / f"{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    report = asyncio.run(soak(seed, options.minutes, folder, options.pause))
+    (folder / "report.json").write_text(as_json(report), "utf-8")
+    print(f"\n{as_table(report)}\nLogs and the table as JSON: {folder}", flush=True)
+    return 0 if report.is_kept else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m tests.soak",
+        description="Break the local system for minutes while 20 clients talk, and count what was lost.",
+    )
+    add = result.add_argument
+    add("--minutes", type=float, default=5.0, help="how long things break (default: 5); it takes 30 to 90 s more")
+    add("--seed", type=int, help="what decides the faults; default: a random one, which is printed")
+    add("--pause", type=float, default=1.0, metavar="SECONDS", help="between what a client does (default: 1)")
+    add("--plan", action="store_true", help="print the schedule of the faults and end")
+    return result
+
+
+def _raise_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
