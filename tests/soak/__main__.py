@@ -11,30 +11,53 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.soak.load.measure import as_json as as_load_json
+from tests.soak.load.measure import measure, page, plots, problems
 from tests.soak.plan import make_plan
 from tests.soak.report import as_json, as_table
 from tests.soak.run import soak
 
 _FOLDER: Final = Path(__file__).resolve().parents[2] / ".local" / "soak"
+_PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "load.md"
 _OPEN_FILES: Final = 8192
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; the exit status is 1 when a promise was broken."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    _raise_limit()
+    if given[:1] == ["load"]:
+        return _load(given[1:])
+    options = _parser().parse_args(given)
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     plan = make_plan(seed, options.minutes * 60)
     print(f"Seed {seed}: {len(plan)} faults in {options.minutes:g} minutes.", flush=True)
     print("\n".join(map(str, plan)), flush=True)
     if options.plan:
         return 0
-    _raise_limit()
     folder = _FOLDER / f"{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     report = asyncio.run(soak(seed, options.minutes, folder, options.pause))
     (folder / "report.json").write_text(as_json(report), "utf-8")
     print(f"\n{as_table(report)}\nLogs and the table as JSON: {folder}", flush=True)
     return 0 if report.is_kept else 1
+
+
+def _load(arguments: Sequence[str]) -> int:
+    argparse.ArgumentParser(
+        prog="python -m tests.soak load",
+        description=f"Measure how much the local system carries, and write {_PAGE.name}.",
+    ).parse_args(arguments)
+    folder = _FOLDER / "load"
+    folder.mkdir(parents=True, exist_ok=True)
+    load = asyncio.run(measure(folder))
+    _PAGE.write_text(page(load), "utf-8")
+    _PAGE.with_suffix(".json").write_text(as_load_json(load), "utf-8")
+    for name, svg in plots(load).items():
+        _PAGE.with_name(name).write_text(svg, "utf-8")
+    found = problems(load)
+    print("\n".join([f"Wrote {_PAGE}.", *(f"Lost: {what}." for what in found)]), flush=True)
+    return 1 if found else 0
 
 
 def _parser() -> argparse.ArgumentParser:

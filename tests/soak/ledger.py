@@ -47,6 +47,9 @@ class Message:
     sent: float
     acknowledged: float | None = None
     failed: bool = False
+    """Its sender was told so, and gave up."""
+    overtaken: bool = False
+    """Its sender was told that it failed, sent others, and then sent it again."""
     refused: str | None = None
     id: str | None = None
     version: int = 1

@@ -31,6 +31,9 @@ _CALM_SECONDS: Final = 90
 # What the last broadcast and a beat of the page's client take: it reads once a minute what no broadcast brought it.
 _HEAR_SECONDS: Final = 75
 _START_SECONDS: Final = 60
+# How long clients keep connections that they do not use, and how many more are none to wait for.
+_SETTLE_SECONDS: Final = 40
+_FEW_FILES: Final = 15
 
 
 async def soak(seed: int, minutes: float, folder: Path, pause: float) -> Report:
@@ -57,7 +60,7 @@ async def soak(seed: int, minutes: float, folder: Path, pause: float) -> Report:
         breaking = asyncio.create_task(faults.run(plan))
         await _until_over(breaking, minutes * 60, people)
         await _calm_down(cast, ledger, stack, http)
-        after = await _usage(stack)
+        after = await _settled_usage(stack, before)
         rows = await read_rows(stack.storage_connection_string)
         ledger.unknown_5xx.update(stack.front.unknown_5xx)
         usage: Mapping[str, tuple[Usage, Usage]] = {name: (before[name], after[name]) for name in before}
@@ -113,6 +116,17 @@ async def _is_drained(stack: Stack, http: aiohttp.ClientSession) -> bool:
 
 async def _usage(stack: Stack) -> dict[str, Usage]:
     return {process.name: await process.usage() for process in stack.processes}
+
+
+async def _settled_usage(stack: Stack, before: Mapping[str, Usage]) -> dict[str, Usage]:
+    """Return what is taken once connections that nobody uses any more are closed, or after so long."""
+    usage = await _usage(stack)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while any(usage[name].files > before[name].files + _FEW_FILES for name in usage):
+                await asyncio.sleep(2)
+                usage = await _usage(stack)
+    return usage
 
 
 async def _tell(ledger: Ledger, cast: Sequence[Somebody], faults: Faults) -> None:

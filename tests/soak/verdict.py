@@ -95,7 +95,7 @@ class _Books:
         yield Figure("… sent without a key", sum(m.key is None for m in kept))
         yield Figure("… apart: deletions that Azurite had not written when it was killed", len(excused))
         yield Figure("ids that are not unique", self._repeated_ids(), 0)
-        yield Figure("order broken within a connection", self._broken_order(), 0)
+        yield _promise("order broken within a connection", self._broken_order())
         yield Figure("left in the outbox", self._rows.outbox, 0)
         yield Figure(
             "5xx with other texts than ours", ledger.unknown_5xx.total(), 0, tuple(ledger.unknown_5xx)[:_EXAMPLES]
@@ -175,14 +175,20 @@ class _Books:
         stored = Counter(row.id for row in self._rows.messages)
         return heard + sum(count > 1 for count in stored.values())
 
-    def _broken_order(self) -> int:
-        """Return how often a message stands before one that was sent earlier over the same connection."""
-        connections: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    def _broken_order(self) -> list[Message]:
+        """Return the messages that stand behind one that was sent later over the same connection."""
+        connections: dict[tuple[str, str], list[tuple[str, Message]]] = defaultdict(list)
         for number, rows in self._by_number.items():
+            message = self._ledger.messages[number]
             for row in rows:
-                connections[row.room, row.connection].append((row.id, number))
-        orders = ([number for _, number in sorted(rows)] for rows in connections.values())
-        return sum(later < earlier for order in orders for earlier, later in pairwise(order))
+                if not message.overtaken:
+                    connections[row.room, row.connection].append((row.id, message))
+        orders = ([message for _, message in sorted(rows, key=_id)] for rows in connections.values())
+        return [two for order in orders for one, two in pairwise(order) if two.number < one.number]
+
+
+def _id(row: tuple[str, Message]) -> str:
+    return row[0]
 
 
 def _by(messages: Iterable[Message], *authors: Author) -> list[Message]:
@@ -195,4 +201,5 @@ def _promise(name: str, messages: Sequence[Message], clients: Sequence[tuple[str
 
 
 def _told(message: Message) -> str:
-    return f"{message.number} by {message.user} in {message.room}, sent at {message.sent:.1f} s"
+    told = f"{message.number} by {message.user} in {message.room}, sent at {message.sent:.1f} s"
+    return told if message.refused is None else f"{told}: {message.refused}"

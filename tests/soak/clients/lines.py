@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import aiohttp
 
-__all__ = ["OPEN_SECONDS", "PATIENT_SECONDS", "Access", "Answer", "Hear", "Line", "LineLostError", "answer_of"]
+__all__ = ["OPEN_SECONDS", "PATIENT_SECONDS", "Access", "Answer", "Hear", "Line", "LineLostError", "Replies"]
 
 OPEN_SECONDS: Final = 15
 # Longer than the service tries to deliver an event to a host that is frozen.
@@ -90,8 +90,26 @@ class Access:
             raise LineLostError(f"{route}: {error!r}") from None
 
 
-def answer_of(reply: Mapping[str, Any] | None) -> Answer:
-    """Return what the app's own answer says: an error of it, or a result."""
-    if reply is not None and reply.get("type") == "error":
-        return Answer(str(reply.get("code")), reply, float(reply.get("retryAfter") or 0.0))
-    return Answer(None, reply)
+class Replies:
+    """What the app answers before the service acknowledges an event, until it is asked for."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Mapping[str, Any]] = {}
+
+    def take(self, data: Any) -> bool:
+        """Keep an answer to the sender: an error, or the id of what was stored in a private room; say if it is one."""
+        if not isinstance(data, dict) or not (data.get("type") == "error" or set(data) == {"id"}):
+            return False
+        self._kept[_subject(data) if "type" in data else ""] = data
+        return True
+
+    def answer(self, asked: Mapping[str, Any] | str) -> Answer:
+        """Return what became of an event that was acknowledged."""
+        reply = self._kept.pop(_subject(asked), None) or self._kept.pop("", None)
+        if reply is not None and reply.get("type") == "error":
+            return Answer(str(reply.get("code")), reply, float(reply.get("retryAfter") or 0.0))
+        return Answer(None, reply)
+
+
+def _subject(data: Mapping[str, Any] | str) -> str:
+    return "" if isinstance(data, str) else str(data.get("key") or data.get("id") or "")

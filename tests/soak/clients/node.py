@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeAlias
 
 from local.node_tools import ensure_node, ensure_packages
 from tests.node_packages import TEST_PACKAGES
-from tests.soak.clients.lines import PATIENT_SECONDS, Access, Answer, Hear, LineLostError, answer_of
+from tests.soak.clients.lines import PATIENT_SECONDS, Access, Answer, Hear, LineLostError, Replies
 
 __all__ = ["JavaScriptSdkLine", "Node", "Told"]
 
@@ -108,7 +108,7 @@ class JavaScriptSdkLine:
     def __init__(self, node: Node, access: Access, hear: Hear) -> None:
         self.lost = asyncio.Event()
         self._node, self._access, self._hear = node, access, hear
-        self._replies: dict[str, Mapping[str, Any]] = {}
+        self._replies = Replies()
 
     async def open(self) -> None:
         """Start the client in Node."""
@@ -120,12 +120,10 @@ class JavaScriptSdkLine:
 
     async def ask(self, event: str, data: Mapping[str, Any] | str) -> Answer:
         """Send an event; the client itself tries it again."""
-        key = "" if isinstance(data, str) else str(data.get("key") or data.get("id"))
-        self._replies.pop(key, None)
         error = await self._node.call(self._access.user, "sendEvent", event, data)
         if error is not None and error["name"] is None:
             raise LineLostError(f"{event}: {error}")
-        return answer_of(self._replies.pop(key, None)) if error is None else Answer(str(error["name"]))
+        return self._replies.answer(data) if error is None else Answer(str(error["name"]))
 
     async def close(self) -> None:
         """Stop the client."""
@@ -134,9 +132,5 @@ class JavaScriptSdkLine:
     def _take(self, line: Mapping[str, Any]) -> None:
         if line["event"] != "message":
             self.lost.set()
-            return
-        data = line["data"]
-        if isinstance(data, dict) and (data.get("type") == "error" or set(data) == {"id"}):
-            self._replies[str(data.get("key") or data.get("id"))] = data
-        else:
-            self._hear(data)
+        elif not self._replies.take(line["data"]):
+            self._hear(line["data"])

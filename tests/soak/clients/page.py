@@ -43,6 +43,7 @@ class PageUser:
         while True:
             failed = [key for key in self._sent if self._states.get(key) == "failed"]
             if failed:
+                self._sent[failed[0]].overtaken = True
                 await self._node.call(self.person.name, "retryPage", failed[0])
             elif not self.is_quiet and self._state == "connected":
                 await self._send()

@@ -9,8 +9,7 @@ from typing import Any, Final
 from azure.messaging.webpubsubclient.aio import WebPubSubClient, WebPubSubClientCredential
 from azure.messaging.webpubsubclient.models import CallbackType, SendMessageError, WebPubSubDataType
 
-from tests.soak.clients.lines import PATIENT_SECONDS, Access, Answer, Hear, LineLostError, answer_of
-from tests.soak.clients.sockets import is_reply
+from tests.soak.clients.lines import PATIENT_SECONDS, Access, Answer, Hear, LineLostError, Replies
 
 __all__ = ["PythonSdkLine"]
 
@@ -30,7 +29,7 @@ class PythonSdkLine:
     def __init__(self, access: Access, hear: Hear) -> None:
         self.lost = asyncio.Event()
         self._hear = hear
-        self._replies: dict[str, Mapping[str, Any]] = {}
+        self._replies = Replies()
         self._client = WebPubSubClient(WebPubSubClientCredential(access.url), **_OPTIONS)
 
     async def open(self) -> None:
@@ -48,8 +47,6 @@ class PythonSdkLine:
     async def ask(self, event: str, data: Mapping[str, Any] | str) -> Answer:
         """Send an event; the client itself tries it again."""
         is_text = isinstance(data, str)
-        key = "" if isinstance(data, str) else str(data.get("key") or data.get("id"))
-        self._replies.pop(key, None)
         content: Any = data if is_text else dict(data)  # type: ignore[arg-type]
         try:
             await self._client.send_event(event, content, WebPubSubDataType.TEXT if is_text else WebPubSubDataType.JSON)
@@ -61,7 +58,7 @@ class PythonSdkLine:
             raise LineLostError(f"{event}: {error!r}") from None
         # Callbacks are tasks: one for the reply is there before the one that wakes this.
         await asyncio.sleep(0)
-        return answer_of(self._replies.pop(key, None))
+        return self._replies.answer(data)
 
     async def close(self) -> None:
         """Close the client."""
@@ -72,11 +69,8 @@ class PythonSdkLine:
             return
 
     async def _take(self, message: Any) -> None:
-        data = message.data
-        if isinstance(data, dict) and is_reply(data):
-            self._replies[str(data.get("key") or data.get("id"))] = data
-        else:
-            self._hear(data)
+        if not self._replies.take(message.data):
+            self._hear(message.data)
 
     async def _lose(self, *_: object) -> None:
         self.lost.set()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from tests.soak.clients.lines import OPEN_SECONDS, PATIENT_SECONDS, Access, Answer, Hear, LineLostError, answer_of
+from tests.soak.clients.lines import OPEN_SECONDS, PATIENT_SECONDS, Access, Answer, Hear, LineLostError, Replies
 
 __all__ = ["JsonLine", "PlainLine", "ReliableLine"]
 
@@ -23,7 +23,7 @@ _UNKNOWN: Final = 1008
 
 
 class JsonLine:
-    """A connection of ``json.webpubsub.azure.v1``; events are asked one at a time, invocations too."""
+    """A connection of ``json.webpubsub.azure.v1``; into private rooms, one event is asked at a time."""
 
     subprotocol = "json.webpubsub.azure.v1"
 
@@ -34,7 +34,7 @@ class JsonLine:
         self._reading: asyncio.Task[None] | None = None
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
-        self._reply: Mapping[str, Any] | None = None
+        self._replies = Replies()
 
     async def open(self) -> None:
         """Connect, and wait for the first frame."""
@@ -45,11 +45,10 @@ class JsonLine:
     async def ask(self, event: str, data: Mapping[str, Any] | str) -> Answer:
         """Send an event with an ack id."""
         frame = {"type": "event", "event": event, "dataType": "text" if isinstance(data, str) else "json", "data": data}
-        self._reply = None
         ack = await self._request(frame, "ackId")
         if not ack["success"] and ack["error"]["name"] != "Duplicate":
             return Answer(str(ack["error"]["name"]))
-        return answer_of(self._reply)
+        return self._replies.answer(data)
 
     async def invoke(self, event: str, data: Mapping[str, Any] | str) -> Answer:
         """Send an invocation; a refusal is an error with its code."""
@@ -137,10 +136,7 @@ class JsonLine:
             return
         if frame["type"] != "message":
             return
-        data = frame.get("data")
-        if frame["from"] == "server" and isinstance(data, dict) and is_reply(data):
-            self._reply = data
-        else:
+        if not self._replies.take(data := frame.get("data")):
             self._hear(data)
 
 
@@ -262,8 +258,3 @@ class PlainLine:
                         self._hear(json.loads(message.data))
         finally:
             self.lost.set()
-
-
-def is_reply(data: Mapping[str, Any]) -> bool:
-    """Return whether the app answers its sender with this: an error, or the id of what was stored in a private room."""
-    return data.get("type") == "error" or set(data) == {"id"}
