@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from local.signals import interrupt_on_signals
 from tests.soak.load.measure import as_json as as_load_json
 from tests.soak.load.measure import measure, page, plots, problems
 from tests.soak.plan import make_plan
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; the exit status is 1 when a promise was broken."""
     given = sys.argv[1:] if arguments is None else arguments
     _raise_limit()
+    interrupt_on_signals()  # so that all that was started ends, too
     if given[:1] == ["load"]:
         return _load(given[1:])
     options = _parser().parse_args(given)
@@ -80,4 +82,7 @@ def _raise_limit() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")

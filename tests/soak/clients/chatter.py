@@ -21,6 +21,8 @@ MakeLine: TypeAlias = Callable[[Access, Hear], Line]
 _FAILURES: Final = frozenset({"InternalServerError", "", "Timeout", "None"})
 _PAGE: Final = "200"
 _KEPT: Final = 20
+# How many messages with a key are sent once more although they are stored.
+_DOUBT: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,9 @@ class Chatter:
         has_key = self.person.author is Author.INSISTENT
         message = self.ledger.send(self.person.name, self.person.author, room, has_key=has_key)
         answer = await self.insist(*self.message_event(message))
+        if has_key and self.rng.random() < _DOUBT:
+            # As after a crash: nobody remembers that it was answered.
+            answer = await self.insist(*self.message_event(message))
         if answer is None or self.person.author is Author.UNTOLD:
             return
         if answer.error is None:

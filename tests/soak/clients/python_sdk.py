@@ -21,6 +21,8 @@ _OPTIONS: Final[dict[str, Any]] = {
     "reconnect_retry_backoff_factor": 0.2,
     "message_retry_backoff_factor": 0.2,
 }
+# What the SDK says where nobody answered.
+_UNKNOWN: Final = frozenset({"", "NoAckMessageReceivedFromServer"})
 
 
 class PythonSdkLine:
@@ -51,7 +53,7 @@ class PythonSdkLine:
         try:
             await self._client.send_event(event, content, WebPubSubDataType.TEXT if is_text else WebPubSubDataType.JSON)
         except SendMessageError as error:
-            if error.error_detail is not None and error.error_detail.name:
+            if error.error_detail is not None and error.error_detail.name not in _UNKNOWN:
                 return Answer(str(error.error_detail.name))
             raise LineLostError(f"{event}: {error!r}") from None
         except Exception as error:  # noqa: BLE001 - as above

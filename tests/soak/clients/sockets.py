@@ -26,6 +26,7 @@ class JsonLine:
     """A connection of ``json.webpubsub.azure.v1``; into private rooms, one event is asked at a time."""
 
     subprotocol = "json.webpubsub.azure.v1"
+    patience = PATIENT_SECONDS
 
     def __init__(self, access: Access, hear: Hear) -> None:
         self.lost = asyncio.Event()
@@ -92,7 +93,7 @@ class JsonLine:
         future = self._answers[number] = asyncio.get_running_loop().create_future()
         try:
             await self._write(frame)
-            async with asyncio.timeout(PATIENT_SECONDS):
+            async with asyncio.timeout(self.patience):
                 answer: Mapping[str, Any] = await future
                 return answer
         except (TimeoutError, OSError, aiohttp.ClientError) as error:

@@ -140,15 +140,13 @@ def plots(load: Load) -> Mapping[str, str]:
     seconds = [float(second) for second in range(len(overload.sent) - 1)] + [overload.seconds + (overload.drained or 0)]
     return {
         "load-pace.svg": plot(
-            "Messages a second, and p99 in ms",
+            "What so many senders reach",
             "senders that each wait for an answer",
-            "",
-            {"/s": pace, "p99 ms": latency},
+            {"messages a second": pace, "p99 in ms": latency},
         ),
         "load-overload.svg": plot(
             f"{_TIMES} times as many messages as pass",
             "seconds",
-            "messages",
             {
                 "sent": list(zip(seconds, map(float, overload.sent), strict=True)),
                 "acknowledged": list(zip(seconds, map(float, overload.acknowledged), strict=True)),
@@ -157,7 +155,6 @@ def plots(load: Load) -> Mapping[str, str]:
         "load-return.svg": plot(
             f"{back.connections} clients come back",
             "seconds after all lines were cut",
-            "connected",
             {"back": [(number / 10, float(count)) for number, count in enumerate(back.back)]},
         ),
     }

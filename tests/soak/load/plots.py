@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
@@ -11,20 +12,22 @@ __all__ = ["plot"]
 _WIDTH: Final = 640
 _HEIGHT: Final = 300
 _LEFT: Final = 70
-_RIGHT: Final = 150
-_TOP: Final = 36
+_RIGHT: Final = 30
+_TOP: Final = 50
 _BOTTOM: Final = 46
 _COLOURS: Final = ("#2e7d5b", "#b3372f", "#2b5f9e", "#8a6d1d")
 _FONT: Final = 'font-family="system-ui, sans-serif" font-size="12"'
 _TICKS: Final = 4
+# Between the names of two lines.
+_NAME: Final = 160
 
 Points = Sequence[tuple[float, float]]
 
 
-def plot(title: str, x_name: str, y_name: str, lines: Mapping[str, Points]) -> str:
+def plot(title: str, x_name: str, lines: Mapping[str, Points]) -> str:
     """Return a plot of named lines, all from zero."""
-    most_x = max((x for points in lines.values() for x, _ in points), default=1) or 1
-    most_y = max((y for points in lines.values() for _, y in points), default=1) or 1
+    most_x = _round_up(max(x for points in lines.values() for x, _ in points))
+    most_y = _round_up(max(y for points in lines.values() for _, y in points))
 
     def at(x: float, y: float) -> tuple[float, float]:
         across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
@@ -45,16 +48,17 @@ def plot(title: str, x_name: str, y_name: str, lines: Mapping[str, Points]) -> s
             f'<text x="{left - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{most_y * tick / _TICKS:,.0f}</text>',
             f'<text x="{x:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{most_x * tick / _TICKS:,.4g}</text>',
         ]
-    for (name, points), colour in zip(lines.items(), _COLOURS, strict=False):
+    for number, ((name, points), colour) in enumerate(zip(lines.items(), _COLOURS, strict=False)):
         path = " ".join("{:.1f},{:.1f}".format(*at(x, y)) for x, y in points)
-        end_x, end_y = at(*points[-1])
         parts += [
             f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
-            f'<text x="{end_x + 6:.1f}" y="{end_y + 4:.1f}" fill="{colour}">{escape(name)}</text>',
+            f'<text x="{_LEFT + number * _NAME}" y="38" fill="{colour}">{escape(name)}</text>',
         ]
-    parts += [
-        f'<text x="{_LEFT}" y="{_HEIGHT - 10}">{escape(x_name)}</text>',
-        f'<text x="{_LEFT - 62}" y="{_TOP - 6}">{escape(y_name)}</text>',
-        "</svg>",
-    ]
+    parts += [f'<text x="{_LEFT}" y="{_HEIGHT - 10}">{escape(x_name)}</text>', "</svg>"]
     return "\n".join(parts) + "\n"
+
+
+def _round_up(value: float) -> float:
+    """Return the next number whose quarters are round."""
+    step = 10 ** math.floor(math.log10(max(value, 1e-9)))
+    return next(step * factor for factor in (1, 2, 4, 6, 8, 10) if step * factor >= value)
