@@ -80,7 +80,7 @@ class _Books:
         unheard = [(one, m) for one, m in self._unheard() if m not in excused and m not in lost]
         yield _promise(_UNHEARD, [m for _, m in unheard], unheard)
         yield _promise("two rows for one key or one event", self._repeated_rows())
-        told = [m for m in messages if m.failed and self._by_number[m.number]]
+        told = [m for m in messages if (m.failed or m.refused) and self._by_number[m.number]]
         yield _promise('stored though told "failed" for good, sent again until answered', _by(told, Author.INSISTENT))
         yield Figure("… by who sends once, without a key", len(_by(told, Author.ONCE)))
         open_ends = [m for m in _by(messages, Author.INSISTENT, Author.BURST) if not (m.acknowledged or m.refused)]

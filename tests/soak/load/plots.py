@@ -60,5 +60,5 @@ def plot(title: str, x_name: str, lines: Mapping[str, Points]) -> str:
 
 def _round_up(value: float) -> float:
     """Return the next number whose quarters are round."""
-    step = 10 ** math.floor(math.log10(max(value, 1e-9)))
+    step = 10.0 ** math.floor(math.log10(max(value, 1e-9)))
     return next(step * factor for factor in (1, 2, 4, 6, 8, 10) if step * factor >= value)

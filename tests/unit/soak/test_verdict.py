@@ -159,9 +159,12 @@ def test_a_sender_who_sends_again_is_answered_in_the_end() -> None:
     assert run.broken() == {"never answered, sent again until answered"}
 
 
-def test_a_refusal_of_what_is_allowed_is_a_broken_promise() -> None:
+def test_a_refusal_of_what_is_allowed_is_a_broken_promise_and_one_of_what_is_stored_two() -> None:
     run = Run()
     run.ledger.messages[3].refused = "key_taken"
+    assert run.broken() == {"refused without a reason", FAILED}
+    run.ledger.messages[3].acknowledged = None
+    run.rows.pop()
     assert run.broken() == {"refused without a reason"}
 
 
