@@ -18,19 +18,39 @@ from tests.soak.plan import make_plan
 from tests.soak.report import as_json, as_table
 from tests.soak.run import soak
 
-_FOLDER: Final = Path(__file__).resolve().parents[2] / ".local" / "soak"
-_PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "load.md"
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_FOLDER: Final = _ROOT / ".local" / "soak"
+_PAGE: Final = _ROOT / "docs" / "load.md"
 _OPEN_FILES: Final = 8192
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; the exit status is 1 when a promise was broken."""
-    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
     _raise_limit()
     interrupt_on_signals()  # so that all that was started ends, too
-    if given[:1] == ["load"]:
-        return _load(given[1:])
-    options = _parser().parse_args(given)
+    return int(options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m tests.soak",
+        description="Break the local system for minutes while 20 clients talk, and count what was lost.",
+    )
+    result.set_defaults(command=_soak)
+    add = result.add_argument
+    add("--minutes", type=float, default=5.0, help="how long things break (default: 5); it takes 30 to 120 s more")
+    add("--seed", type=int, help="what decides the faults; default: a random one, which is printed")
+    add("--pause", type=float, default=1.0, metavar="SECONDS", help="between what a client does (default: 1)")
+    add("--plan", action="store_true", help="print the schedule of the faults and end")
+    load = result.add_subparsers().add_parser(
+        "load", help=f"measure how much the local system carries, and write {_PAGE.relative_to(_ROOT)}"
+    )
+    load.set_defaults(command=_load)
+    return result
+
+
+def _soak(options: argparse.Namespace) -> int:
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     plan = make_plan(seed, options.minutes * 60)
     print(f"Seed {seed}: {len(plan)} faults in {options.minutes:g} minutes.", flush=True)
@@ -45,11 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if report.is_kept else 1
 
 
-def _load(arguments: Sequence[str]) -> int:
-    argparse.ArgumentParser(
-        prog="python -m tests.soak load",
-        description=f"Measure how much the local system carries, and write {_PAGE.name}.",
-    ).parse_args(arguments)
+def _load(_: argparse.Namespace) -> int:
     folder = _FOLDER / "load"
     folder.mkdir(parents=True, exist_ok=True)
     load = asyncio.run(measure(folder))
@@ -60,19 +76,6 @@ def _load(arguments: Sequence[str]) -> int:
     found = problems(load)
     print("\n".join([f"Wrote {_PAGE}.", *(f"Lost: {what}." for what in found)]), flush=True)
     return 1 if found else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        prog="python -m tests.soak",
-        description="Break the local system for minutes while 20 clients talk, and count what was lost.",
-    )
-    add = result.add_argument
-    add("--minutes", type=float, default=5.0, help="how long things break (default: 5); it takes 30 to 90 s more")
-    add("--seed", type=int, help="what decides the faults; default: a random one, which is printed")
-    add("--pause", type=float, default=1.0, metavar="SECONDS", help="between what a client does (default: 1)")
-    add("--plan", action="store_true", help="print the schedule of the faults and end")
-    return result
 
 
 def _raise_limit() -> None:

@@ -23,7 +23,7 @@ from tests.soak.system.stack import ACCESS_KEY, Stack
 from webpubsub_handler import HttpRequest, HttpResponse
 from webpubsub_handler.testing import EventClient
 
-__all__ = ["BURST", "Faults"]
+__all__ = ["BURST", "Faults", "pause"]
 
 BURST: Final = 50
 _BURST_ROOM: Final = "kitchen"
@@ -92,27 +92,27 @@ class Faults:
     async def _end_one(self, process: Process, number: signal.Signals, seconds: float) -> None:
         async with process.lock:
             await process.end(number)
-            await _pause(seconds)
+            await pause(seconds)
             await process.start()
 
     async def _freeze(self, process: Process, seconds: float) -> None:
         async with process.lock:
             process.signal(signal.SIGSTOP)
-            await _pause(seconds)
+            await pause(seconds)
             process.signal(signal.SIGCONT)
 
     async def _kill_azurite(self, step: Step) -> None:
         async with self._stack.azurite.lock:
             written = await self._stack.kill_azurite()
             self._ledger.losses.append(AzuriteLoss(written.killed - written.age, written.killed))
-            await _pause(step.seconds)
+            await pause(step.seconds)
             await self._stack.azurite.start()
 
     async def _break_proxy(self, step: Step) -> None:
         which, _, how = step.kind.name.partition("_")
         proxy = self._stack.storage if which == "STORAGE" else self._stack.service
         async with _broken(proxy, _BREAKAGES[how], step.share):
-            await _pause(step.seconds)
+            await pause(step.seconds)
 
     async def _inject(self, method: str, **fault: object) -> None:
         url = f"{self._stack.service_url}/emulator/faults"
@@ -159,8 +159,8 @@ async def _broken(proxy: Proxy, how: Breakage, share: float) -> AsyncIterator[No
         proxy.mend()
 
 
-async def _pause(seconds: float) -> None:
-    """Wait until so much time has passed, whatever the machine does meanwhile."""
+async def pause(seconds: float) -> None:
+    """Wait so many seconds."""
     over = asyncio.Event()
     asyncio.get_running_loop().call_later(seconds, over.set)
     await over.wait()

@@ -15,7 +15,7 @@ import aiohttp
 
 from tests.soak.clients.cast import OPEN_ROOMS, Somebody, make_cast
 from tests.soak.clients.node import Node
-from tests.soak.faults import Faults
+from tests.soak.faults import Faults, pause
 from tests.soak.ledger import Ledger
 from tests.soak.plan import Break, make_plan
 from tests.soak.report import Report
@@ -36,8 +36,11 @@ _SETTLE_SECONDS: Final = 40
 _FEW_FILES: Final = 15
 
 
-async def soak(seed: int, minutes: float, folder: Path, pause: float) -> Report:
-    """Run, print a line a second, and return what came of it; logs go to the folder."""
+async def soak(seed: int, minutes: float, folder: Path, pace: float) -> Report:
+    """Run, print a line a second, and return what came of it; logs go to the folder.
+
+    ``pace`` is how many seconds a client waits, on average, between what it does.
+    """
     ledger, plan = Ledger(), make_plan(seed, minutes * 60)
     async with AsyncExitStack() as exit_stack:
         stack = await exit_stack.enter_async_context(Stack(folder, random.Random(f"proxies {seed}")))
@@ -45,7 +48,7 @@ async def soak(seed: int, minutes: float, folder: Path, pause: float) -> Report:
         http = await exit_stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         scripts = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="node-", dir=folder)))
         node = await exit_stack.enter_async_context(Node(scripts))
-        keeper, cast = make_cast(http, f"{stack.front.url}/api", node, ledger, seed, pause)
+        keeper, cast = make_cast(http, f"{stack.front.url}/api", node, ledger, seed, pace)
         await keeper.make_rooms()
         people = [asyncio.create_task(one.run()) for one in cast]
         exit_stack.push_async_callback(_end, people, cast)
@@ -78,7 +81,7 @@ def _listen(ledger: Ledger, cast: Sequence[Somebody]) -> None:
 
 async def _until_over(breaking: asyncio.Task[None], seconds: float, people: Sequence[asyncio.Task[None]]) -> None:
     """Wait until the faults are over and the time is, too; a person who stops is a mistake of this program."""
-    time_over = asyncio.create_task(asyncio.sleep(seconds))
+    time_over = asyncio.create_task(pause(seconds))
     pending: set[asyncio.Task[None]] = {breaking, time_over}
     while pending:
         done, _ = await asyncio.wait({*pending, *people}, return_when=asyncio.FIRST_COMPLETED)
