@@ -13,7 +13,7 @@ __all__ = ["HOSTS", "Break", "Step", "make_plan"]
 HOSTS: Final = 2
 _FIRST_SECONDS: Final = 3.0
 # Pauses between the ends of two faults and the next begin: a tenth of them overlap.
-_PAUSES: Final = (0.2, 2.5)
+_PAUSES: Final = (0.3, 3.5)
 
 
 class Break(StrEnum):

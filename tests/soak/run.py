@@ -60,7 +60,7 @@ async def soak(seed: int, minutes: float, folder: Path, pace: float) -> Report:
         faults = Faults(stack, ledger, http)
         progress = asyncio.create_task(_tell(ledger, cast, faults))
         exit_stack.callback(progress.cancel)
-        breaking = asyncio.create_task(faults.run(plan))
+        breaking = asyncio.create_task(faults.run(plan, minutes * 60))
         await _until_over(breaking, minutes * 60, people)
         await _calm_down(cast, ledger, stack, http)
         after = await _settled_usage(stack, before)
