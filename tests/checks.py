@@ -1,6 +1,6 @@
 """Every check of ``python3 dev.py test``, all even when one fails, and a summary.
 
-Half of the time of the tests is waiting, so types and fuzzing run beside them.
+Half of the time of the tests is waiting, so types, fuzzing and the soak run beside them.
 
 Standard library only: ``--help`` works before anything is installed.
 """
@@ -75,9 +75,10 @@ STEPS: Final[Mapping[str, Step]] = {
     "types": Step(("-m", "mypy", *CODE), 40),
     "tests": Step(("-m", "pytest", "--cov"), 330),
     "fuzz": Step(("-m", "tests.fuzz", "--seconds=60"), 70),
+    "soak": Step(("-m", "tests.soak", "--minutes=1", "--seed=21"), 100),
 }
-# Those that take long, write no file that a test reads and listen at no port.
-BESIDE: Final = frozenset({"types", "fuzz"})
+# Those that take long, write no file that a test reads and listen at no port that a test wants.
+BESIDE: Final = frozenset({"types", "fuzz", "soak"})
 QUICK: Final = Step(("-m", "pytest", "-m", "not external", "--hypothesis-profile=quick"), 30)
 
 
@@ -86,7 +87,7 @@ def steps(arguments: Sequence[str]) -> dict[str, Step]:
     parser = argparse.ArgumentParser(
         prog="python3 dev.py test",
         usage=f"python3 dev.py test [--quick | --only {{{','.join(STEPS)}}}] [arguments for pytest]",
-        description="Run lint, format, types, the tests with their coverage, and a minute of fuzzing.",
+        description="Run lint, format, types, the tests with their coverage, a minute of fuzzing and one of faults.",
         epilog="All other arguments go to pytest, which then runs alone: test -k order, test --lf, test tests/unit.",
         allow_abbrev=False,
     )

@@ -32,7 +32,7 @@ def arguments_of(*arguments: str) -> list[str]:
 
 def test_without_arguments_every_step_runs_and_the_coverage_is_measured() -> None:
     wanted = checks.steps([])
-    assert list(wanted) == ["lint", "format", "types", "tests", "fuzz"]
+    assert list(wanted) == ["lint", "format", "types", "tests", "fuzz", "soak"]
     assert "--cov" in wanted["tests"].arguments
 
 
@@ -45,7 +45,7 @@ def test_quick_leaves_out_what_is_marked_external() -> None:
     assert arguments_of("--quick", "-x") == ["-m", "not external", "--hypothesis-profile=quick", "-x"]
 
 
-@pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz"])
+@pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz", "soak"])
 def test_one_step_can_run_alone(name: str) -> None:
     assert checks.steps(["--only", name]) == {name: checks.STEPS[name]}
 
