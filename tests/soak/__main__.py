@@ -7,11 +7,11 @@ import asyncio
 import resource
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from local.signals import interrupt_on_signals
+from local.signals import stop_signals
 from tests.soak.load.measure import as_json as as_load_json
 from tests.soak.load.measure import measure, page, plots, problems
 from tests.soak.plan import make_plan
@@ -22,13 +22,13 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _FOLDER: Final = _ROOT / ".local" / "soak"
 _PAGE: Final = _ROOT / "docs" / "load.md"
 _OPEN_FILES: Final = 8192
+T_ = TypeVar("T_")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; the exit status is 1 when a promise was broken."""
     options = _parser().parse_args(arguments)
     _raise_limit()
-    interrupt_on_signals()  # so that all that was started ends, too
     return int(options.command(options))
 
 
@@ -59,7 +59,7 @@ def _soak(options: argparse.Namespace) -> int:
         return 0
     folder = _FOLDER / f"{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    report = asyncio.run(soak(seed, options.minutes, folder, options.pause))
+    report = asyncio.run(_until_stopped(soak(seed, options.minutes, folder, options.pause)))
     (folder / "report.json").write_text(as_json(report), "utf-8")
     print(f"\n{as_table(report)}\nLogs and the table as JSON: {folder}", flush=True)
     return 0 if report.is_kept else 1
@@ -68,7 +68,7 @@ def _soak(options: argparse.Namespace) -> int:
 def _load(_: argparse.Namespace) -> int:
     folder = _FOLDER / "load"
     folder.mkdir(parents=True, exist_ok=True)
-    load = asyncio.run(measure(folder))
+    load = asyncio.run(_until_stopped(measure(folder)))
     _PAGE.write_text(page(load), "utf-8")
     _PAGE.with_suffix(".json").write_text(as_load_json(load), "utf-8")
     for name, svg in plots(load).items():
@@ -76,6 +76,15 @@ def _load(_: argparse.Namespace) -> int:
     found = problems(load)
     print("\n".join([f"Wrote {_PAGE}.", *(f"Lost: {what}." for what in found)]), flush=True)
     return 1 if found else 0
+
+
+async def _until_stopped(work: Coroutine[Any, Any, T_]) -> T_:
+    """Do it until a signal comes; then end all that was started."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in stop_signals():
+        loop.add_signal_handler(number, task.cancel)
+    return await work
 
 
 def _raise_limit() -> None:
@@ -87,5 +96,5 @@ def _raise_limit() -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         sys.exit("Stopped.")

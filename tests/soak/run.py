@@ -27,7 +27,7 @@ from tests.soak.verdict import has_unheard, judge
 __all__ = ["soak"]
 
 # How long those who send again may take until they are answered, and the outbox until it is empty, once all is well.
-_CALM_SECONDS: Final = 90
+_CALM_SECONDS: Final = 180
 # What the last broadcast and a beat of the page's client take: it reads once a minute what no broadcast brought it.
 _HEAR_SECONDS: Final = 75
 _START_SECONDS: Final = 60
@@ -61,6 +61,7 @@ async def soak(seed: int, minutes: float, folder: Path, pace: float) -> Report:
         progress = asyncio.create_task(_tell(ledger, cast, faults))
         exit_stack.callback(progress.cancel)
         breaking = asyncio.create_task(faults.run(plan, minutes * 60))
+        exit_stack.push_async_callback(_end, [breaking], [])
         await _until_over(breaking, minutes * 60, people)
         await _calm_down(cast, ledger, stack, http)
         after = await _settled_usage(stack, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _OPTIONS: Final[dict[str, Any]] = {
     "reconnect_retry_backoff_factor": 0.2,
     "message_retry_backoff_factor": 0.2,
 }
+# That it stops, or tries again, is what is wanted here.
+logging.getLogger("azure.messaging.webpubsubclient").setLevel(logging.ERROR)
 # What the SDK says where nobody answered.
 _UNKNOWN: Final = frozenset({"", "NoAckMessageReceivedFromServer"})
 
