@@ -103,6 +103,8 @@ class Ledger:
     """By client: the ids of the messages that it heard are deleted."""
     live: list[tuple[str, int, float]] = field(default_factory=list)
     """Client, number and time of every delivery over a connection, repeated ones too."""
+    changes: list[tuple[str, int, float]] = field(default_factory=list)
+    """The same of what told that a message was edited or deleted."""
     repeats: int = 0
     numbers_of: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """By message id: which messages were heard with it."""
@@ -139,9 +141,15 @@ class Ledger:
             if message is not None and message.id is None:
                 message.id = message_id
 
-    def hear_deleted(self, client: str, message_id: str) -> None:
-        """Note that a client heard that a message is deleted."""
+    def hear_edited(self, client: str, text: str) -> None:
+        """Note that a client was told over its connection that a message says this now."""
+        self.changes += [(client, number, self.clock()) for number in tokens_in(text)]
+
+    def hear_deleted(self, client: str, message_id: str, source: Source) -> None:
+        """Note that a client got to know that a message is deleted."""
         self.heard_deleted[client].add(message_id)
+        if source is Source.LIVE:
+            self.changes += [(client, number, self.clock()) for number in self.numbers_of[message_id]]
 
     def listen(self, client: str, room: str) -> None:
         """Note that a client is in a room now, and stays there."""

@@ -152,7 +152,8 @@ class _Books:
         """Return how many messages somebody heard who was removed, and how many of them are Azurite's doing."""
         found = excused = 0
         for stay in self._ledger.stays:
-            count = sum(self._is_heard_in(stay, user, number, at) for user, number, at in self._ledger.live)
+            told = [*self._ledger.live, *self._ledger.changes]
+            count = sum(self._is_heard_in(stay, user, number, at) for user, number, at in told)
             if self._may_be_forgotten(stay.since, [stay.since]) or self._is_forgotten_later(stay):
                 excused += count
             else:

@@ -134,13 +134,17 @@ class Chatter:
         match data.get("type") or data.get("notificationType"):
             case "message":
                 self.ledger.hear(self.person.name, data["id"], json.dumps(data["data"]), Source.LIVE)
+            case "edited":
+                self.ledger.hear_edited(self.person.name, json.dumps(data["data"]))
             case "deleted":
-                self.ledger.hear_deleted(self.person.name, data["id"])
+                self.ledger.hear_deleted(self.person.name, data["id"], Source.LIVE)
             case "MessageCreated":
                 told = body["message"]
                 self.ledger.hear(self.person.name, told["messageId"], str(told["content"]["text"]), Source.LIVE)
+            case "MessageUpdated":
+                self.ledger.hear_edited(self.person.name, str(body["message"]["content"]["text"]))
             case "MessageDeleted":
-                self.ledger.hear_deleted(self.person.name, body["messageId"])
+                self.ledger.hear_deleted(self.person.name, body["messageId"], Source.LIVE)
 
     async def _connected(self) -> Line:
         """Return the connection; without one, connect and read what was missed.
@@ -201,7 +205,7 @@ class Chatter:
         if entry["type"] == "message":
             self.ledger.hear(self.person.name, entry["id"], json.dumps(entry["data"]), Source.HISTORY)
         elif entry["type"] == "deleted":
-            self.ledger.hear_deleted(self.person.name, entry["id"])
+            self.ledger.hear_deleted(self.person.name, entry["id"], Source.HISTORY)
 
     def _rooms_to_send_to(self) -> Sequence[str]:
         return [room for room in self.person.rooms if not (self.person.roams and room.startswith("@"))]

@@ -125,7 +125,7 @@ def test_a_message_that_was_deleted_before_it_was_heard_is_heard_with_its_deleti
     run.ledger.messages[2].deleted = run.now
     run.change(2, numbers=(), is_deleted=True)
     assert run.broken() == {UNHEARD}
-    run.ledger.hear_deleted("ben", "02")
+    run.ledger.hear_deleted("ben", "02", Source.HISTORY)
     assert run.broken() == set()
 
 
@@ -189,6 +189,23 @@ def test_what_was_on_its_way_when_a_member_was_removed_is_no_broken_promise_but_
     assert run.broken() == set()
     run.now += 60
     run.hear_late("ben", message)
+    assert run.broken() == {REMOVED}
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda ledger, message: ledger.hear_edited("ben", token(message)),
+        lambda ledger, message: ledger.hear_deleted("ben", message.id, Source.LIVE),
+    ],
+    ids=["edited", "deleted"],
+)
+def test_a_removed_member_hears_of_no_change(tell: Callable[[Ledger, Message], None]) -> None:
+    run = Run()
+    message = run.send("@red")
+    run.ledger.remove("ben", "@red")
+    run.now += 60
+    tell(run.ledger, message)
     assert run.broken() == {REMOVED}
 
 
