@@ -68,10 +68,15 @@ class Listening:
 
 @dataclass(slots=True)
 class Stay:
-    """A time in which somebody is no member of a private room: ``until`` they are added again, if they are."""
+    """A time in which somebody is no member of a private room.
+
+    It begins when a removal is answered that was ``asked`` for earlier, and lasts ``until`` they are added again, if
+    they are.
+    """
 
     user: str
     room: str
+    asked: float
     since: float
     until: float | None = None
 
@@ -155,9 +160,9 @@ class Ledger:
         """Note that a client is in a room now, and stays there."""
         self.listening.append(Listening(client, room, self.clock()))
 
-    def remove(self, user: str, room: str) -> None:
-        """Note that somebody was removed from a room: the removal is answered."""
-        self.stays.append(Stay(user, room, self.clock()))
+    def remove(self, user: str, room: str, asked: float) -> None:
+        """Note that somebody was removed from a room: the removal, first asked for at that time, is answered."""
+        self.stays.append(Stay(user, room, asked, self.clock()))
 
     def add(self, user: str, room: str) -> None:
         """Note that somebody is about to be added to a room."""

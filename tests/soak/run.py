@@ -138,7 +138,9 @@ async def _tell(ledger: Ledger, cast: Sequence[Somebody], faults: Faults) -> Non
     start = clock()
     while True:
         online = sum(one.line is not None for one in cast)
-        broken = "; ".join(faults.active) or ("calming down" if cast[0].is_quiet else "")
+        broken = "; ".join(faults.active)
+        if cast[0].is_quiet:
+            broken = " ".join(["calming down", *(one.person.name for one in cast if not one.is_idle)])
         acknowledged = sum(1 for _ in ledger.acknowledged)
         told = f"{clock() - start:6.0f} s  sent {len(ledger.messages):,}  acknowledged {acknowledged:,}"
         told += f"  heard {ledger.live_deliveries:,}  connected {online}/{len(cast)}  {broken}"

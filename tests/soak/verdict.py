@@ -86,10 +86,11 @@ class _Books:
         open_ends = [m for m in _by(messages, Author.INSISTENT, Author.BURST) if not (m.acknowledged or m.refused)]
         yield _promise("never answered, sent again until answered", open_ends)
         yield _promise("refused without a reason", [m for m in messages if m.refused])
-        removed, excused_stays = self._heard_while_removed()
-        yield Figure("heard or read by a removed member", removed + ledger.read_while_out, 0)
+        removed, forgotten = self._heard_while_removed()
+        count = len(removed) + ledger.read_while_out
+        yield Figure("heard or read by a removed member", count, 0, tuple(removed[:_EXAMPLES]))
         yield Figure("… removals", len(ledger.stays))
-        yield Figure("… apart: after removals that Azurite had not written when it was killed", excused_stays)
+        yield Figure("… apart: after removals that Azurite had not written when it was killed", len(forgotten))
         kept, excused = self._split(messages, self._is_kept_though_deleted, lambda m: m.deleted)
         yield _promise("deleted texts found in a row, sent with a key", [m for m in kept if m.key is not None])
         yield Figure("… sent without a key", sum(m.key is None for m in kept))
@@ -123,6 +124,7 @@ class _Books:
         return [message for message in wrong if message not in excused], excused
 
     def _may_be_forgotten(self, begun: float, ends: Collection[float | None]) -> bool:
+        """Return whether a killed Azurite may have forgotten what was begun and done at these times."""
         return any(
             begun <= loss.killed and loss.since <= end <= loss.killed + _ANSWER_SECONDS
             for loss in self._ledger.losses
@@ -148,20 +150,19 @@ class _Books:
         doubled = {key for (_, _, key), count in keys.items() if count > 1}
         return [m for m in self._ledger.messages.values() if len(self._by_number[m.number]) > 1 or m.key in doubled]
 
-    def _heard_while_removed(self) -> tuple[int, int]:
-        """Return how many messages somebody heard who was removed, and how many of them are Azurite's doing."""
-        found = excused = 0
+    def _heard_while_removed(self) -> tuple[list[str], list[str]]:
+        """Return what somebody heard who was removed, and what of it is Azurite's doing."""
+        found: list[str] = []
+        forgotten: list[str] = []
+        told = [*self._ledger.live, *self._ledger.changes]
         for stay in self._ledger.stays:
-            told = [*self._ledger.live, *self._ledger.changes]
-            count = sum(self._is_heard_in(stay, user, number, at) for user, number, at in told)
-            if self._may_be_forgotten(stay.since, [stay.since]) or self._is_forgotten_later(stay):
-                excused += count
-            else:
-                found += count
-        return found, excused
-
-    def _is_forgotten_later(self, stay: Stay) -> bool:
-        return any(loss.since <= stay.since <= loss.killed + _ANSWER_SECONDS for loss in self._ledger.losses)
+            is_forgotten = self._may_be_forgotten(stay.asked, [stay.since])
+            for user, number, at in told:
+                if self._is_heard_in(stay, user, number, at):
+                    message = _told(self._ledger.messages[number])
+                    text = f"{user}, removed at {stay.since:.1f} s, heard at {at:.1f} s: {message}"
+                    (forgotten if is_forgotten else found).append(text)
+        return found, forgotten
 
     def _is_heard_in(self, stay: Stay, user: str, number: int, at: float) -> bool:
         message = self._ledger.messages[number]

@@ -170,10 +170,13 @@ def test_a_refusal_of_what_is_allowed_is_a_broken_promise_and_one_of_what_is_sto
 
 def test_a_removed_member_hears_nothing_that_is_sent_later() -> None:
     run = Run()
-    run.ledger.remove("ben", "@red")
+    run.ledger.remove("ben", "@red", run.now)
     run.ledger.listening = []
     message = run.send("@red")
     assert run.broken() == {REMOVED}
+    assert run.figures()[REMOVED].examples == (
+        "ben, removed at 3.0 s, heard at 4.0 s: 4 by ana in @red, sent at 4.0 s",
+    )
     run.now += 1
     run.ledger.add("ben", "@red")
     run.hear_late("ben", message)
@@ -183,7 +186,7 @@ def test_a_removed_member_hears_nothing_that_is_sent_later() -> None:
 def test_what_was_on_its_way_when_a_member_was_removed_is_no_broken_promise_but_what_waited_for_minutes_is() -> None:
     run = Run()
     message = run.send("@red")
-    run.ledger.remove("ben", "@red")
+    run.ledger.remove("ben", "@red", run.now)
     run.now += 1
     run.hear_late("ben", message)
     assert run.broken() == set()
@@ -203,7 +206,7 @@ def test_what_was_on_its_way_when_a_member_was_removed_is_no_broken_promise_but_
 def test_a_removed_member_hears_of_no_change(tell: Callable[[Ledger, Message], None]) -> None:
     run = Run()
     message = run.send("@red")
-    run.ledger.remove("ben", "@red")
+    run.ledger.remove("ben", "@red", run.now)
     run.now += 60
     tell(run.ledger, message)
     assert run.broken() == {REMOVED}
@@ -211,7 +214,7 @@ def test_a_removed_member_hears_of_no_change(tell: Callable[[Ledger, Message], N
 
 def test_a_member_who_was_added_again_hears_the_room_again() -> None:
     run = Run()
-    run.ledger.remove("ben", "@red")
+    run.ledger.remove("ben", "@red", run.now)
     run.now += 10
     run.ledger.add("ben", "@red")
     run.now += 1
@@ -221,11 +224,14 @@ def test_a_member_who_was_added_again_hears_the_room_again() -> None:
 
 def test_a_removal_that_azurite_forgot_is_counted_apart() -> None:
     run = Run()
-    run.ledger.remove("ben", "@red")
-    run.ledger.losses.append(AzuriteLoss(run.now - 1, run.now + 1))
+    run.now += 2
+    run.ledger.remove("ben", "@red", asked=run.now - 2)
+    run.ledger.losses.append(AzuriteLoss(run.now - 3, run.now - 1))
     run.send("@red")
     assert run.broken() == set()
     assert run.figures()[REMOVED_APART].value == 1
+    run.ledger.losses[0] = AzuriteLoss(run.now - 30, run.now - 20)
+    assert run.broken() == {REMOVED}
 
 
 def test_history_that_a_removed_member_could_read_is_a_broken_promise() -> None:
