@@ -53,8 +53,8 @@ PEOPLE: Final[Sequence[tuple[str, Person]]] = (
     (_JAVASCRIPT, Person("lea", ("kitchen",), changes=True)),
     (_JAVASCRIPT, Person("max", ("attic", "@blue"))),
     (_PAGE, Person("nia", ("lobby",))),
-    (_PAGE, Person("oli", ("garden",))),
-    (_PAGE, Person("pia", ("attic",))),
+    (_PAGE, Person("oli", ("garden", "kitchen"), changes=True)),
+    (_PAGE, Person("pia", ("attic", "@blue"))),
 )
 
 

@@ -47,13 +47,14 @@ const calls = {
     return null;
   },
 
-  /** Start the page's client in a room. */
-  async startPage(name, api, room) {
-    const client = new ChatClient(api, { room, userId: name }, {
+  /** Start the page's client in its rooms. */
+  async startPage(name, api, rooms) {
+    const client = new ChatClient(api, { rooms, userId: name }, {
       status: ({ state }) => say({ client: name, event: "status", state }),
-      message: (message, source) => say({ client: name, event: "message", message, source }),
-      repeat: (message) => say({ client: name, event: "repeat", message }),
-      outgoing: ({ key, state, reason }) => say({ client: name, event: "outgoing", key, state, reason }),
+      messages: (messages, source) => messages.forEach((message) => say({ client: name, event: "message", message, source })),
+      changes: (changes, source) => changes.forEach((change) => say({ client: name, event: "change", change, source })),
+      repeat: (message) => say({ client: name, event: "message", message, source: "live" }),
+      outgoing: (outgoing) => say({ client: name, event: "outgoing", outgoing }),
     });
     clients.set(name, client);
     client.start();
@@ -61,12 +62,18 @@ const calls = {
   },
 
   /** Send a message; the result is its key. */
-  async sendPage(name, dataType, data) {
-    return clients.get(name).send(dataType, data).key;
+  async sendPage(name, room, dataType, data) {
+    return clients.get(name).send(room, dataType, data).key;
   },
 
-  async retryPage(name, key) {
-    return clients.get(name).retry(key) ?? null;
+  /** Edit a message; the result is the key of what is on its way. */
+  async editPage(name, room, id, dataType, data) {
+    return clients.get(name).edit(room, id, dataType, data).key;
+  },
+
+  /** Delete a message; the same. */
+  async deletePage(name, room, id) {
+    return clients.get(name).delete(room, id).key;
   },
 };
 
