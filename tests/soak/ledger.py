@@ -89,21 +89,14 @@ class AzuriteLoss:
     killed: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    number: int
-    source: Source
-    at: float
-
-
 @dataclass(slots=True)
 class Ledger:
     """The books of a run; ``clock`` gives seconds that only grow."""
 
     clock: Callable[[], float] = time.monotonic
     messages: dict[int, Message] = field(default_factory=dict)
-    heard: dict[str, dict[int, _Heard]] = field(default_factory=lambda: defaultdict(dict))
-    """By client: the first time that it heard each message."""
+    heard: dict[str, dict[int, Source]] = field(default_factory=lambda: defaultdict(dict))
+    """By client: how it got to know each message first."""
     heard_deleted: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By client: the ids of the messages that it heard are deleted."""
     live: list[tuple[str, int, float]] = field(default_factory=list)
@@ -119,6 +112,7 @@ class Ledger:
     losses: list[AzuriteLoss] = field(default_factory=list)
     unknown_5xx: Counter[str] = field(default_factory=Counter)
     connections: int = 0
+    broken_requests: int = 0
 
     def send(self, user: str, author: Author, room: str, *, has_key: bool) -> Message:
         """Enter a message before it is sent for the first time."""
@@ -141,7 +135,7 @@ class Ledger:
             if number in self.heard[client]:
                 self.repeats += source is Source.LIVE
             else:
-                self.heard[client][number] = _Heard(number, source, now)
+                self.heard[client][number] = source
             message = self.messages.get(number)
             if message is not None and message.id is None:
                 message.id = message_id

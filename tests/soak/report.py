@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.soak.system.processes import Usage
@@ -22,7 +22,6 @@ class Report:
     figures: Sequence[Figure]
     faults: Mapping[str, int]
     usage: Mapping[str, tuple[Usage, Usage]]
-    notes: Sequence[str] = field(default_factory=tuple)
 
     @property
     def is_kept(self) -> bool:
@@ -52,7 +51,7 @@ def as_table(report: Report) -> str:
         lines.append(f"| {name} | {memory} | {before.files} → {after.files} | {tasks} |")
     lines += ["", "| fault | times |", "|---|---|"]
     lines += [f"| {kind} | {count} |" for kind, count in report.faults.items()]
-    return "\n".join([*lines, *(["", *report.notes] if report.notes else [])]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def as_json(report: Report) -> str:

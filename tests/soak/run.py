@@ -67,6 +67,7 @@ async def soak(seed: int, minutes: float, folder: Path, pace: float) -> Report:
         after = await _settled_usage(stack, before)
         rows = await read_rows(stack.storage_connection_string)
         ledger.unknown_5xx.update(stack.front.unknown_5xx)
+        ledger.broken_requests = stack.storage.broken_requests + stack.service.broken_requests
         usage: Mapping[str, tuple[Usage, Usage]] = {name: (before[name], after[name]) for name in before}
         done = {str(kind): faults.done[kind] for kind in Break}
         return Report(seed, minutes, judge(ledger, rows), done, usage)

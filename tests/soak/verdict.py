@@ -73,6 +73,7 @@ class _Books:
         yield Figure("edits acknowledged", sum(m.edited is not None for m in messages))
         yield Figure("deletions acknowledged", sum(m.deleted is not None for m in messages))
         yield Figure("connections made", ledger.connections)
+        yield Figure("requests broken on their way to storage and service", ledger.broken_requests)
 
         lost, excused = self._split(acknowledged, self._is_lost, lambda m: m.acknowledged)
         yield _promise("acknowledged and not stored", lost)
@@ -103,7 +104,7 @@ class _Books:
         )
 
     def _read_instead(self) -> int:
-        return sum(one.source is Source.HISTORY for heard in self._ledger.heard.values() for one in heard.values())
+        return sum(source is Source.HISTORY for heard in self._ledger.heard.values() for source in heard.values())
 
     def _is_lost(self, message: Message) -> bool:
         """Return whether nothing is stored of what was acknowledged: the message, its edit, its deletion."""

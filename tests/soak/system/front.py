@@ -33,7 +33,6 @@ class Front:
         self._http: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
         self.unknown_5xx: Counter[str] = Counter()
-        self.handled: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
@@ -73,7 +72,6 @@ class Front:
 
     async def _ask(self, host: str, request: web.BaseRequest, headers: CIMultiDict[str], body: bytes) -> web.Response:
         assert self._http is not None
-        self.handled[host] += 1
         async with self._http.request(
             request.method, f"{host}{request.raw_path}", data=body or None, headers=headers, timeout=_TIMEOUT
         ) as answer:

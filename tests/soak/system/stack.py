@@ -42,12 +42,41 @@ class Stack:
     Use as an async context manager. ``folder`` gets the logs and Azurite's data.
     """
 
-    def __init__(self, folder: Path, rng: random.Random, settings: dict[str, str] | None = None) -> None:
-        self._folder, self._rng, self._settings = folder, rng, settings or {}
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self._folder, self._rng = folder, rng
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start everything."""
+        """Start everything, or nothing."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop everything."""
+        for process in self.processes:
+            process.signal(signal.SIGCONT)
+        await self._stack.aclose()
+
+    @property
+    def processes(self) -> list[Process]:
+        """All processes, in the order in which they start."""
+        return [self.azurite, self.emulator, *self.hosts]
+
+    async def kill_azurite(self) -> Written:
+        """Kill Azurite, and tell how old what it wrote is: it writes every five seconds, and forgets the rest."""
+        file = self.data / "__azurite_db_table__.json"
+        written = file.stat().st_mtime if file.exists() else 0.0
+        age = time.time() - written + _WRITING_SECONDS
+        await self.azurite.end(signal.SIGKILL)
+        return Written(time.monotonic(), age)
+
+    async def _start(self) -> None:
         storage_port, service_port, front_port = free_port(), free_port(), free_port()
         self.data = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="azurite-", dir=self._folder)))
         self.storage_connection_string = table_connection_string(storage_port)
@@ -80,28 +109,6 @@ class Stack:
             await process.start()
         urls = [f"http://localhost:{port}" for port in ports]
         self.front = await self._stack.enter_async_context(Front(urls, front_port))
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop everything."""
-        for process in self.processes:
-            process.signal(signal.SIGCONT)
-        await self._stack.aclose()
-
-    @property
-    def processes(self) -> list[Process]:
-        """All processes, in the order in which they start."""
-        return [self.azurite, self.emulator, *self.hosts]
-
-    async def kill_azurite(self) -> Written:
-        """Kill Azurite, and tell how old what it wrote is: it writes every five seconds, and forgets the rest."""
-        file = self.data / "__azurite_db_table__.json"
-        written = file.stat().st_mtime if file.exists() else 0.0
-        age = time.time() - written + _WRITING_SECONDS
-        await self.azurite.end(signal.SIGKILL)
-        return Written(time.monotonic(), age)
 
     def _host(self, number: int, port: int) -> Process:
         settings = {
@@ -110,7 +117,6 @@ class Stack:
                 f"Endpoint=http://localhost:{self.service.port};AccessKey={ACCESS_KEY};Version=1.0;"
             ),
             "CLIENT_AUTH": "anonymous",
-            **self._settings,
         }
         command = [*_WATCHED, "local.functions_host", "--port", str(port), "--no-reload"]
         return Process(f"host{number}", command, settings, self._folder, f"http://localhost:{port}/api/demo/")
