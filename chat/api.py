@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ _MAX_LIMIT: Final = 200
 class ChatApi:
     """Answers ``negotiate``, ``messages``, ``presence`` and ``health``.
 
-    An error is ``{"type":"error","code":…,"message":…}``.
+    An error is ``{"type":"error","code":…,"message":…}``; one of ours has an ``id`` that the log has, too.
     """
 
     def __init__(
@@ -174,5 +175,6 @@ def _refusal(error: RequestRefusedError) -> HttpResponse:
 
 
 def _unavailable(error: Exception) -> HttpResponse:
-    logger.error("%s: %r", error, error.__cause__)
-    return json_response(503, {"type": "error", "code": "unavailable", "message": "Try again."})
+    error_id = uuid.uuid4().hex[:12]
+    logger.error("Error %s: %s: %r", error_id, error, error.__cause__)
+    return json_response(503, {"type": "error", "code": "unavailable", "message": "Try again.", "id": error_id})

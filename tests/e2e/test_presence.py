@@ -30,10 +30,11 @@ async def test_an_empty_room_has_nobody(system: System) -> None:
     assert await users(system, "n3") == []
 
 
-async def test_presence_is_503_while_the_service_is_down(system: System) -> None:
+async def test_presence_is_503_while_the_service_is_down(system: System, caplog: pytest.LogCaptureFixture) -> None:
     await system.emulator.stop()
     status, body = await system.get("presence", room="n4")
-    assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again."})
+    assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again.", "id": body["id"]})
+    assert body["id"] in caplog.text
 
 
 async def test_who_comes_and_goes_is_told_with_the_connection(system: System) -> None:

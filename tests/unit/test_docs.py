@@ -40,6 +40,8 @@ EXECUTED_ELSEWHERE = {
     "python client-access-url",
     "js quickstart",
     "python pytest",
+    "html client",
+    "jsx client",
 }
 
 GOOD = {

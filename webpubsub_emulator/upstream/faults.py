@@ -197,12 +197,13 @@ class Faults:
         lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
         self._armed.append(_Armed(fault, self._clock() + fault.seconds if lasts else math.inf))
 
-    def clear(self) -> int:
-        """Disarm all; the result is how many there were."""
-        count = len(self._current())
-        self._armed.clear()
+    def clear(self, connection_id: str | None = None) -> int:
+        """Disarm those of a connection, or all; the result is how many there were."""
+        before = self._current()
+        self._armed = [armed for armed in before if connection_id not in {None, armed.fault.connection_id}]
+        count = len(before) - len(self._armed)
         if count:
-            logger.warning("FAULTS are cleared.")
+            logger.warning("FAULTS are cleared%s.", "" if connection_id is None else f" of connection {connection_id!r}")
         return count
 
     def armed(self) -> list[dict[str, Any]]:

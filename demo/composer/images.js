@@ -1,14 +1,8 @@
 // @ts-check
-/** Images as messages: made small enough to send, and recognised by their first bytes when they come. */
+/** Images as messages: made small enough to send. */
 
 const MAX_SIDE = 960;
 const MAX_BYTES = 48 * 1024; // well below MAX_MESSAGE_BYTES of a default installation
-const SIGNATURES = { "image/png": "iVBORw0KGgo", "image/jpeg": "/9j/", "image/webp": "UklGR", "image/gif": "R0lGOD" };
-
-/** The type of an image in base64, by its signature; null for other data. @param {string} base64 */
-export function imageType(base64) {
-  return Object.entries(SIGNATURES).find(([, signature]) => base64.startsWith(signature))?.[0] ?? null;
-}
 
 /**
  * Make an image smaller until it fits a message.
@@ -17,7 +11,7 @@ export function imageType(base64) {
  */
 export async function shrink(file) {
   const bitmap = await createImageBitmap(file).catch(() => {
-    throw new Error("This file is not an image that the browser can read.");
+    throw new Error("This file isn’t an image.");
   });
   for (let side = MAX_SIDE; side >= 60; side /= 2) {
     const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
