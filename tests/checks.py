@@ -68,7 +68,10 @@ class Result:
     note: str = ""
 
 
-CANNOT_FUZZ: Final = Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python")
+CANNOT_RUN: Final[Mapping[str, Result]] = {
+    "fuzz": Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python"),
+    "soak": Result(Outcome.SKIPPED, note="it stops processes and looks into /proc, as only Linux lets it"),
+}
 STEPS: Final[Mapping[str, Step]] = {
     "lint": Step(("-m", "ruff", "check", *CODE), 1),
     "format": Step(("-m", "ruff", "format", "--check", *CODE), 1),
@@ -124,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
             if name == "tests":
                 results |= run_tests(step)
             elif name not in aside:
-                results[name] = run(name, step.arguments) if can_run(name) else CANNOT_FUZZ
+                results[name] = run(name, step.arguments) if can_run(name) else CANNOT_RUN[name]
         results |= beside.finish()
     print("\n== summary")
     print(summary(results, REPORT.read_text("utf-8") if REPORT.is_file() else None))
@@ -170,7 +173,7 @@ class Beside:
     def _run(self) -> None:
         for name, step in self._wanted.items():
             if not can_run(name):
-                self._done[name] = (CANNOT_FUZZ, "")
+                self._done[name] = (CANNOT_RUN[name], "")
                 continue
             start = time.monotonic()
             with self._lock:
@@ -192,7 +195,7 @@ class Beside:
 
 def can_run(name: str) -> bool:
     """Whether this platform and this Python have what a step needs."""
-    return name != "fuzz" or has_module("atheris")
+    return sys.platform == "linux" if name == "soak" else name != "fuzz" or has_module("atheris")
 
 
 def has_module(name: str) -> bool:

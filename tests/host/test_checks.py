@@ -115,6 +115,14 @@ def test_where_nothing_was_fuzzed_the_summary_says_skipped(
     assert "fuzz    skipped" in capsys.readouterr().out
 
 
+def test_where_nothing_can_be_frozen_and_killed_the_summary_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert checks.main(["--only", "soak"]) == 0
+    assert "soak    skipped" in capsys.readouterr().out
+
+
 def test_a_step_that_fails_does_not_keep_the_next_from_running(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
