@@ -22,6 +22,7 @@ const query = new URLSearchParams(location.search);
 const userId = query.get("user") || (await nameOfTab());
 const firstRoom = query.get("room") || document.documentElement.dataset.defaultRoom || "lobby";
 let unseen = 0; // messages that came while nobody looked at the page
+let naming = 0;
 let isReadingOlder = false;
 let wayBack = 0;
 /** @type {{ log: Log, note: import("./timeline/log.js").Entry } | null} of a connection that was lost */ let outage = null;
@@ -76,7 +77,7 @@ const timeline = new Timeline(get("messages", HTMLElement), {
   serviceOrigin: () => localOrigin(chat.service),
   readOlder,
   retry: (key) => chat.retry(key),
-  edit: (key) => composer.fill(...discard(key)),
+  edit: (key) => composer.takeBack(...discard(key)),
   discard,
 }, logOf(firstRoom));
 const changes = new Changes(timeline.list, { chat, composer, logOf, shownRoom: () => side.room });
@@ -155,11 +156,13 @@ function tell(message) {
     typing.end(message.from);
     announce(`${visible(message.from)}: ${inWords(message)}`);
   }
-  if (document.hidden) unseen += 1;
-  nameRoom();
+  if (!document.hidden) return;
+  unseen += 1;
+  naming ||= setTimeout(nameRoom); // once for many
 }
 
 function nameRoom() {
+  naming = 0;
   document.title = `${unseen ? `(${unseen}) ` : ""}${side.title} – chat`;
   get("room", HTMLElement).textContent = side.title;
   get("other", HTMLAnchorElement).href = `?${new URLSearchParams({ room: side.room })}`;

@@ -392,6 +392,7 @@ export class ChatClient {
   /** @param {string} name @param {RefusedError} error */
   #refuse(name, error) {
     this.#drop(name);
+    if (!this.#wanted.size) this.#wanted.add(name); // without a room it would be another one the next time
     if (!this.#requests.reject(name, error)) this.listener.refused?.(name, { code: error.code, message: error.message });
   }
 

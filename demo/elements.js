@@ -36,7 +36,14 @@ export function avatar(userId) {
   return made;
 }
 
-/** Let a screen reader say something. @param {string} text */
+let toSay = "";
+let saying = 0;
+
+/** Let a screen reader say something; of much at once, the last. @param {string} text */
 export function announce(text) {
-  get("announcer", HTMLElement).textContent = text;
+  toSay = text;
+  saying ||= requestAnimationFrame(() => {
+    saying = 0;
+    get("announcer", HTMLElement).textContent = toSay;
+  });
 }

@@ -31,7 +31,8 @@ export class StatusBar {
 
   /** @param {Status} now */
   show(now) {
-    this.#now = now;
+    // While it tries again, what was wrong stays on the page.
+    this.#now = now.state === "connecting" ? { ...this.#now, state: now.state, retryAt: undefined } : now;
     if (now.state !== "stopped") this.#wanted = null;
     this.#tell();
   }
@@ -78,7 +79,7 @@ export class StatusBar {
   #reason(failing) {
     const { state, reason, errorId } = this.#now;
     const isConnected = state === "connected";
-    if (this.#wanted !== null) return "Offline on purpose. Write in another tab meanwhile.";
+    if (this.#wanted !== null) return "Offline on purpose.";
     const why = isConnected ? (this.#health.reason ?? FAILING[failing[0]] ?? "") : (reason ?? "");
     const id = isConnected ? this.#health.errorId : errorId;
     return id ? `${why} (error ${id})` : why;
@@ -87,7 +88,8 @@ export class StatusBar {
   /** @param {keyof typeof PARTS} part @param {string} name */
   #showPart(part, name) {
     const shown = get(part, HTMLElement);
-    const state = part === "service" && this.#now.state !== "connected" ? "unknown" : this.#health[part];
+    const known = this.#health[part];
+    const state = part === "service" && known === "ok" && this.#now.state !== "connected" ? "unknown" : known;
     shown.dataset.state = state;
     shown.title = { ok: `${name} answers`, failing: `${name} does not answer as it should`, unknown: `${name}: not known` }[state];
     get(`${part}-state`, HTMLElement).textContent = ` ${state}`;
@@ -100,7 +102,8 @@ export class StatusBar {
   #countDown() {
     const seconds = Math.ceil(((this.#until ?? 0) - Date.now()) / 1000);
     const [soon, now] = this.#wanted === null ? ["Trying again in", "Trying again."] : ["Back in", "Coming back."];
-    get("countdown", HTMLElement).textContent = !this.#until ? "" : seconds > 0 ? `${soon} ${seconds} s.` : now;
+    const isTrying = this.#now.state === "connecting" || Boolean(this.#until);
+    get("countdown", HTMLElement).textContent = seconds > 0 ? `${soon} ${seconds} s.` : isTrying ? now : "";
   }
 }
 

@@ -17,8 +17,7 @@ export class Typing {
 
   /** @param {string | null} writer */
   end(writer) {
-    this.#writers.delete(visible(writer));
-    this.#tell();
+    if (this.#writers.delete(visible(writer))) this.#tell();
   }
 
   /** Nobody is writing here: another room is shown. */

@@ -62,6 +62,12 @@ export class Composer {
     this.#text.setSelectionRange(data.length, data.length);
   }
 
+  /** Let a person write on with what was not sent; what is being written stays behind it. @param {DataType} dataType @param {string} data */
+  takeBack(dataType, data) {
+    const { value } = this.#text;
+    this.fill(dataType, value.trim() ? `${data}\n${value}` : data);
+  }
+
   /** Show what holds for the next message. @param {string} text @param {() => void} [remove] @returns {() => void} takes it away */
   addChip(text, remove) {
     const chip = element("li", "chip", text);

@@ -57,8 +57,9 @@ function badge(kind, text) {
 }
 
 /** @param {import("../client.js").Outgoing} outgoing @param {Page} page */
-function progress({ key, state, reason, code }, page) {
+function progress({ key, state, reason, code, dataType }, page) {
   if (state === "sending") return badge("sending", "Sending");
+  if (state === "stored") return badge("stored", "Stored"); // its message is on the way
   if (state === "unconfirmed") {
     const shown = badge("unconfirmed", "Not confirmed. It is sent again until it is. ");
     shown.append(button("Discard", () => page.discard(key)));
@@ -66,7 +67,8 @@ function progress({ key, state, reason, code }, page) {
   }
   const shown = badge("failed", `Not sent: ${reason ?? "nobody said why"} `);
   if (!FINAL.has(code ?? "")) shown.append(button("Try again", () => page.retry(key)), " ");
-  shown.append(button("Edit", () => page.edit(key)), " ", button("Discard", () => page.discard(key)));
+  if (dataType !== "binary") shown.append(button("Edit", () => page.edit(key)), " ");
+  shown.append(button("Discard", () => page.discard(key)));
   return shown;
 }
 

@@ -236,7 +236,8 @@ async def test_no_exception_text_reaches_a_client(start_system: StartSystem, tmp
         await storage.stop()
         assert await system.post_event(room="p15") == (503, b"Try again.")
         status, body = await system.get("messages", room="p15")
-        assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again.", "id": body["id"]})
+        error = {"type": "error", "code": "unavailable", "message": "Try again.", "id": body["id"]}
+        assert (status, body) == (503, error)
         assert await system.get("health") == (
             503,
             {"status": "unhealthy", "storage": "unavailable", "webpubsub": "ok", "outbox": None},

@@ -219,8 +219,9 @@ async def test_a_message_that_may_not_pass_can_be_edited_or_discarded(
     await ana.write("spam and eggs")
     await expect(failed).to_contain_text("This message may not be sent here.")
     await expect(failed.locator("button")).to_have_text(["Edit", "Discard"])  # the same again would be refused again
+    await ana.page.fill("#text", "what I was writing")
     await failed.get_by_text("Edit").click()
-    await expect(ana.page.locator("#text")).to_have_value("spam and eggs")
+    await expect(ana.page.locator("#text")).to_have_value("spam and eggs\nwhat I was writing")
     assert await ana.texts() == []
     await ana.say("eggs")
     await ana.write("spam")

@@ -80,6 +80,24 @@ async def test_a_room_that_may_not_be_joined_is_told_and_the_others_go_on(
     }
 
 
+async def test_the_only_room_is_not_exchanged_for_another_when_it_may_not_be_joined_any_more(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "k23-out")
+    result = await script("""
+      globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+      const ana = await Person.join("ana", "k23");
+      ana.chat.userId = "k23-out"; // as if the rule had changed
+      const now = performance.now.bind(performance);
+      performance.now = () => now() + 11_000;
+      document.dispatchEvent(new Event("visibilitychange"));
+      await until(() => ana.of("refused").length);
+      ana.chat.start();
+      await until(() => ana.status === "refused");
+      result = [ana.of("refused")[0][0], ana.of("status").at(-1)[0].code];""")
+    assert result == ["k23", "not_a_member"]
+
+
 async def test_rooms_that_are_too_many_are_refused_from_the_end_and_private_ones_where_there_can_be_none(
     script: Script,
 ) -> None:

@@ -184,16 +184,16 @@ async def open_example(page: Page, system: System, room: str, files: dict[str, s
 
 
 async def use_example(page: Page, system: System, room: str) -> None:
-    """See the history, send, hear an edit and a deletion, and come back from a time away."""
+    """See the history, send, and hear an edit and a deletion."""
     await expect(page.get_by_role("status")).to_have_text("connected")
     await page.get_by_label("Message").fill("hello from the example")
     await page.get_by_role("button", name="Send").click()
     lines = page.get_by_role("listitem")
     await expect(lines).to_have_text(["ana: before", "ana: hello from the example"])
-    newest, first = await system.history(room)
+    ids = {message["data"]: message["id"] for message in await system.history(room)}
     ana = await system.open(room, "ana")
-    await ana.event("edit", {"id": newest["id"], "room": room, "dataType": "text", "data": "edited"})
-    await ana.event("delete", {"id": first["id"], "room": room})
+    await ana.event("edit", {"id": ids["hello from the example"], "room": room, "dataType": "text", "data": "edited"})
+    await ana.event("delete", {"id": ids["before"], "room": room})
     await expect(lines).to_have_text(["Deleted", "ana: edited"])
     await ana.close()
 

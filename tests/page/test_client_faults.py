@@ -174,6 +174,7 @@ async def test_after_a_pause_of_the_machine_it_is_read_at_once(script: Script) -
 async def test_a_line_that_died_while_nobody_looked_is_given_up_soon_after(script: Script) -> None:
     result = await script("""
       globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+      globalThis.setInterval = () => 0; // not by the next beat
       const ana = await Person.join("ana", "k22");
       skipWaits(4_000, 4_000);
       WebSocket.prototype.send = () => {};

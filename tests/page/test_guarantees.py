@@ -71,7 +71,7 @@ async def test_a_message_that_the_service_delivers_after_its_sender_sent_it_agai
     join: OpenTab, system: System
 ) -> None:
     ana, ben = await join("g10", "ana"), await join("g10", "ben")
-    await inject(system.emulator, fault="delay", part="event", event="send", seconds=2, count=1)
+    await inject(system.emulator, fault="delay", part="event", event="send", seconds=6, count=1)
     await ben.write("on its way twice")
     await until_used(system.emulator)
     await cut(system, "g10", "ben")

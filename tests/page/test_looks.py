@@ -21,16 +21,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def tell_a_story(ana: Tab, ben: Tab, system: System) -> None:
     """Fill the page with all that it can show."""
     await ana.say("Morning! The new menu is ready: https://example.com/menu")
+    await ben.write("A long story. " * 120)
+    await announce(system, "tea-room", envelope("tea-room", BOMB, "binary", "Ben"))
+    await announce(system, "tea-room", envelope("tea-room", PICTURE, "binary", "Ben"))
     await ben.say("Lovely. Which teas are in?")
+    await ana.see("Lovely. Which teas are in?")
     await ana.page.click("#json")
     await ana.write('{"teas":["assam","sencha"],"price":1.00}')
     await expect(ana.page.locator(".own:has(pre) .badge.stored")).to_be_attached()
     await ana.page.click("#json")
     await ana.say("More of them will come.")
-    await announce(system, "tea-room", envelope("tea-room", PICTURE, "binary", "Ben"))
-    await announce(system, "tea-room", envelope("tea-room", BOMB, "binary", "Ben"))
-    await ben.write("A long story. " * 120)
-    await ben.page.click("#duplicate")
     await ana.page.click("#duplicate")
     await expect(ana.page.locator(".chip")).to_be_visible()
     await ana.say("The service delivers this one twice.")
@@ -130,7 +130,7 @@ READ_TO_THE_BEGINNING = """async (count) => {
   const seen = new Map();
   while (seen.size < count) {
     for (const line of list.children) seen.set(line.dataset.id, line.querySelector(".bubble").textContent);
-    list.scrollTop -= 600;
+    list.scrollTop = 0;
     await new Promise(requestAnimationFrame);
   }
   return [...seen].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, text]) => text);

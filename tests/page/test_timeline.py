@@ -193,6 +193,26 @@ async def test_a_long_message_is_folded_until_somebody_wants_all_of_it(join: Ope
     await expect(text).to_contain_text("line 399")
 
 
+PROGRESS = """(states) => import("./timeline/lines.js").then(({ draw }) => states.map(([state, dataType, code]) => {
+  const outgoing = { key: "k", room: "r", event: "send", dataType, data: "", state, code, reason: "No." };
+  const line = draw({ kind: "outgoing", isOwn: true, from: "ana", time: "2026-11-26T19:30Z", outgoing }, {}, () => {});
+  return line.querySelector(".badges").textContent;
+}))"""
+
+
+async def test_what_becomes_of_a_message_is_said_with_what_can_be_done(join: OpenTab) -> None:
+    tab = await join("t14", "ana")
+    states = {
+        ("sending", "text", None): "Sending",
+        ("stored", "text", None): "Stored",  # acknowledged before it is heard
+        ("unconfirmed", "text", None): "Not confirmed. It is sent again until it is. Discard",
+        ("failed", "text", "BadRequest"): "Not sent: No. Try again Edit Discard",
+        ("failed", "text", "refused"): "Not sent: No. Edit Discard",
+        ("failed", "binary", "too_large"): "Not sent: No. Discard",
+    }
+    assert await tab.page.evaluate(PROGRESS, [list(state) for state in states]) == list(states.values())
+
+
 async def test_links_in_a_text_are_links_and_nothing_else_is(join: OpenTab) -> None:
     ana = await join("t8", "ana")
     text = "(https://example.com/a_(b)?c=1), http://b.example/\u202egpj.exe! javascript:alert(1) https:// www.c.example"

@@ -203,7 +203,7 @@ class Faults:
         self._armed = [armed for armed in before if connection_id not in {None, armed.fault.connection_id}]
         count = len(before) - len(self._armed)
         if count:
-            logger.warning("FAULTS are cleared%s.", "" if connection_id is None else f" of connection {connection_id!r}")
+            logger.warning("FAULTS of %s are cleared.", repr(connection_id) if connection_id else "all connections")
         return count
 
     def armed(self) -> list[dict[str, Any]]:
