@@ -27,7 +27,7 @@ Environment (the names of Microsoft's emulator; {{n}} counts from 0):
 The file of --settings holds the same keys as JSON. The environment goes before the file, key by key. Handlers of the
 command line come before those of both; the first that matches gets an event.
 
-`{program} check URL` asks one event handler whether it takes events, and tells the fix if not.
+`{program} check URL` finds out what is wrong with an event handler, and prints the fix.
 """
 
 
