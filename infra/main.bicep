@@ -1,4 +1,4 @@
-// The whole system, from nothing: `azd up`. docs/deploy.md explains the choices.
+// The whole system, from nothing: `azd up`. docs/operate/choices.md explains the choices.
 //
 // The order matters twice. Roles come as early as they can, because a role takes minutes to be in effect. And the hub
 // comes last: it needs the app's host name, and it may send as soon as it is there. Azure Resource Manager does not

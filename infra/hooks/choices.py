@@ -72,7 +72,7 @@ def _wrong_settings(text: str) -> Iterator[str]:
         return
     for name in settings:
         if TAKEN.fullmatch(name):
-            yield f"APP_SETTINGS: {name} is set by the template or the platform; see docs/deploy.md, 'Choices'"
+            yield f"APP_SETTINGS: {name} is set by the template or the platform; see docs/operate/choices.md"
         elif name.upper() == _OPENS:
             yield f"APP_SETTINGS: {name} would let anyone send events as any user; leave it out"
 

@@ -1,4 +1,4 @@
-"""The promises of the README, each against the running system."""
+"""What docs/reference.md guarantees, each against the running system."""
 
 from __future__ import annotations
 
