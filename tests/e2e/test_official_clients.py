@@ -118,7 +118,8 @@ async def test_the_check_that_troubleshooting_begins_with_finds_nothing_wrong(sy
     page = (ROOT / "docs" / "operate" / "troubleshooting.md").read_text("utf-8")
     [command] = re.findall(r'^python -m (webpubsub_emulator check) "(http://localhost:7071\S+)"$', page, re.MULTILINE)
     url = command[1].replace("http://localhost:7071", system.url)
-    found = await run(sys.executable, "-m", *command[0].split(), url)
+    key = re.findall("AccessKey=([^;]+)", system.emulator.connection_string)[0]
+    found = await run(sys.executable, "-m", *command[0].split(), url, "--access-key", key)
     assert f"OK: {url} takes events from localhost." in found
     assert "skipped" not in found
 
