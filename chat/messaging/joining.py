@@ -42,7 +42,7 @@ class Joining:
         if not isinstance(room, str) or not is_room_name(room):
             return _invalid_room()
         if rooms is None:
-            return sender_error("not_a_member", "This connection can be in no room.", subject)
+            return sender_error("not_a_member", "This connection cannot be in a room.", subject)
         if not admits(room, context.user_id):
             if room in rooms:
                 await self.expel(context, room)
@@ -92,7 +92,7 @@ class Joining:
 
 
 def _invalid_room() -> UserEventResponse:
-    return sender_error("invalid_room", 'The event is JSON with the name of a room: {"room":"lobby"}.')
+    return sender_error("invalid_room", 'The event must be JSON with the name of a room: {"room":"lobby"}.')
 
 
 def _unavailable(error: Exception, context: ConnectionContext, room: str) -> UserEventResponse:

@@ -144,7 +144,7 @@ class Outbox:
             "recorded": format_time(datetime.now(UTC)),
             "refusals": 0,
         }
-        async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox took no row")):
+        async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
             await self._table.insert(entity)
         if len(self._connections) < _MAX_CONNECTIONS:
             self._connections.add(connection_part(message.id))
@@ -247,7 +247,7 @@ class Outbox:
             self._say(logging.WARNING, f"The outbox waits: {error}: {error.__cause__!r}")
         except Exception as error:  # noqa: BLE001 - nobody awaits this task, so its end would go unnoticed
             progress.is_stuck = True
-            self._say(logging.ERROR, f"The outbox waits for a mistake of its own: {error!r}")
+            self._say(logging.ERROR, f"The outbox waits because of a defect: {error!r}")
         # What was recorded since the last page was read still waits.
         if not progress.left and not progress.is_stuck and not self._wake.is_set():
             self._connections.clear()
@@ -292,7 +292,9 @@ class Outbox:
                 self._say(logging.INFO, f"A message of the outbox is not in its room any more: {row.message_id}")
             elif not await self._broadcast(row, broadcast, progress):
                 return True
-            async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox kept a row")):
+            async with self._table.writes.limit(
+                _RECORD_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+            ):
                 await self._table.delete(self._partition, [row.message_id])
             progress.removed += 1
         except (ServiceUnavailableError, StoreUnavailableError) as error:
@@ -318,7 +320,9 @@ class Outbox:
                 return True
             progress.left += 1
             key = {"PartitionKey": self._partition, "RowKey": row.message_id}
-            async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox kept a row")):
+            async with self._table.writes.limit(
+                _RECORD_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+            ):
                 await self._table.merge({**key, "refusals": refusals})
             return False
         progress.sent += 1

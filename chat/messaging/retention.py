@@ -63,12 +63,12 @@ class Retention:
                 if partition != begin:
                     await self._maintenance.set_bookmark(partition)
         except (StoreUnavailableError, TimeoutError) as error:
-            logger.warning("The retention goes on next time: %s: %r", error, error.__cause__)
+            logger.warning("The retention continues next time: %s: %r", error, error.__cause__)
         logger.info(
             "The retention deleted %d messages older than %d days%s.",
             deleted,
             self._days,
-            "" if not partition else ", and is not at its end",
+            "" if not partition else ", and continues next time",
         )
         return deleted
 

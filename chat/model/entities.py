@@ -149,7 +149,7 @@ def read_key_entity(entity: Mapping[str, Any]) -> str | None:
         check_cursor(_text(entity, "PartitionKey"), cursor)
     except ValueError:
         logger.warning(
-            "The row of a key names no message (PartitionKey %r, RowKey %r).",
+            "The row of a key does not name a message (PartitionKey %r, RowKey %r).",
             entity.get("PartitionKey"),
             entity.get("RowKey"),
         )

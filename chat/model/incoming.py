@@ -78,7 +78,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
         return Incoming(request.data_type, content_type, request.body, None)
     key = _key(data)
     if key is None:
-        raise InvalidMessageError("A send event is JSON with a key of 1 to 64 letters, digits, _ or -.")
+        raise InvalidMessageError("A send event must be JSON with a key of 1 to 64 letters, digits, _ or -.")
     return _content(data, key)
 
 
@@ -86,7 +86,7 @@ def read_edit(request: UserEventRequest) -> Incoming:
     """Read what an ``edit`` event puts in the place of what a message says.
 
     Raises:
-        InvalidMessageError: It is no message.
+        InvalidMessageError: It is not a message.
     """
     return _content(fields_of(request), None)
 
@@ -99,7 +99,7 @@ def read_message_id(request: UserEventRequest) -> str:
     """
     message_id = fields_of(request).get("id")
     if not isinstance(message_id, str):
-        raise InvalidMessageError("An edit or delete event is JSON with the id of a message.")
+        raise InvalidMessageError("An edit or delete event must be JSON with the id of a message.")
     return message_id
 
 
@@ -110,10 +110,10 @@ def _read_text_message(request: UserEventRequest, data: Any) -> Incoming:
     except ChatError as error:
         raise InvalidMessageError(str(error)) from None
     except UnicodeEncodeError:
-        raise InvalidMessageError("The text has half a character.") from None
+        raise InvalidMessageError("The text has half of a surrogate pair.") from None
     key = _key(data)
     if key is None and data.get("key") is not None:
-        raise InvalidMessageError("A key has 1 to 64 letters, digits, _ or -.")
+        raise InvalidMessageError("A key must have 1 to 64 letters, digits, _ or -.")
     return Incoming(DataType.TEXT, _CONTENT_TYPES[DataType.TEXT], body, key)
 
 
@@ -136,7 +136,7 @@ def named_room(request: UserEventRequest) -> str | None:
     """
     room = fields_of(request).get("room")
     if room is not None and not (isinstance(room, str) and is_room_name(room)):
-        raise InvalidMessageError("room is the name of a room.")
+        raise InvalidMessageError("room must be the name of a room.")
     return room
 
 
@@ -176,7 +176,9 @@ def _is_change(request: UserEventRequest) -> bool:
 def _content(fields: Mapping[str, Any], key: str | None) -> Incoming:
     kind, data = fields.get("dataType"), fields.get("data")
     if kind not in tuple(_CONTENT_TYPES) or not isinstance(data, str):
-        raise InvalidMessageError("dataType is text, json or binary, and data a string: text, JSON or base64.")
+        raise InvalidMessageError(
+            "dataType must be text, json or binary, and data must be a string: text, JSON or base64."
+        )
     data_type = DataType(kind)
     return Incoming(data_type, _CONTENT_TYPES[data_type], _body(data_type, data), key)
 

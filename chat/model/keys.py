@@ -211,7 +211,7 @@ def check_cursor(partition: str, cursor: str) -> None:
     """
     order, check = cursor[:-_CHECK_DIGITS], cursor[-_CHECK_DIGITS:]
     if not _ID.fullmatch(cursor) or check != _check(partition, order):
-        raise InvalidCursorError("the cursor is not one of this room's")
+        raise InvalidCursorError("the cursor is not an id of this room")
 
 
 def _escape(text: str) -> str:

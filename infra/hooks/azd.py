@@ -14,7 +14,7 @@ _TOKEN_SECONDS: Final = 60
 
 
 class NoTokenError(Exception):
-    """Raised when ``azd`` gives out no token; the text says why."""
+    """Raised when ``azd`` returns no token; the text says why."""
 
 
 def token(scope: str, tenant_id: str | None = None) -> str:

@@ -74,7 +74,7 @@ def _wrong_settings(text: str) -> Iterator[str]:
         if TAKEN.fullmatch(name):
             yield f"APP_SETTINGS: {name} is set by the template or the platform; see docs/operate/choices.md"
         elif name.upper() == _OPENS:
-            yield f"APP_SETTINGS: {name} would let anyone send events as any user; leave it out"
+            yield f"APP_SETTINGS: {name} would let anyone send events as any user; remove it"
 
 
 def _wrong_clients(text: str) -> Iterator[str]:

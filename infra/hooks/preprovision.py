@@ -35,7 +35,8 @@ ORDINARY_ROLES: Final = {
 }
 NO_RIGHT: Final = (
     "you may not register applications in this tenant. Have one made and run "
-    "`azd env set WEBHOOK_APP_CLIENT_ID <client>`: docs/operate/sign-in.md, section 'Without the right to register applications'"
+    "`azd env set WEBHOOK_APP_CLIENT_ID <client>`: docs/operate/sign-in.md, "
+    "section 'Without the right to register applications'"
 )
 
 

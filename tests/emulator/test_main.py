@@ -181,7 +181,7 @@ async def test_a_changed_settings_file_is_taken_at_once_and_keeps_the_connection
     url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/client/hubs/chat") as client:
         settings.handler(f"{handler.url}/after", AnonymousConnectPolicy="deny")
-        await said(process, "SETTINGS are taken again")
+        await said(process, "SETTINGS were read again")
         await said(process, f"{handler.url}/after consented")
         assert [request.path for request in handler.received] == ["/before", "/before", "/after"]
         async with session.get(f"{url}/client/hubs/chat", headers=UPGRADE) as response:

@@ -181,7 +181,7 @@ dev.run([])
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors == "Stopped before everything was installed; the next start goes on.\n"
+    assert errors == "Stopped before everything was installed; the next start continues.\n"
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 

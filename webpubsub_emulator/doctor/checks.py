@@ -25,7 +25,7 @@ _FIXES: Final = {
     404: "its route must take POST at this path, where {event} is connect; is the hub of --hub the handler's?",
     405: "let its route take POST beside OPTIONS",
     411: "something in front of the handler sends the event on in chunks: let it keep the Content-Length",
-    413: "the handler takes no events of this size: raise its limit, or that of what is in front of it",
+    413: "the handler does not accept events of this size: raise its limit, or that of what is in front of it",
 }
 _FIX_KEY: Final = (
     "the access key is not the handler's: take that of the service in --origin. A handler that takes tokens of Entra "
@@ -150,8 +150,8 @@ async def _chunked(probes: Probes, access_key: str | None, signed: Answer | None
             "it lets a client in whose connect event lost its body",
             "POST of a connect event with Transfer-Encoding: chunked and nothing in it",
             f"{empty}; no rule can have looked at the client's query or claims",
-            "refuse a connect event without a body (411): Azure Functions hands on no body that is sent in chunks, so "
-            "whatever is in front of the app must send a Content-Length",
+            "refuse a connect event without a body (411): Azure Functions does not pass on a body that is sent in chunks, "
+            "so whatever is in front of the app must send a Content-Length",
         )
     if access_key is None:
         return Finding("chunked event", Verdict.OK, f"one that lost its body is refused ({empty})")
@@ -164,7 +164,7 @@ async def _chunked(probes: Probes, access_key: str | None, signed: Answer | None
         return Finding(
             "chunked event",
             Verdict.OK,
-            f"it is refused ({full}), because this host hands on no body in chunks. The service sends a "
+            f"it is refused ({full}), because this host does not pass on a body in chunks. The service sends a "
             "Content-Length; whatever is in front of the handler must keep it",
         )
     return Finding(
@@ -181,7 +181,7 @@ def _fix(answer: Answer) -> str:
     if answer.failure is not None:
         return answer.failure.fix
     if 300 <= answer.status < 400:
-        return "whatever redirects must leave this path alone: the service follows no redirect"
+        return "exclude this path from whatever redirects: the service follows no redirect"
     if answer.status >= 500:
-        return "look into the handler's log: it failed, or its settings are wrong"
+        return "read the handler's log: it failed, or its settings are wrong"
     return _FIXES.get(answer.status, "read what the handler says to this request")

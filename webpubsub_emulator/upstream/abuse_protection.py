@@ -65,10 +65,10 @@ class Handshake:
         if 300 <= self.status < 400:
             return (
                 "write the URL that it redirects to, as the service follows no redirect; if that is a page to sign in, "
-                "let App Service authentication, or whatever asks for the sign-in, leave this path alone"
+                "exclude this path from App Service authentication, or from whatever asks for the sign-in"
             )
         if self.status >= 500:
-            return "look into the handler's log: it failed"
+            return "read the handler's log: it failed"
         if self.status < 300 and not self.allowed:
             return f"let it answer with the header {_ALLOWED_ORIGIN}: {self.origin} (or *)"
         if self.status < 300:
@@ -103,7 +103,7 @@ class AbuseProtection:
     def __init__(
         self, session: aiohttp.ClientSession, origin: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``origin`` is the service's host without a port, in lower case; ``clock`` gives seconds."""
+        """``origin`` is the service's host without a port, in lower case; ``clock`` returns seconds."""
         self._session = session
         self._origin = origin
         self._clock = clock

@@ -53,7 +53,7 @@ def to_fields(prefix: str, properties: Iterable[tuple[str, str]]) -> dict[str, s
         if not _VALUE.fullmatch(value):
             raise ValueError(f"the value of {field} must be printable ASCII without spaces around it: encode it")
         if field in fields:
-            raise ValueError(f"{field} is given twice; an answer carries one value a name")
+            raise ValueError(f"{field} is there twice; an answer has one value for each name")
         fields[field] = value
     return fields
 
