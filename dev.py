@@ -32,10 +32,10 @@ def python() -> Path:
 
 
 def fingerprint(requirements: Path) -> str:
-    """Return a hash of a requirements file, of those it includes, and of this Python."""
+    """Return a hash of a requirements file, of those that it names, and of this Python."""
     text = requirements.read_text(encoding="utf-8")
     parts = [sys.version, text]
-    parts += [fingerprint(ROOT / name) for name in re.findall(r"^-r (\S+)", text, re.MULTILINE)]
+    parts += [fingerprint(ROOT / name) for name in re.findall(r"^-[cr] (\S+)", text, re.MULTILINE)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -16,22 +16,16 @@ from pathlib import Path
 import azure.functions as func
 
 from chat.api import ChatApi, json_response
-from chat.authenticators import make_authenticators
-from chat.backends.history import History
 from chat.backends.service import Service
 from chat.backends.table_store import TableStore
 from chat.demo import DemoFiles
-from chat.events import ChatEvents
-from chat.messaging.changes import Changes
-from chat.messaging.chat_client_events import ChatClientEvents
+from chat.event_handler import make_event_handler
 from chat.messaging.checks import Checks
 from chat.messaging.delivery import Delivery
 from chat.messaging.outbox import Outbox
-from chat.messaging.presence import Announcer
 from chat.messaging.private_rooms import PrivateRooms
-from chat.messaging.retention import SCHEDULE, Retention
 from chat.settings import ClientAuth, Settings, SettingsError
-from webpubsub_handler import WebPubSubEventHandler
+from chat.upkeep.retention import SCHEDULE, Retention
 from webpubsub_handler.azure_functions import blueprint, to_func_response
 
 logger = logging.getLogger("chat")
@@ -47,28 +41,9 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
     by_key = settings.client_auth is ClientAuth.FUNCTION_KEY
     client_level = func.AuthLevel.FUNCTION if by_key else func.AuthLevel.ANONYMOUS
 
-    handler = WebPubSubEventHandler(
-        settings.hub,
-        make_authenticators(settings),
-        allowed_origins=settings.allowed_origins,
-        max_event_age=settings.max_event_age_seconds or None,
-    )
-    handler.middleware(outbox.note_event)
-    checks = Checks(settings.max_message_bytes)
-    delivery = Delivery(store, service, outbox, checks)
+    delivery = Delivery(store, service, outbox, Checks(settings.max_message_bytes))
     private_rooms = PrivateRooms(outbox, service) if settings.has_private_rooms else None
-    events = ChatEvents(
-        delivery,
-        Changes(store, delivery, checks),
-        service,
-        Announcer(service) if settings.announces_presence else None,
-        private_rooms=private_rooms,
-        default_room=settings.default_room,
-        max_messages_per_second=settings.max_messages_per_second,
-    )
-    events.register(handler)
-    if private_rooms is not None:
-        ChatClientEvents(private_rooms, History(store), send=events.send, wait_of=events.wait_of).register(handler)
+    handler = make_event_handler(settings, store, service, outbox, delivery, private_rooms)
     api = ChatApi(settings, store, service, outbox, private_rooms)
 
     app.register_functions(blueprint(handler, route="eventhandler/{event?}"))

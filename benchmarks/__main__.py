@@ -1,7 +1,7 @@
 """Runs all benchmarks, or those that are named: ``python -m benchmarks --help``.
 
 The figures go to ``docs/benchmarks.json``, and from there to ``docs/benchmarks.md`` and its plot; those of a benchmark
-that did not run stay. The exit status is 1 when a figure is out of its bound.
+that did not run stay. The exit status is 1 when a figure is out of its bound or could not be measured.
 """
 
 from __future__ import annotations
@@ -34,14 +34,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
-    results = [run(name) for name in names or NAMES]
-    runs = read(_DATA) | {result.name: result for result in results}
+    is_met = True
+    for name in names or NAMES:
+        try:
+            result = run(name)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others can be measured
+            print(f"  {name} was not measured: {error!r}", flush=True)
+            is_met = False
+            continue
+        # After each, so that what is interrupted loses nothing.
+        write(result)
+        is_met = is_met and all(figure.is_met for figure in result.figures)
+    print(f"Wrote {_PAGE.relative_to(ROOT)}, {_PLOT.relative_to(ROOT)} and {_DATA.relative_to(ROOT)}.")
+    return 0 if is_met else 1
+
+
+def write(result: Run) -> None:
+    """Put the figures of a benchmark on the page, in place of those that it had."""
+    runs = read(_DATA) | {result.name: result}
     runs = {name: runs[name] for name in NAMES if name in runs}
     _DATA.write_text(dump(runs.values()), "utf-8")
     _PAGE.write_text(document(runs.values(), descriptions(), _PLOT.name), "utf-8")
     _PLOT.write_text(plot(runs.values()), "utf-8")
-    print(f"Wrote {_PAGE.relative_to(ROOT)}, {_PLOT.relative_to(ROOT)} and {_DATA.relative_to(ROOT)}.")
-    return 0 if all(figure.is_met for result in results for figure in result.figures) else 1
 
 
 def summary() -> str:

@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from benchmarks.report import NotMeasuredError
 from chat.settings import Settings
 from local.azurite import Azurite, free_port
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 
-__all__ = ["ROOT", "azurite", "emulator", "environment", "python", "settings_of"]
+__all__ = ["ROOT", "azurite", "emulator", "environment", "python", "read_line", "settings_of"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _START_SECONDS: Final = 60
@@ -42,7 +43,7 @@ async def emulator() -> AsyncIterator[str]:
     port = free_port()
     async with python("-m", "webpubsub_emulator", "--port", str(port)) as process:
         async with asyncio.timeout(_START_SECONDS):
-            while b"is ready" not in await _read_line(process):
+            while b"is ready" not in await read_line(process):
                 pass
         yield f"Endpoint=http://localhost:{port};AccessKey={DEFAULT_ACCESS_KEY};Version=1.0;"
 
@@ -52,16 +53,17 @@ async def python(
     *arguments: str,
     settings: dict[str, str] | None = None,
     cwd: Path = ROOT,
+    stdout: int = asyncio.subprocess.PIPE,
     stderr: int = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a Python process until the end of the block."""
+    """Run a Python process until the end of the block; a pipe that nobody reads stops it once that is full."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
         cwd=cwd,
         env={**os.environ, **(settings or {})},
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=stderr,
     )
     try:
@@ -72,10 +74,11 @@ async def python(
         await process.wait()
 
 
-async def _read_line(process: asyncio.subprocess.Process) -> bytes:
+async def read_line(process: asyncio.subprocess.Process) -> bytes:
+    """Return the next line that a process of the benchmark prints."""
     line = await process.stdout.readline() if process.stdout else b""
     if not line:
-        raise SystemExit("a process of the benchmark ended before it was ready")
+        raise NotMeasuredError("a process of the benchmark ended before it was ready")
     return line
 
 

@@ -24,7 +24,7 @@ import jwt
 from aiohttp import web
 
 from benchmarks.backends import ROOT
-from benchmarks.report import Figure
+from benchmarks.report import Figure, NotMeasuredError
 from webpubsub_emulator import DEFAULT_ACCESS_KEY, Emulator, EmulatorSettings
 
 __all__ = ["measure"]
@@ -120,7 +120,7 @@ class Server:
             receipts = [client.expect() for client in self._clients]
             async with self._http.post(self._url, data=_TEXT.encode(), headers=self._headers) as response:
                 if response.status != 202:
-                    raise SystemExit(f"a broadcast was answered {response.status}: nothing was measured")
+                    raise NotMeasuredError(f"a broadcast was answered {response.status}: nothing was measured")
             async with asyncio.timeout(60):
                 self.latencies += [received_at - sent_at for received_at in await asyncio.gather(*receipts)]
         self.rates.append(_BROADCASTS * _CLIENTS / (time.perf_counter() - start))
@@ -150,7 +150,7 @@ class Client(asyncio.Protocol):
         if not self.ready.is_set():
             head, end, self._buffer = self._buffer.partition(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 101"):
-                raise SystemExit(f"a client was refused: {head!r}")
+                raise NotMeasuredError(f"a client was refused: {head!r}")
             if end:
                 self.ready.set()
         while len(self._buffer) >= 4:

@@ -16,7 +16,7 @@ from typing import Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from benchmarks.report import Figure
+from benchmarks.report import Figure, NotMeasuredError
 from webpubsub_handler import (
     AccessKeyAuthenticator,
     Authenticator,
@@ -168,7 +168,7 @@ async def _cost(
                 response = await call(HttpRequest("POST", Headers(fields), body))
         rounds.append((time.process_time() - start) / count / len(events) * 1e6)
         if response.status not in (200, 204):
-            raise SystemExit(f"the event was answered {response.status}: nothing was measured")
+            raise NotMeasuredError(f"the event was answered {response.status}: nothing was measured")
     return statistics.median(rounds)
 
 

@@ -81,7 +81,7 @@ async def running_app(storage: str, service: str, port: int) -> AsyncIterator[st
     arguments = ("-m", "local.functions_host", "--port", str(port), "--no-reload")
     url = f"http://localhost:{port}"
     async with (
-        backends.python(*arguments, settings=settings),
+        backends.python(*arguments, settings=settings, stdout=asyncio.subprocess.DEVNULL),
         asyncio.timeout(_START_SECONDS) as starting,
         aiohttp.ClientSession() as http,
     ):

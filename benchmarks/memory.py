@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks import backends
 from benchmarks.messages import App
-from benchmarks.report import Figure
+from benchmarks.report import Figure, NotMeasuredError
 from chat.settings import Settings
 
 __all__ = ["measure"]
@@ -68,13 +68,12 @@ async def measure() -> list[Figure]:
             "AzureWebJobsStorage": _ACCOUNT.format(port),
             "WebPubSubConnectionString": f"Endpoint=http://localhost:{port};AccessKey=k;Version=1.0;",
             "CLIENT_AUTH": "anonymous",
-            "MAX_MESSAGES_PER_SECOND": "1000",
         }
         stderr = asyncio.subprocess.PIPE
         async with backends.python("-m", "benchmarks.memory", settings=settings, stderr=stderr) as process:
             output, errors = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"the process that was to be measured failed:\n{errors.decode()}")
+        raise NotMeasuredError(f"the process that was to be measured failed:\n{errors.decode()}")
     few, many = json.loads(output)
     return [
         Figure(

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Figure", "Run", "document", "dump", "machine", "plot", "read", "text"]
+__all__ = ["Figure", "NotMeasuredError", "Run", "document", "dump", "machine", "plot", "read", "text"]
 
 _PACKAGES: Final = (
     "azure-core",
@@ -28,6 +28,10 @@ _WIDTH: Final = 260
 # The bound stands in the middle; what is twice as far or farther ends at the edge.
 _SCALE: Final = 2.0
 _FONT: Final = 'font-family="system-ui, sans-serif" font-size="12"'
+
+
+class NotMeasuredError(Exception):
+    """Raised when something did not do what was to be measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

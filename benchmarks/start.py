@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import backends
-from benchmarks.report import Figure
+from benchmarks.report import Figure, NotMeasuredError
 
 __all__ = ["measure"]
 
@@ -124,5 +124,5 @@ async def _output(code: str, folder: Path, settings: dict[str, str]) -> str:
     async with backends.python("-c", code, settings=settings, cwd=folder, stderr=asyncio.subprocess.PIPE) as process:
         output, errors = await process.communicate()
     if process.returncode:
-        raise SystemExit(f"a process of the benchmark failed:\n{errors.decode()}")
+        raise NotMeasuredError(f"a process of the benchmark failed:\n{errors.decode()}")
     return output.decode().splitlines()[-1]

@@ -47,6 +47,8 @@ logger = logging.getLogger("chat")
 _REPEAT_WARNING_SECONDS: Final = 60.0
 
 _Answer: TypeAlias = UserEventResponse | EventErrorResponse | None
+_Store: TypeAlias = Callable[[UserEventRequest, str], Awaitable[_Answer]]
+_Refuse: TypeAlias = Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]]
 
 
 class ChatEvents:
@@ -197,23 +199,19 @@ class ChatEvents:
         """
         await self._tell(context, joined_rooms(context) or (), event)
 
-    async def _of_member(
-        self,
-        request: UserEventRequest,
-        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
-        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
-    ) -> _Answer:
+    async def _of_member(self, request: UserEventRequest, store: _Store, refuse: _Refuse) -> _Answer:
         """Pass on what is to be stored in a room, if it comes from a member and not too fast."""
         room = self._room_of(request)
-        return room if isinstance(room, UserEventResponse) else await self._in_room(request, room, store, refuse)
+        if isinstance(room, str):
+            return await self._in_room(request, room, store, refuse)
+        subject = subject_of(request)
+        if "key" not in subject or "room" not in subject:
+            return room
+        # Its sender may have been in the room when it came first, and only its sender's own row has this key.
+        wait = self.wait_of(request.context, "message")
+        return rate_limited(wait, subject) if wait else await refuse(request, subject["room"], room)
 
-    async def _in_room(
-        self,
-        request: UserEventRequest,
-        room: str,
-        store: Callable[[UserEventRequest, str], Awaitable[_Answer]],
-        refuse: Callable[[UserEventRequest, str, UserEventResponse], Awaitable[_Answer]],
-    ) -> _Answer:
+    async def _in_room(self, request: UserEventRequest, room: str, store: _Store, refuse: _Refuse) -> _Answer:
         context = request.context
         # First, as an expulsion is a call to the service, and a private room one to the store.
         wait = self.wait_of(context, "message")

@@ -11,7 +11,8 @@ from typing import Final
 
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.backends.table_store import StoreUnavailableError, TableStore
-from chat.messaging.outbox import Outbox, Waiting
+from chat.messaging.outbox import Outbox
+from chat.messaging.outbox_rows import Waiting
 
 __all__ = ["MAX_AGE_SECONDS", "Health", "State"]
 

@@ -1,4 +1,6 @@
-"""Every check of ``python3 dev.py test``, one after the other, all even when one fails, and a summary.
+"""Every check of ``python3 dev.py test``, all even when one fails, and a summary.
+
+Half of the time of the tests is waiting, so types and fuzzing run beside them.
 
 Standard library only: ``--help`` works before anything is installed.
 """
@@ -11,14 +13,16 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
-__all__ = ["Outcome", "Result", "Step", "counts", "main", "steps", "summary"]
+__all__ = ["Beside", "Outcome", "Result", "Step", "counts", "main", "steps", "summary"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REPORT: Final = ROOT / ".local" / "pytest.xml"
@@ -64,13 +68,16 @@ class Result:
     note: str = ""
 
 
+CANNOT_FUZZ: Final = Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python")
 STEPS: Final[Mapping[str, Step]] = {
     "lint": Step(("-m", "ruff", "check", *CODE), 1),
     "format": Step(("-m", "ruff", "format", "--check", *CODE), 1),
     "types": Step(("-m", "mypy", *CODE), 40),
     "tests": Step(("-m", "pytest", "--cov"), 330),
-    "fuzz": Step(("tests/fuzz/fuzz_handler.py", "-max_total_time=60", "-verbosity=0"), 65),
+    "fuzz": Step(("-m", "tests.fuzz", "--seconds=60"), 70),
 }
+# Those that take long, write no file that a test reads and listen at no port.
+BESIDE: Final = frozenset({"types", "fuzz"})
 QUICK: Final = Step(("-m", "pytest", "-m", "not external", "--hypothesis-profile=quick"), 30)
 
 
@@ -104,22 +111,87 @@ def steps(arguments: Sequence[str]) -> dict[str, Step]:
 def main(arguments: Sequence[str]) -> int:
     """Run the steps and sum up; 1 when one has failed."""
     wanted = steps(arguments)
-    seconds = sum(step.seconds for step in wanted.values())
+    aside = {name: step for name, step in wanted.items() if name in BESIDE and "tests" in wanted}
+    seconds = sum(step.seconds for name, step in wanted.items() if name not in aside)
     if seconds:
         length = f"{round(seconds / 60)} minutes" if seconds > 90 else f"{seconds} seconds"
         print(f"This takes about {length} on two cores: {', '.join(wanted)}.", flush=True)
     results: dict[str, Result] = {}
     REPORT.unlink(missing_ok=True)
-    for name, step in wanted.items():
-        if name == "tests":
-            results |= run_tests(step)
-        elif name == "fuzz" and not has_module("atheris"):
-            results[name] = Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python")
-        else:
-            results[name] = run(name, step.arguments)
+    with Beside(aside) as beside:
+        for name, step in wanted.items():
+            if name == "tests":
+                results |= run_tests(step)
+            elif name not in aside:
+                results[name] = run(name, step.arguments) if can_run(name) else CANNOT_FUZZ
+        results |= beside.finish()
     print("\n== summary")
     print(summary(results, REPORT.read_text("utf-8") if REPORT.is_file() else None))
     return int(any(result.outcome is Outcome.FAILED for result in results.values()))
+
+
+class Beside:
+    """Steps that run one after the other while something else does; what each prints is shown as a whole at the end.
+
+    Leaving the context ends what still runs.
+    """
+
+    def __init__(self, wanted: Mapping[str, Step]) -> None:
+        self._wanted = wanted
+        self._done: dict[str, tuple[Result, str]] = {}
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        """Start with the first."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End what runs; nothing follows."""
+        with self._lock:
+            self._is_over = True
+            if self._child is not None:
+                self._child.terminate()
+        self._thread.join()
+
+    def finish(self) -> dict[str, Result]:
+        """Wait for all of them and print what they printed."""
+        self._thread.join()
+        for name, (_, output) in self._done.items():
+            print(f"{heading(name, self._wanted[name].arguments)}\n{output.rstrip()}", flush=True)
+        return {name: result for name, (result, _) in self._done.items()}
+
+    def _run(self) -> None:
+        for name, step in self._wanted.items():
+            if not can_run(name):
+                self._done[name] = (CANNOT_FUZZ, "")
+                continue
+            start = time.monotonic()
+            with self._lock:
+                if self._is_over:
+                    return
+                self._child = subprocess.Popen(
+                    [sys.executable, *step.arguments],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                )
+            output, _ = self._child.communicate()
+            outcome = Outcome.FAILED if self._child.returncode else Outcome.OK
+            self._done[name] = (Result(outcome, time.monotonic() - start), output)
+
+
+def can_run(name: str) -> bool:
+    """Whether this platform and this Python have what a step needs."""
+    return name != "fuzz" or has_module("atheris")
 
 
 def has_module(name: str) -> bool:
@@ -129,10 +201,15 @@ def has_module(name: str) -> bool:
 
 def run(name: str, arguments: Sequence[str]) -> Result:
     """Run one step with this Python and show what it prints."""
-    print(f"\n== {name}: python {' '.join(arguments)}", flush=True)
+    print(heading(name, arguments), flush=True)
     start = time.monotonic()
     status = call(arguments)
     return Result(Outcome.FAILED if status else Outcome.OK, time.monotonic() - start)
+
+
+def heading(name: str, arguments: Sequence[str]) -> str:
+    """Return what stands over the output of a step."""
+    return f"\n== {name}: python {' '.join(arguments)}"
 
 
 def call(arguments: Sequence[str]) -> int:

@@ -222,11 +222,14 @@ class Emulator:
         parts, runner = self._parts, self._runner
         if parts is None or runner is None:
             return
-        self._parts = self._runner = None
+        self._runner = None
         await parts.clients.close()
+        # Event handlers that hear of it may call the service, which still answers them.
+        await parts.upstream.drain(_SHUTDOWN_SECONDS)
+        self._parts = None
         parts.traffic.close()
         await runner.cleanup()
-        await parts.upstream.close(_SHUTDOWN_SECONDS)
+        await parts.upstream.close()
         logger.removeHandler(parts.traffic_log)
 
     async def __aenter__(self) -> Self:

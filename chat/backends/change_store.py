@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from chat.backends.table_store import RowExistsError, StoreUnavailableError, TableStore
+from chat.backends.table import RowExistsError
+from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.model.entities import read_entity, to_change_entity, to_revised_entity
 from chat.model.keys import InvalidCursorError, check_cursor, partition_key, row_key
 from chat.model.messages import Change, ChangeKind, DeletedMessage, Message

@@ -13,18 +13,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum, auto
 from typing import Any, Final
 
-from chat.backends.table_store import StoreUnavailableError, Table
+from chat.backends.member_rows import (
+    Change,
+    Listed,
+    Membership,
+    changes_of,
+    keyed,
+    made_by,
+    own_properties,
+    timestamp,
+    to_room,
+)
+from chat.backends.table import Table, etag_of
+from chat.backends.table_store import StoreUnavailableError
 from chat.model.keys import members_partition, user_of_row, user_partition, user_row_key
 from chat.model.messages import format_time
 from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
 
-__all__ = ["MAX_REMEMBERED_CHANGES", "MEMBERS_TABLE_NAME", "Change", "Members", "Membership"]
+__all__ = ["MAX_REMEMBERED_CHANGES", "MEMBERS_TABLE_NAME", "Members"]
 
 MEMBERS_TABLE_NAME: Final = "members"
 MAX_REMEMBERED_CHANGES: Final = 20
@@ -39,32 +49,6 @@ _UNDER_WAY_SECONDS: Final = 30.0
 _ROOM_ROW: Final = "room"
 _FIRST_MEMBER: Final = "member-"
 _BEHIND_MEMBERS: Final = "member."
-
-
-class Change(Enum):
-    """What an event changed: the last change that there was is its own, one before others is, or none is."""
-
-    MADE = auto()
-    MADE_BEFORE = auto()
-    NOT_MADE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """Whether a person is in a private room, and whether the person made it."""
-
-    room: str
-    is_member: bool
-    is_made: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    user_id: str
-    joined: str
-    is_sure: bool
-    changed: str
-    etag: str
 
 
 class Members:
@@ -107,7 +91,7 @@ class Members:
         """Return a room, None where there is none."""
         async with self.table.reads.limit(_READ_SECONDS, StoreUnavailableError("the room was not read")):
             row = await self.table.get(members_partition(self.hub, name), _ROOM_ROW)
-        return None if row is None else _to_room(name, row)
+        return None if row is None else to_room(name, row)
 
     async def make(self, room: PrivateRoom) -> PrivateRoom:
         """Make a room; return the one that has the name, which may be another."""
@@ -125,7 +109,7 @@ class Members:
             found = await self.table.get(entity["PartitionKey"], _ROOM_ROW)
             if found is None:
                 raise StoreUnavailableError("the room was not made")
-            return _to_room(room.name, found)
+            return to_room(room.name, found)
 
     async def list(self, room: str) -> Sequence[str]:
         """Return the members of a room, who joined first comes first.
@@ -141,7 +125,7 @@ class Members:
         """Return whether an event changed the membership of a person before."""
         async with self.table.reads.limit(_READ_SECONDS, StoreUnavailableError("the membership was not read")):
             truth = await self.table.get(user_partition(self.hub, user_id), room)
-        return _made_by(truth, event)
+        return made_by(truth, event)
 
     async def add(self, user_id: str, room: str, event: str, *, joined: str, is_made: bool = False) -> Change:
         """Make a person a member of a room; ``is_made`` says that the person made it.
@@ -149,11 +133,11 @@ class Members:
         ``joined`` sorts the members: who has the least one is the first.
         """
         partition, row = members_partition(self.hub, room), user_row_key(user_id)
-        listed = {"userId": user_id, "joined": joined, "isSure": False, "changed": _now()}
+        listed = {"userId": user_id, "joined": joined, "isSure": False, "changed": timestamp()}
         async with self.table.writes.limit(_CHANGE_SECONDS, StoreUnavailableError("the member was not added")):
             for _ in range(_MAX_TRIES):
                 truth = await self.table.get(user_partition(self.hub, user_id), room)
-                made = _made_by(truth, event)
+                made = made_by(truth, event)
                 if made is not Change.NOT_MADE or (truth is not None and truth.get("isMember") is True):
                     return made
                 etag = await self._write(partition, row, listed, await self.table.get(partition, row))
@@ -161,7 +145,7 @@ class Members:
                     continue
                 was_made = truth is not None and truth.get("isMade") is True
                 if await self._tell_truth(user_id, room, truth, event, is_member=True, is_made=is_made or was_made):
-                    await self.table.replace(_keyed(partition, row, listed | {"isSure": True}), etag)
+                    await self.table.replace(keyed(partition, row, listed | {"isSure": True}), etag)
                     return Change.MADE
         raise StoreUnavailableError("the member was not added: others changed the same at the same time")
 
@@ -171,14 +155,14 @@ class Members:
         async with self.table.writes.limit(_CHANGE_SECONDS, StoreUnavailableError("the member was not removed")):
             for _ in range(_MAX_TRIES):
                 truth = await self.table.get(user_partition(self.hub, user_id), room)
-                made = _made_by(truth, event)
+                made = made_by(truth, event)
                 if made is not Change.NOT_MADE or truth is None or truth.get("isMember") is not True:
                     return made
                 found = await self.table.get(partition, row)
                 etag = None
                 if found is not None:
                     # A listing looks it up from now on.
-                    listed = _own_properties(found) | {"isSure": False, "changed": _now()}
+                    listed = own_properties(found) | {"isSure": False, "changed": timestamp()}
                     etag = await self._write(partition, row, listed, found)
                     if etag is None:
                         continue
@@ -196,15 +180,15 @@ class Members:
                 row = await self.table.get(partition, _ROOM_ROW)
             if row is None:
                 return None
-            room = _to_room(name, row)
+            room = to_room(name, row)
             if await self.is_member(room.creator, name):
                 return room
             members = await self.list(name)
             if not members:
                 return room
-            changed = _own_properties(row) | {"creator": members[0]}
+            changed = own_properties(row) | {"creator": members[0]}
             async with self.table.writes.limit(_CHANGE_SECONDS, StoreUnavailableError("the room was not changed")):
-                await self.table.replace(_keyed(partition, _ROOM_ROW, changed), _etag(row))
+                await self.table.replace(keyed(partition, _ROOM_ROW, changed), etag_of(row))
         raise StoreUnavailableError("the room was not changed: others changed it at the same time")
 
     async def disown(self, room: PrivateRoom) -> None:
@@ -214,14 +198,14 @@ class Members:
             row = await self.table.get(partition, _ROOM_ROW)
             if row is not None and row.get("creator") == room.creator:
                 await self.table.replace(
-                    _keyed(partition, _ROOM_ROW, _own_properties(row) | {"creator": ""}), _etag(row)
+                    keyed(partition, _ROOM_ROW, own_properties(row) | {"creator": ""}), etag_of(row)
                 )
 
     async def aclose(self) -> None:
         """Close the running loop's client."""
         await self.table.close()
 
-    async def _rows(self, room: str) -> AsyncIterator[_Listed]:
+    async def _rows(self, room: str) -> AsyncIterator[Listed]:
         query = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @behind"
         parameters = {
             "partition": members_partition(self.hub, room),
@@ -233,9 +217,9 @@ class Members:
         for row in rows:
             user_id = user_of_row(str(row["RowKey"]))
             joined, changed = str(row.get("joined", "")), str(row.get("changed", ""))
-            yield _Listed(user_id, joined, row.get("isSure") is True, changed, _etag(row))
+            yield Listed(user_id, joined, row.get("isSure") is True, changed, etag_of(row))
 
-    async def _mend(self, room: str, listed: _Listed) -> bool:
+    async def _mend(self, room: str, listed: Listed) -> bool:
         """Return whether somebody is a member whose row is of a change that did not come to its end; end it."""
         partition, row = members_partition(self.hub, room), user_row_key(listed.user_id)
         is_old = listed.changed < format_time(datetime.now(UTC) - timedelta(seconds=_UNDER_WAY_SECONDS))
@@ -243,8 +227,8 @@ class Members:
             truth = await self.table.get(user_partition(self.hub, listed.user_id), room)
             if truth is not None and truth.get("isMember") is True:
                 if is_old:
-                    sure = {"userId": listed.user_id, "joined": listed.joined, "isSure": True, "changed": _now()}
-                    await self.table.replace(_keyed(partition, row, sure), listed.etag)
+                    sure = {"userId": listed.user_id, "joined": listed.joined, "isSure": True, "changed": timestamp()}
+                    await self.table.replace(keyed(partition, row, sure), listed.etag)
                 return True
             if is_old and await self._tell_truth(listed.user_id, room, truth, None, is_member=False):
                 await self.table.delete_unchanged(partition, row, listed.etag)
@@ -261,11 +245,11 @@ class Members:
         is_made: bool | None = None,
     ) -> bool:
         """Write a row of the truth in place of the one that was read; return False if it is another one now."""
-        changes = _changes(truth) + ([] if event is None else [event])
+        changes = changes_of(truth) + ([] if event is None else [event])
         entity = {
             "isMember": is_member,
             "isMade": (truth is not None and truth.get("isMade") is True) if is_made is None else is_made,
-            "changed": _now(),
+            "changed": timestamp(),
             "changes": json.dumps(changes[-MAX_REMEMBERED_CHANGES:]),
         }
         return await self._write(user_partition(self.hub, user_id), room, entity, truth) is not None
@@ -274,39 +258,7 @@ class Members:
         self, partition: str, row: str, properties: Mapping[str, Any], found: Mapping[str, Any] | None
     ) -> str | None:
         """Write a row in place of what was found; return its ETag, None if it is another one, or is there, now."""
-        entity = _keyed(partition, row, properties)
+        entity = keyed(partition, row, properties)
         if found is not None:
-            return await self.table.replace(entity, _etag(found))
+            return await self.table.replace(entity, etag_of(found))
         return await self.table.insert_one(entity)
-
-
-def _made_by(truth: Mapping[str, Any] | None, event: str) -> Change:
-    changes = _changes(truth)
-    if event not in changes:
-        return Change.NOT_MADE
-    return Change.MADE if changes[-1] == event else Change.MADE_BEFORE
-
-
-def _changes(truth: Mapping[str, Any] | None) -> list[str]:
-    return [] if truth is None else [str(event) for event in json.loads(str(truth.get("changes") or "[]"))]
-
-
-def _to_room(name: str, row: Mapping[str, Any]) -> PrivateRoom:
-    text = {field: str(row.get(field, "")) for field in ("title", "creator", "time", "event")}
-    return PrivateRoom(name, **text)
-
-
-def _keyed(partition: str, row: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"PartitionKey": partition, "RowKey": row, **properties}
-
-
-def _own_properties(entity: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in entity.items() if name not in ("PartitionKey", "RowKey")}
-
-
-def _etag(entity: Mapping[str, Any]) -> str:
-    return str(entity.metadata["etag"])  # type: ignore[attr-defined]
-
-
-def _now() -> str:
-    return format_time(datetime.now(UTC))

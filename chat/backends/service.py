@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -96,11 +97,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
-        _refuse_steps(room)
-        # send_to_group would encode the JSON again; here it goes out as it is stored.
-        path = f"{self._path}/groups/{quote(room, safe='')}/:send"
-        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
-            await self._request("POST", path, 202, envelope, {} if unheard_by is None else {"excluded": unheard_by})
+        await self._send("groups", room, envelope, {} if unheard_by is None else {"excluded": unheard_by})
         if self.after_broadcast is not None:
             self.after_broadcast()
 
@@ -110,10 +107,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
-        _refuse_steps(room)
-        path = f"{self._path}/groups/{quote(room, safe='')}/:send"
-        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
-            await self._request("POST", path, 202, envelope, {"filter": f"userId ne {_quoted(user_id)}"})
+        await self._send("groups", room, envelope, {"filter": f"userId ne {_quoted(user_id)}"})
 
     async def tell_user(self, user_id: str, envelope: bytes) -> None:
         """Send a JSON text to every connection of a user.
@@ -121,10 +115,7 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not accept it.
         """
-        _refuse_steps(user_id)
-        path = f"{self._path}/users/{quote(user_id, safe='')}/:send"
-        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
-            await self._request("POST", path, 202, envelope)
+        await self._send("users", user_id, envelope, {})
 
     async def client_access(self, user_id: str | None, rooms: Sequence[str]) -> ClientAccess:
         """Make the URL for a client; the rooms travel in its query to the connect event.
@@ -134,8 +125,8 @@ class Service:
         """
         expires = datetime.now(UTC) + _TOKEN_LIFETIME
         minutes = int(_TOKEN_LIFETIME.total_seconds()) // 60
-        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("no client access token was made")):
-            token = await self._clients.get().get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
+        async with self._client("no client access token was made", seconds=_CALL_SECONDS) as client:
+            token = await client.get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
         url: str = token["url"]
         return ClientAccess(url + "".join(f"&room={quote(room, safe='')}" for room in rooms), expires)
 
@@ -145,21 +136,24 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not answer.
         """
-        members = self._clients.get().list_connections(group=room, top=MAX_LISTED_CONNECTIONS)
-        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connections were not listed")):
+        async with self._client("the connections were not listed", seconds=_CALL_SECONDS) as client:
+            members = client.list_connections(group=room, top=MAX_LISTED_CONNECTIONS)
             return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
 
-    async def join(self, connection_id: str, room: str) -> None:
+    async def join(self, connection_id: str, room: str) -> bool:
         """Put one connection into a room, so that it hears the room.
+
+        Return False if the service does not know the connection: not yet, or not any more.
 
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
-        _refuse_steps(connection_id, room)
-        async with self._others.limit(
-            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into the room")
-        ):
-            await self._clients.get().add_connection_to_group(room, connection_id)
+        async with self._client("the connection was not put into the room", connection_id, room) as client:
+            try:
+                await client.add_connection_to_group(room, connection_id)
+            except ResourceNotFoundError:
+                return False
+        return True
 
     async def leave(self, connection_id: str, room: str) -> None:
         """Take one connection out of a room, so that it hears the room no more; it stays connected.
@@ -167,27 +161,8 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
-        _refuse_steps(connection_id, room)
-        async with self._others.limit(
-            _GROUP_SECONDS, ServiceUnavailableError("the connection was not taken out of the room")
-        ):
-            await self._clients.get().remove_connection_from_group(room, connection_id)
-
-    async def add_to_group(self, connection_id: str, room: str) -> bool:
-        """Put one connection into a room; return False if the service does not know the connection (yet).
-
-        Raises:
-            ServiceUnavailableError: The service did not do it.
-        """
-        _refuse_steps(connection_id, room)
-        async with self._others.limit(
-            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into the room")
-        ):
-            try:
-                await self._clients.get().add_connection_to_group(room, connection_id)
-            except ResourceNotFoundError:
-                return False
-        return True
+        async with self._client("the connection was not taken out of the room", connection_id, room) as client:
+            await client.remove_connection_from_group(room, connection_id)
 
     async def add_to_groups(self, connection_id: str, rooms: Sequence[str]) -> None:
         """Put one connection into many rooms with one call.
@@ -195,11 +170,8 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
-        _refuse_steps(connection_id, *rooms)
         body = json.dumps({"groups": list(rooms), "filter": f"connectionId eq {_quoted(connection_id)}"}).encode()
-        async with self._others.limit(
-            _GROUP_SECONDS, ServiceUnavailableError("the connection was not put into its rooms")
-        ):
+        async with self._client("the connection was not put into its rooms", connection_id, *rooms):
             await self._request("POST", f"{self._path}/:addToGroups", 200, body)
 
     async def admit(self, user_id: str, room: str) -> None:
@@ -208,10 +180,9 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
-        _refuse_steps(user_id, room)
-        async with self._others.limit(_GROUP_SECONDS, ServiceUnavailableError("the user was not put into the room")):
+        async with self._client("the user was not put into the room", user_id, room) as client:
             with contextlib.suppress(ResourceNotFoundError):
-                await self._clients.get().add_user_to_group(room, user_id)
+                await client.add_user_to_group(room, user_id)
 
     async def remove(self, user_id: str, room: str) -> None:
         """Take every connection of a user out of a room, so that none of them hears it any more.
@@ -221,11 +192,8 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
-        _refuse_steps(user_id, room)
-        async with self._others.limit(
-            _GROUP_SECONDS, ServiceUnavailableError("the user was not taken out of the room")
-        ):
-            await self._clients.get().remove_user_from_group(room, user_id)
+        async with self._client("the user was not taken out of the room", user_id, room) as client:
+            await client.remove_user_from_group(room, user_id)
 
     async def close(self, connection_id: str) -> None:
         """End one connection; the client may come back if ``may_join`` lets it.
@@ -233,9 +201,8 @@ class Service:
         Raises:
             ServiceUnavailableError: The service did not do it.
         """
-        _refuse_steps(connection_id)
-        async with self._others.limit(_CALL_SECONDS, ServiceUnavailableError("the connection was not closed")):
-            await self._clients.get().close_connection(connection_id)
+        async with self._client("the connection was not closed", connection_id, seconds=_CALL_SECONDS) as client:
+            await client.close_connection(connection_id)
 
     async def check(self) -> None:
         """Ask the service whether it is there.
@@ -256,6 +223,22 @@ class Service:
         client = self._clients.pop()
         if client is not None:
             await client.close()
+
+    @asynccontextmanager
+    async def _client(
+        self, failure: str, *names: str, seconds: float = _GROUP_SECONDS
+    ) -> AsyncIterator[WebPubSubServiceClient]:
+        """Give the client for a call that is bounded in time and is about these names; ``failure`` is what it is."""
+        _refuse_steps(*names)
+        async with self._others.limit(seconds, ServiceUnavailableError(failure)):
+            yield self._clients.get()
+
+    async def _send(self, receivers: str, name: str, envelope: bytes, query: Mapping[str, str]) -> None:
+        _refuse_steps(name)
+        # send_to_group would encode the JSON again; here it goes out as it is stored.
+        path = f"{self._path}/{receivers}/{quote(name, safe='')}/:send"
+        async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
+            await self._request("POST", path, 202, envelope, query)
 
     async def _request(
         self, method: str, path: str, expected: int, body: bytes, query: Mapping[str, str] = MappingProxyType({})

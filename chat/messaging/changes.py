@@ -15,7 +15,7 @@ from chat import policy
 from chat.backends.change_store import ChangeStore, MessageDeletedError, MessageNotFoundError, RequestedChange
 from chat.backends.history import History
 from chat.backends.table_store import StoreUnavailableError, TableStore
-from chat.messaging.checks import Checks, MessageRefusedError
+from chat.messaging.checks import MessageRefusedError
 from chat.messaging.delivery import Delivery, event_message_id
 from chat.model.answers import sender_error, unavailable
 from chat.model.broadcasts import of_change, of_message
@@ -37,15 +37,14 @@ class Changes:
 
     Args:
         store: Where messages are kept.
-        delivery: Broadcasts changes.
-        checks: What may be stored.
+        delivery: Broadcasts changes, and knows what may be stored.
     """
 
-    def __init__(self, store: TableStore, delivery: Delivery, checks: Checks) -> None:
+    def __init__(self, store: TableStore, delivery: Delivery) -> None:
         self._store = ChangeStore(store)
         self._history = History(store)
         self._delivery = delivery
-        self._checks = checks
+        self._checks = delivery.checks
 
     async def edit(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
         """Replace what a message of a room says."""

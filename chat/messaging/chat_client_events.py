@@ -13,6 +13,7 @@ from chat.backends.service import ServiceUnavailableError
 from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.private_rooms import PrivateRooms
 from chat.model.asked_rooms import asked_rooms, keep_asked_rooms
+from chat.model.chat_client_answers import write_history, write_profile, write_room
 from chat.model.chat_client_protocol import (
     ChatError,
     Code,
@@ -22,9 +23,6 @@ from chat.model.chat_client_protocol import (
     read_new_room,
     read_room_query,
     read_text_message,
-    write_history,
-    write_profile,
-    write_room,
 )
 from chat.model.keys import InvalidCursorError, body_digest, event_key
 from chat.model.private_names import ALL_PRIVATE_ROOMS

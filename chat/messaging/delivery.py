@@ -37,7 +37,7 @@ class Delivery:
         self._store = store
         self._service = service
         self._outbox = outbox
-        self._checks = checks
+        self.checks = checks
 
     async def publish(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
         """Store a message of a member of a room and broadcast it there.
@@ -48,14 +48,14 @@ class Delivery:
         subject = subject_of(request)
         try:
             incoming = read_incoming(request)
-            self._checks.check(incoming)
+            self.checks.check(incoming)
             received = _received(request.context, incoming, room)
             broadcast = of_message(received)
-            self._checks.check_envelope(broadcast.body)
+            self.checks.check_envelope(broadcast.body)
         except (InvalidMessageError, MessageRefusedError) as error:
             return sender_error(error.code, str(error), subject)
         try:
-            self._checks.ask_policy(received)
+            self.checks.ask_policy(received)
         except MessageRefusedError as error:
             return await self.refuse(request, room, sender_error(error.code, str(error), subject))
         try:

@@ -52,7 +52,8 @@ class Joining:
             return sender_error("too_many_rooms", TOO_MANY_ROOMS, subject)
         try:
             # Again where it is in the state: a call that timed out may have been done or not.
-            await self._service.join(context.connection_id, room)
+            if not await self._service.join(context.connection_id, room):
+                raise ServiceUnavailableError("the service does not know the connection")
         except ServiceUnavailableError as error:
             return _unavailable(error, context, room)
         if room not in rooms:

@@ -14,22 +14,23 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from chat.backends.history import History
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import StoreUnavailableError, Table, TableStore
-from chat.messaging.room_groups import BEHIND_GROUP_RECORDS, GroupRecords, RoomGroups, is_followed_once
+from chat.backends.table import Table
+from chat.backends.table_store import StoreUnavailableError, TableStore
+from chat.messaging.outbox_rows import OutboxRow, OutboxRows, Waiting
+from chat.messaging.room_groups import BEHIND_GROUP_RECORDS, GroupRecords, RoomGroups
 from chat.model.broadcasts import Broadcast
 from chat.model.keys import connection_part, hub_partition
-from chat.model.messages import Broadcastable, format_time
+from chat.model.messages import Broadcastable
 from chat.model.rooms import is_room_name
 
-__all__ = ["DRAIN_SECONDS", "MAX_REFUSALS", "OUTBOX_TABLE_NAME", "Outbox", "Waiting"]
+__all__ = ["DRAIN_SECONDS", "MAX_REFUSALS", "OUTBOX_TABLE_NAME", "Outbox"]
 
 OUTBOX_TABLE_NAME: Final = "outbox"
 # With an event, a process looks for what other processes left behind at most so often.
@@ -38,32 +39,13 @@ DRAIN_SECONDS: Final = 60.0
 MAX_REFUSALS: Final = 20
 
 _REFUSED: Final = (400, 413)
-_RECORD_SECONDS: Final = 2.0
-_READ_SECONDS: Final = 5.0
-_PAGE: Final = 64
 _CONCURRENCY: Final = 8
-_MAX_COUNTED: Final = 1000
 _MIN_PAUSE_SECONDS: Final = 0.5
 _MAX_PAUSE_SECONDS: Final = 60.0
 _MAX_LOG_LINES: Final = 100
 _MAX_CONNECTIONS: Final = 10_000
 
 logger = logging.getLogger("chat")
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How many messages wait, at most ``_MAX_COUNTED``, and since when the first of them does (ISO 8601)."""
-
-    count: int
-    since: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    message_id: str
-    room: str
-    refusals: int
 
 
 class _Progress:
@@ -100,10 +82,11 @@ class Outbox:
         self._service = service
         self._clock = clock
         self._table = Table(store.account, OUTBOX_TABLE_NAME)
-        self._partition = hub_partition(store.hub)
         self.members = Members(store.hub, store.account)
         self.groups = RoomGroups(self.members, service)
-        self._records = GroupRecords(self._table, self._partition, self.groups)
+        partition = hub_partition(store.hub)
+        self._rows = OutboxRows(self._table, partition)
+        self._records = GroupRecords(self._table, partition, self.groups)
         self._drain: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._is_pausing = False
@@ -136,16 +119,7 @@ class Outbox:
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
         """
-        entity = {
-            "PartitionKey": self._partition,
-            # Message ids sort as the messages were sent.
-            "RowKey": message.id,
-            "room": message.room,
-            "recorded": format_time(datetime.now(UTC)),
-            "refusals": 0,
-        }
-        async with self._table.writes.limit(_RECORD_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
-            await self._table.insert(entity)
+        await self._rows.insert(message)
         if len(self._connections) < _MAX_CONNECTIONS:
             self._connections.add(connection_part(message.id))
         self.start_drain()
@@ -174,11 +148,7 @@ class Outbox:
         Raises:
             StoreUnavailableError: Table Storage did not answer.
         """
-        async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
-            rows = await self._first("", _MAX_COUNTED)
-        rows = [row for row in rows if not is_followed_once(row)]
-        recorded = [str(row["recorded"]) for row in rows if row.get("recorded")]
-        return Waiting(len(rows), min(recorded, default=None))
+        return await self._rows.waiting()
 
     def write_log(self) -> None:
         """Log what the background had to say: what is logged outside of an invocation the host drops."""
@@ -236,7 +206,7 @@ class Outbox:
             progress.differing, progress.due = followed.rooms, followed.due
             progress.left += len(followed.rooms)
             after = BEHIND_GROUP_RECORDS
-            while rows := await self._page(after):
+            while rows := await self._rows.after(after):
                 after = rows[-1].message_id
                 removed = progress.removed
                 await self._send_page(rows, progress)
@@ -253,28 +223,14 @@ class Outbox:
             self._connections.clear()
         return progress
 
-    async def _page(self, after: str) -> Sequence[_Row]:
-        async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
-            entities = await self._first(after, _PAGE)
-        return [_to_row(entity) for entity in entities]
-
-    async def _first(self, after: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        query = "PartitionKey eq @hub and RowKey gt @after"
-        async for entity in self._table.query(query, {"hub": self._partition, "after": after}, page_size=limit):
-            found.append(entity)
-            if len(found) == limit:
-                break
-        return found
-
-    async def _send_page(self, rows: Sequence[_Row], progress: _Progress) -> None:
+    async def _send_page(self, rows: Sequence[OutboxRow], progress: _Progress) -> None:
         """Send rows: those of one connection one after the other, those of several at the same time."""
-        queues: dict[str, list[_Row]] = {}
+        queues: dict[str, list[OutboxRow]] = {}
         for row in rows:
             queues.setdefault(connection_part(row.message_id), []).append(row)
         slots = asyncio.Semaphore(_CONCURRENCY)
 
-        async def send(queue: list[_Row]) -> None:
+        async def send(queue: list[OutboxRow]) -> None:
             async with slots:
                 for number, row in enumerate(queue):
                     is_heard_by_others = row.room in progress.differing
@@ -284,7 +240,7 @@ class Outbox:
 
         await asyncio.gather(*(send(queue) for queue in queues.values()))
 
-    async def _send(self, row: _Row, progress: _Progress) -> bool:
+    async def _send(self, row: OutboxRow, progress: _Progress) -> bool:
         """Send one message; return whether the next one of its connection may go."""
         try:
             broadcast = await self._history.broadcast(row.room, row.message_id) if is_room_name(row.room) else None
@@ -292,10 +248,7 @@ class Outbox:
                 self._say(logging.INFO, f"A message of the outbox is not in its room any more: {row.message_id}")
             elif not await self._broadcast(row, broadcast, progress):
                 return True
-            async with self._table.writes.limit(
-                _RECORD_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
-            ):
-                await self._table.delete(self._partition, [row.message_id])
+            await self._rows.remove(row)
             progress.removed += 1
         except (ServiceUnavailableError, StoreUnavailableError) as error:
             progress.is_stuck = True
@@ -303,7 +256,7 @@ class Outbox:
             return False
         return True
 
-    async def _broadcast(self, row: _Row, broadcast: Broadcast, progress: _Progress) -> bool:
+    async def _broadcast(self, row: OutboxRow, broadcast: Broadcast, progress: _Progress) -> bool:
         """Send a message; return whether its row has served: it was taken, or refused once too often."""
         try:
             await self._service.broadcast(row.room, broadcast.body, unheard_by=broadcast.unheard_by)
@@ -319,11 +272,7 @@ class Outbox:
                 )
                 return True
             progress.left += 1
-            key = {"PartitionKey": self._partition, "RowKey": row.message_id}
-            async with self._table.writes.limit(
-                _RECORD_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
-            ):
-                await self._table.merge({**key, "refusals": refusals})
+            await self._rows.note_refusals(row, refusals)
             return False
         progress.sent += 1
         return True
@@ -335,8 +284,3 @@ class Outbox:
 
 def _seconds_until(time: datetime) -> float:
     return (time - datetime.now(UTC)).total_seconds()
-
-
-def _to_row(entity: Mapping[str, Any]) -> _Row:
-    refusals = entity.get("refusals")
-    return _Row(str(entity["RowKey"]), str(entity.get("room", "")), refusals if isinstance(refusals, int) else 0)

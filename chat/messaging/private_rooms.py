@@ -12,20 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from chat import policy
-from chat.backends.members import Change, Members
+from chat.backends.member_rows import Change
+from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups
-from chat.model.chat_client_protocol import (
-    MAX_NAMED_MEMBERS,
-    ChatError,
-    Code,
-    MemberOperation,
-    NewRoom,
-    RoomMember,
-    encode_member,
-    encode_room,
-)
+from chat.model.chat_client_answers import encode_member, encode_room
+from chat.model.chat_client_protocol import MAX_NAMED_MEMBERS, ChatError, Code, MemberOperation, NewRoom, RoomMember
 from chat.model.messages import format_time
 from chat.model.private_names import ALL_PRIVATE_ROOMS, PrivateRoom
 from chat.model.rooms import can_be_member
@@ -257,7 +250,7 @@ class PrivateRooms:
             await self._service.leave(connection_id, room)
             return
         for seconds in (*_RETRY_SECONDS, None):
-            if await self._service.add_to_group(connection_id, room):
+            if await self._service.join(connection_id, room):
                 break
             if seconds is None:
                 raise ServiceUnavailableError("the service does not know the connection")

@@ -18,7 +18,8 @@ from typing import Any, Final
 from chat import policy
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import StoreUnavailableError, Table
+from chat.backends.table import Table, etag_of
+from chat.backends.table_store import StoreUnavailableError
 from chat.model.messages import format_time
 from chat.model.private_names import is_private_room_name
 from chat.model.rooms import can_be_member
@@ -165,7 +166,7 @@ class GroupRecords:
                     _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
                 ):
                     # One that was written again meanwhile stays.
-                    await self._table.delete_unchanged(self._partition, str(row["RowKey"]), _etag(row))
+                    await self._table.delete_unchanged(self._partition, str(row["RowKey"]), etag_of(row))
             except (ServiceUnavailableError, StoreUnavailableError) as error:
                 followed.rooms.add(room)
                 say(logging.WARNING, f"The outbox waits: {error}: {error.__cause__!r}")
@@ -174,7 +175,7 @@ class GroupRecords:
         async with self._table.writes.limit(
             _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
         ):
-            await self._table.replace({**row, "due": format_time(due)}, _etag(row))
+            await self._table.replace({**row, "due": format_time(due)}, etag_of(row))
 
 
 async def write_record(table: Table, partition: str, user_id: str, room: str) -> None:
@@ -209,7 +210,3 @@ def _due(row: Mapping[str, Any]) -> datetime | None:
 
 def _look_again(followed: Followed, due: datetime) -> None:
     followed.due = due if followed.due is None else min(due, followed.due)
-
-
-def _etag(row: Mapping[str, Any]) -> str:
-    return str(row.metadata["etag"])  # type: ignore[attr-defined]

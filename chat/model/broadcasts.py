@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chat.model.chat_client_protocol import encode_created, encode_deleted, encode_revised, unheard_by
+from chat.model.chat_client_answers import encode_created, encode_deleted, encode_revised, unheard_by
 from chat.model.messages import DeletedMessage, Message, encode_change, encode_deletion, encode_envelope
 from chat.model.private_names import is_private
 

@@ -12,13 +12,15 @@ __all__ = ["BURST_SECONDS", "MAX_BUCKETS", "RateLimiter"]
 # A user who was quiet for so long may do at once what is allowed in this time.
 BURST_SECONDS: Final = 2.0
 MAX_BUCKETS: Final = 10_000
+# Of a token: times are sums of fractions, which no float holds exactly.
+_ROUNDING: Final = 1e-6
 
 
 class RateLimiter:
-    """A token bucket for each name, of which the ``MAX_BUCKETS`` last used are kept.
+    """A token bucket for each name that is not full: a full one is as good as none, and is forgotten.
 
-    A bucket is full again after ``BURST_SECONDS`` without use, and a full one is as good as none. So forgetting one
-    matters only where more than ``MAX_BUCKETS`` names are busy within this time, which one process cannot serve.
+    At most ``MAX_BUCKETS`` are kept, those that were used last. More names than that are busy only where one process
+    could not serve them.
 
     Args:
         clock: Seconds that never go back.
@@ -26,7 +28,8 @@ class RateLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
+        # When each bucket is full again; the last used one comes last.
+        self._full: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
     def take(self, *name: str, per_second: float) -> float:
         """Take one token; return 0.0, or how many seconds it takes until there is one.
@@ -36,13 +39,21 @@ class RateLimiter:
         if per_second <= 0:
             return 0.0
         now = self._clock()
+        self._forget_full_ones(now)
         # A bucket holds at least one token, or a rate below one each two seconds would let nothing pass.
         most = max(1.0, per_second * BURST_SECONDS)
-        tokens, since = self._buckets.get(name, (most, now))
-        tokens = min(most, tokens + (now - since) * per_second)
-        is_allowed = tokens >= 1
-        self._buckets[name] = (tokens - 1 if is_allowed else tokens, now)
-        self._buckets.move_to_end(name)
-        if len(self._buckets) > MAX_BUCKETS:
-            self._buckets.popitem(last=False)
-        return 0.0 if is_allowed else (1 - tokens) / per_second
+        full = max(now, self._full.get(name, now))
+        missing = 1 - most + (full - now) * per_second
+        is_allowed = missing < _ROUNDING
+        self._full[name] = full + 1 / per_second if is_allowed else full
+        self._full.move_to_end(name)
+        if len(self._full) > MAX_BUCKETS:
+            self._full.popitem(last=False)
+        return 0.0 if is_allowed else missing / per_second
+
+    def _forget_full_ones(self, now: float) -> None:
+        while self._full:
+            name = next(iter(self._full))
+            if self._full[name] > now:
+                return
+            del self._full[name]

@@ -178,7 +178,8 @@ class FunctionsHost:
             return web.Response(status=413)
         try:
             incoming = await read_request(request, parameters)
-        except BadRequestError:
+        except (BadRequestError, ConnectionError):
+            # Who went away within the body reads no answer, and no function hears of it.
             return web.Response(status=400)
         invocation = Invocation(function.name)
         arguments: dict[str, Any] = {function.request_name: incoming}

@@ -13,16 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 import function_app
 from chat.backends.service import Service
 from chat.backends.table_store import TableStore
+from chat.messaging import presence
 from chat.messaging.outbox import Outbox
 from chat.settings import Settings
 from local.azurite import Azurite, free_port
 from local.functions_host import FunctionsHost
 from tests.chat_client import ChatClient
+from tests.e2e import outbox_rows
 from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
@@ -185,6 +188,12 @@ class System:
 StartSystem = Callable[..., Awaitable[System]]
 
 
+@pytest.fixture(autouse=True)
+def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for others who come or go, as it does twice for each client; what is batched is tested alone."""
+    monkeypatch.setattr(presence, "BATCH_SECONDS", 0.01)
+
+
 @asynccontextmanager
 async def running_system(
     storage: Azurite,
@@ -249,3 +258,30 @@ async def start_system(azurite: Azurite) -> AsyncIterator[StartSystem]:
 @pytest_asyncio.fixture
 async def system(start_system: StartSystem) -> System:
     return await start_system()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
+    """A storage of one module's tests alone: nobody else drains its outbox or deletes its messages."""
+    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture
+async def storage(own_azurite: Azurite) -> Azurite:
+    """That storage with an empty outbox."""
+    await outbox_rows.empty(own_azurite)
+    return own_azurite
+
+
+@pytest_asyncio.fixture
+async def gate() -> AsyncIterator[Gate]:
+    async with Gate() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def gated(storage: Azurite, gate: Gate) -> AsyncIterator[System]:
+    """The system on that storage, with a gate before the service's REST API."""
+    async with running_system(storage, gate=gate) as system:
+        yield system

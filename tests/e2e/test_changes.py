@@ -12,7 +12,8 @@ import pytest
 
 import chat.policy
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import RowExistsError, Table, make_client
+from chat.backends.table import RowExistsError, Table, make_client
+from chat.backends.table_store import TABLE_NAME
 from chat.messaging.delivery import Delivery
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
 from chat.model.authors import is_author
@@ -59,7 +60,7 @@ async def page(system: System, room: str, **query: object) -> Any:
 
 
 async def rows(storage: Azurite, room: str) -> list[dict[str, Any]]:
-    async with make_client(StorageAccount(storage.connection_string)) as table:
+    async with make_client(StorageAccount(storage.connection_string), TABLE_NAME) as table:
         query = table.query_entities("PartitionKey eq @room", parameters={"room": partition_key("chat", room)})
         return [dict(row) async for row in query]
 
@@ -314,7 +315,7 @@ async def test_the_changes_of_a_message_have_times_that_only_grow_whatever_the_c
     ben = await system.connect("x35", "ben")
     first = await say(system, "x35", "0")
     ahead = {"PartitionKey": partition_key("chat", "x35"), "RowKey": row_key(first), "time": "2099-01-01T00:00:00.000Z"}
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         await table.update_entity(ahead)  # by a host whose clock is ahead
     await edit(system, "x35", first, "one")
     await edit(system, "x35", first, "two")
@@ -599,7 +600,7 @@ async def test_a_page_without_changes_is_one_request_and_one_with_changes_reads_
 async def test_a_change_whose_message_is_gone_is_in_no_page(system: System, azurite: Azurite) -> None:
     first = await say(system, "x30", "old")
     await edit(system, "x30", first, "edited", ce_time="2026-11-24T09:32:00Z")
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         await table.delete_entity(partition_key("chat", "x30"), row_key(first))
     read = await page(system, "x30")
     assert (read["messages"], read["next"]) == ([], None)
@@ -641,7 +642,7 @@ async def test_a_key_of_an_older_version_stands_for_its_first_body_after_an_edit
     await say(system, "x32", "first")
     partition = partition_key("chat", "x32")
     older = message_id(partition, datetime(2026, 11, 23, tzinfo=UTC), "conn-42", "7", "")
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         (message,) = [row async for row in table.query_entities(f"PartitionKey eq '{partition}'")]
         await table.create_entity({**message, "RowKey": row_key(older), "key": "k"})
         sent = {"PartitionKey": partition, "RowKey": idempotency_row_key("ana", "conn-42", "k"), "messageId": older}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chat.backends.table_store import make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME
 from chat.model.keys import partition_key, row_key
 from chat.settings import StorageAccount
 from local.azurite import Azurite
@@ -102,7 +103,7 @@ async def test_a_row_that_somebody_edited_by_hand_is_skipped_and_logged(
         {"text": 7},
     ]
     ids = [message["id"] for message in await system.history("h9")]
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         for cursor, edit in zip(ids[1:], edits, strict=False):
             key = {"PartitionKey": partition_key("chat", "h9"), "RowKey": row_key(cursor)}
             await table.update_entity({**key, **edit}, "merge")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chat.backends.table_store import make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME
 from chat.model.keys import idempotency_row_key, message_id, partition_key, row_key
 from chat.settings import StorageAccount
 from local.azurite import Azurite
@@ -54,7 +55,7 @@ async def test_a_key_that_comes_again_with_another_message_is_taken(system: Syst
 async def test_a_key_of_an_older_version_is_compared_by_the_stored_message(system: System, azurite: Azurite) -> None:
     await send(system, "i14", "other")
     partition = partition_key("chat", "i14")
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         (message,) = [row async for row in table.query_entities(f"PartitionKey eq '{partition}' and RowKey lt 'g'")]
         older = message_id(partition, datetime(2026, 11, 24, tzinfo=UTC), "conn-42", "7", "")
         await table.create_entity({**message, "RowKey": row_key(older), "key": "k"})
@@ -71,7 +72,7 @@ async def test_a_key_whose_row_somebody_edited_loses_no_message(system: System, 
     room = f"i15-{broken}"
     await send(system, room, "k")
     keys = {"PartitionKey": partition_key("chat", room), "RowKey": idempotency_row_key("ana", "conn-42", "k")}
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         await table.upsert_entity({**keys, **broken}, "replace")
     status, answer = await send(system, room, "k", "another", event_id="8")
     assert (status, json.loads(answer)["code"]) == (200, "key_taken")
@@ -95,6 +96,23 @@ async def test_the_same_key_of_two_nameless_connections_is_two_messages(system: 
         changes = {"connection_id": connection, "ce_signature": sign(ACCESS_KEY, connection), "event_id": connection}
         assert await send(system, "i16", "k", drop=["ce-userId"], **changes) == (204, b"")
     assert len(await system.history("i16")) == 2
+
+
+async def test_who_is_out_of_the_room_is_told_of_the_own_message_that_is_there_and_of_nothing_else(
+    system: System,
+) -> None:
+    async def send_from_outside(key: str, data: str, **changes: Any) -> Any:
+        body = json.dumps({"key": key, "room": "i18", "dataType": "text", "data": data}).encode()
+        status, answer = await system.post_event(body, room="i18-b", event_id=f"{key}{data}", **SEND, **changes)
+        return status, json.loads(answer)["code"] if answer else None
+
+    assert await send(system, "i18", "k") == (204, b"")
+    assert await send_from_outside("k", "hello") == (204, None)
+    refused = (200, "not_a_member")
+    assert await send_from_outside("k", "another text") == refused
+    assert await send_from_outside("never", "hello") == refused
+    assert await send_from_outside("k", "hello", ce_userId="ben") == refused
+    assert len(await system.history("i18")) == 1
 
 
 async def test_a_redelivered_event_with_a_key_is_stored_once(system: System) -> None:
@@ -129,7 +147,7 @@ async def test_the_rows_of_keys_are_in_no_page_of_history(system: System, azurit
     page = await system.history("i7", limit=200)
     assert len(page) == 5
     assert await system.history("i7", before=page[-1]["id"]) == []
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         rows = [row async for row in table.query_entities(f"PartitionKey eq '{partition_key('chat', 'i7')}'")]
     assert len(rows) == 10
 

@@ -10,8 +10,10 @@ import pytest
 import pytest_asyncio
 
 import chat.backends.members
-from chat.backends.members import MAX_REMEMBERED_CHANGES, Change, Members
-from chat.backends.table_store import StoreUnavailableError, Table
+from chat.backends.member_rows import Change
+from chat.backends.members import MAX_REMEMBERED_CHANGES, Members
+from chat.backends.table import Table
+from chat.backends.table_store import StoreUnavailableError
 from chat.model.keys import members_partition, user_partition
 from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from chat import admin
 from chat.backends.members import MEMBERS_TABLE_NAME, Members
-from chat.backends.table_store import make_client
+from chat.backends.table import make_client
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
 from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount

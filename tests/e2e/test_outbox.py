@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from azure.core.exceptions import ResourceExistsError
 
 import chat.messaging.outbox
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import TableStore, make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME, TableStore
 from chat.messaging.checks import Checks
 from chat.messaging.delivery import Delivery
 from chat.messaging.outbox import DRAIN_SECONDS, MAX_REFUSALS, OUTBOX_TABLE_NAME, Outbox
@@ -27,6 +27,7 @@ from chat.settings import StorageAccount, WebPubSubEndpoint
 from local.azurite import Azurite
 from tests.clock import Clock
 from tests.e2e.conftest import ACCESS_KEY, System, running_system
+from tests.e2e.outbox_rows import change, eventually, is_drained, rows
 from tests.gate import Gate
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_handler import ConnectionContext, ConnectionState, DataType, Headers, sign
@@ -35,62 +36,10 @@ SECOND = {"connection_id": "conn-43", "ce_signature": sign(ACCESS_KEY, "conn-43"
 TIME = "2026-11-24T09:30:00Z"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
-    """A storage of these tests alone: the systems of others would drain its outbox."""
-    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
-        yield service
-
-
-@pytest_asyncio.fixture
-async def storage(own_azurite: Azurite) -> AsyncIterator[Azurite]:
-    """That storage with an empty outbox."""
-    yield own_azurite
-    async with make_client(StorageAccount(own_azurite.connection_string), OUTBOX_TABLE_NAME) as client:
-        async for row in client.list_entities():
-            await client.delete_entity(row)
-
-
-@pytest_asyncio.fixture
-async def gate() -> AsyncIterator[Gate]:
-    async with Gate() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def gated(storage: Azurite, gate: Gate) -> AsyncIterator[System]:
-    """The system, with a gate before the service's REST API."""
-    async with running_system(storage, gate=gate) as system:
-        yield system
-
-
-async def rows(storage: Azurite, table: str = OUTBOX_TABLE_NAME) -> list[Any]:
-    async with make_client(StorageAccount(storage.connection_string), table) as client:
-        return [dict(row) async for row in client.list_entities()]
-
-
-async def change_rows(storage: Azurite, **properties: Any) -> None:
-    async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
-        async for row in client.list_entities():
-            await client.update_entity({**row, **properties}, "merge")
-
-
 def some_message(room: str) -> Message:
     now = datetime.now(UTC)
     cursor = message_id(partition_key("chat", room), now, "c", "1", body_digest("text", b"x"))
     return Message(cursor, now, room, "ana", "c", "1", "message", DataType.TEXT, "text/plain", b"x")
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            if await check():
-                return
-            await asyncio.sleep(0.05)
-
-
-async def is_drained(storage: Azurite) -> bool:
-    return await rows(storage) == []
 
 
 async def test_a_refused_broadcast_is_a_success_to_its_sender_and_is_heard_when_the_service_takes_it(
@@ -176,7 +125,7 @@ async def test_a_message_that_was_deleted_meanwhile_is_not_sent(storage: Azurite
         for number in range(2):
             await killed.post_event(b"%d" % number, room="o6", event_id=str(number), ce_time=TIME)
         newer, older = await killed.history("o6")
-    async with make_client(StorageAccount(storage.connection_string)) as table:
+    async with make_client(StorageAccount(storage.connection_string), TABLE_NAME) as table:
         await table.delete_entity(partition_key("chat", "o6"), row_key(older["id"]))
     async with running_system(storage) as system:
         ben = await system.connect("o6", "ben")
@@ -198,7 +147,7 @@ async def test_a_message_is_given_up_when_the_service_refused_it_too_often_and_t
         return await refusals() > 0
 
     await eventually(was_counted)
-    await change_rows(storage, refusals=MAX_REFUSALS - 1)
+    await change(storage, refusals=MAX_REFUSALS - 1)
     await eventually(lambda: is_drained(storage))
     assert "never broadcast" not in caplog.text
     await gated.post_event(b"next", room="o7-b", **SECOND)
@@ -214,7 +163,7 @@ async def test_any_other_answer_means_wait_however_often_it_comes(
 ) -> None:
     gate.refuse(status)
     await gated.post_event(b"waits", room="o8", ce_time=TIME)
-    await change_rows(storage, refusals=MAX_REFUSALS - 1)
+    await change(storage, refusals=MAX_REFUSALS - 1)
     seen = gate.requests
 
     async def was_tried_again() -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
+import chat.event_handler
 import chat.events
 import chat.policy
 import function_app
@@ -49,7 +50,7 @@ async def test_an_event_of_one_s_own_is_three_lines(start_system: StartSystem, m
     assert len(code.splitlines()) == 3
     registered_last = '        handler.on_user_event("typing")(self.typing)\n'
     made = edited(chat.events, registered_last, "\n" + indent(code, " " * 8))
-    monkeypatch.setattr(function_app, "ChatEvents", made["ChatEvents"])
+    monkeypatch.setattr(chat.event_handler, "ChatEvents", made["ChatEvents"])
     system = await start_system()
     ana, ben = await system.connect("w1", "ana"), await system.connect("w1", "ben")
     await ana.event("wave", {})

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import chat.policy
-from chat.backends.table_store import make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME
 from chat.model.keys import partition_key
 from chat.settings import MAX_MESSAGE_BYTES_LIMIT, StorageAccount
 from local.azurite import Azurite
@@ -221,7 +222,7 @@ async def test_text_is_readable_in_the_table_while_it_fits(
     system = await start_system(MAX_MESSAGE_BYTES=str(MAX_MESSAGE_BYTES_LIMIT))
     room = f"p17-{len(body)}"
     assert await system.post_event(body, room=room) == (204, b"")
-    async with make_client(StorageAccount(azurite.connection_string)) as table:
+    async with make_client(StorageAccount(azurite.connection_string), TABLE_NAME) as table:
         rows = [row async for row in table.query_entities(f"PartitionKey eq '{partition_key('chat', room)}'")]
     assert [{name for name in row if name.startswith(("text", "data")) and name != "dataType"} for row in rows] == [
         properties

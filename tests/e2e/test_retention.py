@@ -22,12 +22,13 @@ from chat.backends.change_store import ChangeStore, RequestedChange
 from chat.backends.history import History
 from chat.backends.maintenance import Maintenance
 from chat.backends.service import Service
-from chat.backends.table_store import TableStore, make_client
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME, TableStore
 from chat.messaging.outbox import Outbox
-from chat.messaging.retention import Retention
 from chat.model.keys import body_digest, hub_partition, message_id, partition_key, row_key
 from chat.model.messages import ChangeKind, DeletedMessage, Message
 from chat.settings import Settings, StorageAccount
+from chat.upkeep.retention import Retention
 from local.azurite import Azurite
 from local.functions_host import FunctionsHost
 from tests.clock import Clock
@@ -40,13 +41,6 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 NO_SERVICE = "Endpoint=http://127.0.0.1:9;AccessKey=a-key-of-the-tests-long-enough-for-HS256;Version=1.0;"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
-    """A storage of these tests alone: they delete what is old in every room."""
-    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
-        yield service
-
-
 @pytest_asyncio.fixture
 async def store(own_azurite: Azurite) -> AsyncIterator[TableStore]:
     """The messages of that storage, none at first."""
@@ -54,7 +48,7 @@ async def store(own_azurite: Azurite) -> AsyncIterator[TableStore]:
     await opened.check()
     yield opened
     await opened.aclose()
-    async with make_client(opened.account) as client:
+    async with make_client(opened.account, TABLE_NAME) as client:
         async for row in client.list_entities():
             await client.delete_entity(row)
 
@@ -84,7 +78,7 @@ async def put(
 
 async def rows(store: TableStore, partition: str | None = None) -> list[str]:
     """Return the row keys of a partition, or of the whole table."""
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         found = [row async for row in client.list_entities()]
     return [row["RowKey"] for row in found if partition in (None, row["PartitionKey"])]
 
@@ -101,7 +95,7 @@ async def without_room(store: TableStore, number: int, key: str = "") -> None:
     row = {"PartitionKey": partition, "RowKey": row_key(cursor), "connectionId": "c", "eventId": str(number)}
     row |= {"eventName": "message", "time": "2026-11-26T12:00:00.000Z", "dataType": "text", "userId": "ana"}
     row |= {"contentType": "text/plain", "text": f"homeless {number}"} | ({"key": key} if key else {})
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         await client.create_entity(row)
 
 
@@ -164,7 +158,7 @@ async def test_a_retention_that_runs_out_of_time_goes_on_in_the_room_where_it_st
 async def test_a_row_that_is_gone_already_stops_nothing(store: TableStore) -> None:
     await put(store, "a", 40 * DAY, 1, key="k")
     await put(store, "a", 40 * DAY, 2)
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         (sent,) = [row for row in await rows(store) if row.startswith("sent-")]
         await client.delete_entity(partition_key("chat", "a"), sent)
     assert await Retention(store, 30).run() == 2
@@ -249,7 +243,7 @@ async def test_a_retention_ends_before_the_function_s_time_does_whatever_hangs(
 
     await put(store, "a", 40 * DAY)
     monkeypatch.setattr(Maintenance, "delete", hang)
-    monkeypatch.setattr("chat.messaging.retention._MAX_SECONDS", 0.5)
+    monkeypatch.setattr("chat.upkeep.retention._MAX_SECONDS", 0.5)
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await Retention(store, 30).run() == 0
     assert "The retention continues next time" in caplog.text
@@ -283,7 +277,7 @@ async def test_admin_gets_past_a_partition_that_somebody_edited(
     store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await put(store, "a", DAY)
-    async with make_client(store.account) as client:
+    async with make_client(store.account, TABLE_NAME) as client:
         await client.create_entity({"PartitionKey": "chat|=FF", "RowKey": "0", "userId": "ana"})
     await put(store, "é", DAY)
     for command in (["rooms"], ["export", "--user", "ana"], ["erase", "--user", "ana", "--yes"]):

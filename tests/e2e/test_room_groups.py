@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from azure.core.exceptions import ResourceExistsError
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 import chat.backends.members
@@ -19,49 +17,19 @@ import chat.messaging.private_rooms
 import chat.messaging.room_groups
 from chat.backends.members import Members
 from chat.backends.service import Service
-from chat.backends.table_store import StoreUnavailableError, Table, TableStore, make_client
+from chat.backends.table import Table, make_client
+from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.messaging.private_rooms import PrivateRooms
 from chat.settings import StorageAccount, WebPubSubEndpoint
 from local.azurite import Azurite
 from tests.chat_client import ChatClient, InvocationFailedError, text_of
-from tests.e2e.conftest import ACCESS_KEY, StartSystem, System, running_system
+from tests.e2e.conftest import ACCESS_KEY, StartSystem, System
+from tests.e2e.outbox_rows import eventually, is_drained, rows
 from tests.gate import Gate
-from tests.patience import PATIENCE_SECONDS
 
 CREATE, MANAGE = "chat.createRoom", "chat.manageRoomMember"
 TIME = "2026-11-24T09:30:00Z"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def own_azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
-    """A storage of these tests alone: the systems of others would drain its outbox."""
-    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
-        yield service
-
-
-@pytest_asyncio.fixture
-async def storage(own_azurite: Azurite) -> Azurite:
-    """That storage with an empty outbox."""
-    async with make_client(StorageAccount(own_azurite.connection_string), OUTBOX_TABLE_NAME) as client:
-        with contextlib.suppress(ResourceExistsError):
-            await client.create_table()
-        async for row in client.list_entities():
-            await client.delete_entity(row)
-    return own_azurite
-
-
-@pytest_asyncio.fixture
-async def gate() -> AsyncIterator[Gate]:
-    async with Gate() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def gated(storage: Azurite, gate: Gate) -> AsyncIterator[System]:
-    """The system, with a gate before the service's REST API."""
-    async with running_system(storage, gate=gate) as system:
-        yield system
 
 
 @pytest_asyncio.fixture
@@ -69,19 +37,6 @@ async def members(storage: Azurite) -> AsyncIterator[Members]:
     members = Members("chat", StorageAccount(storage.connection_string))
     yield members
     await members.aclose()
-
-
-async def records(storage: Azurite) -> list[Any]:
-    async with make_client(StorageAccount(storage.connection_string), OUTBOX_TABLE_NAME) as client:
-        return [row async for row in client.list_entities()]
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            if await check():
-                return
-            await asyncio.sleep(0.02)
 
 
 async def is_in_group(system: System, client: ChatClient, room: str) -> bool:
@@ -112,7 +67,7 @@ async def test_a_removal_that_the_service_does_not_take_is_not_answered_as_done_
     with pytest.raises(InvocationFailedError):
         await ana.remove("g1", "ben")
     assert not await members.is_member("ben", "@g1")
-    assert len(await records(storage)) == 1
+    assert len(await rows(storage)) == 1
     assert await is_in_group(gated, ben, "@g1")
     # What is sent meanwhile waits until he hears it no more.
     await ana.send("g1", "in private")
@@ -125,7 +80,7 @@ async def test_a_removal_that_the_service_does_not_take_is_not_answered_as_done_
 
 
 async def is_drained_of_messages(storage: Azurite) -> bool:
-    return all(row["RowKey"].startswith("!") for row in await records(storage))
+    return all(row["RowKey"].startswith("!") for row in await rows(storage))
 
 
 async def test_an_addition_that_the_service_does_not_take_is_done_and_made_up_for(
@@ -135,7 +90,7 @@ async def test_an_addition_that_the_service_does_not_take_is_done_and_made_up_fo
     await ana.create("g2")
     gate.refuse(503)
     assert await ana.add("g2", "ben") == {}
-    assert len(await records(storage)) == 1
+    assert len(await rows(storage)) == 1
     gate.open()
     await eventually(lambda: is_in_group(gated, ben, "@g2"))
     await ana.send("g2", "hello")
@@ -156,10 +111,10 @@ async def test_where_a_process_died_after_it_changed_the_truth_the_groups_follow
     assert (await gated.get("health"))[1]["outbox"]["waiting"] == 1
     await eventually(lambda: is_out(gated, ben, "@g3"))
     # The answer to a connect event that was under way names the group.
-    await service.add_to_group(ben.connection_id, "@g3")
-    assert (await records(storage))[0]["due"]
+    await service.join(ben.connection_id, "@g3")
+    assert (await rows(storage))[0]["due"]
     await eventually(lambda: is_out(gated, ben, "@g3"))
-    await eventually(lambda: has_no_records(storage))
+    await eventually(lambda: is_drained(storage))
     for part in (died, store, service):
         await part.aclose()
 
@@ -168,20 +123,16 @@ async def is_out(system: System, client: ChatClient, room: str) -> bool:
     return not await is_in_group(system, client, room)
 
 
-async def has_no_records(storage: Azurite) -> bool:
-    return not await records(storage)
-
-
 async def test_a_record_that_waits_for_its_second_time_is_no_waiting_message(gated: System, storage: Azurite) -> None:
     ana = await gated.chat("ana")
     await ana.create("g4", "ben")
     await ana.remove("g4", "ben")
 
     async def is_followed_once() -> bool:
-        return all(row.get("due") for row in await records(storage))
+        return all(row.get("due") for row in await rows(storage))
 
     await eventually(is_followed_once)
-    assert len(await records(storage)) == 1
+    assert len(await rows(storage)) == 1
     assert (await gated.get("health"))[1]["outbox"] == {"waiting": 0, "since": None}
 
 
@@ -199,7 +150,7 @@ async def test_a_record_that_somebody_wrote_by_hand_stops_nobody(gated: System, 
 
 
 async def has_only_the_removal(storage: Azurite) -> bool:
-    return [row["userId"] for row in await records(storage)] == ["ben"]
+    return [row.get("userId") for row in await rows(storage)] == ["ben"]
 
 
 @pytest.mark.parametrize("is_added", [True, False], ids=["added", "removed"])
@@ -210,7 +161,7 @@ async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
     user = f"{name}-ben"  # who is in no other room
     ana = await gated.chat("ana")
     await ana.create(name, *([] if is_added else [user]))
-    heard, add_to_group, tries = PrivateRooms.heard, Service.add_to_group, 0
+    heard, join, tries = PrivateRooms.heard, Service.join, 0
 
     async def change_after(self: PrivateRooms, user_id: str | None, room: str) -> Any:
         rooms = await heard(self, user_id, room)
@@ -222,12 +173,12 @@ async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
     async def know_later(self: Service, connection_id: str, room: str) -> bool:
         nonlocal tries
         tries += 1
-        return tries > 2 and await add_to_group(self, connection_id, room)
+        return tries > 2 and await join(self, connection_id, room)
 
     status, access = await gated.get("negotiate", userId=user, room="@")
     assert status == 200
     monkeypatch.setattr(PrivateRooms, "heard", change_after)
-    monkeypatch.setattr(Service, "add_to_group", know_later)
+    monkeypatch.setattr(Service, "join", know_later)
     ben = await gated.chat_url(access["url"], user)
 
     async def is_as_wanted() -> bool:

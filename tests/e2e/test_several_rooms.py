@@ -22,7 +22,7 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 import chat.policy
 from chat.backends.service import Service, ServiceUnavailableError
-from chat.backends.table_store import Table
+from chat.backends.table import Table
 from chat.messaging.outbox import Outbox
 from tests.e2e.conftest import Client, System, kind_of, presence_events
 from tests.emulator.conftest import Socket

@@ -1,18 +1,18 @@
-"""The corpus of the fuzz target: every wire fixture as one input.
+"""What fuzzing the handler begins with: every wire fixture as one input.
 
-``python -m tests.fuzz.corpus_of_events`` writes it again.
+``python -m tests.fuzz.corpus_of_events`` writes them again.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
+from tests.fuzz.places import CORPUS
 from tests.wire import event, event_names, fixture
 
-__all__ = ["CORPUS", "inputs"]
+__all__ = ["CORPUS_OF_EVENTS", "inputs"]
 
-CORPUS: Final = Path(__file__).parent / "corpus"
+CORPUS_OF_EVENTS: Final = CORPUS / "handler"
 
 
 def inputs() -> dict[str, bytes]:
@@ -27,7 +27,5 @@ def _input(name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    for path in CORPUS.iterdir():
-        path.unlink()
     for file_name, content in inputs().items():
-        (CORPUS / file_name).write_bytes(content)
+        (CORPUS_OF_EVENTS / file_name).write_bytes(content)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,3 +139,37 @@ def test_without_a_browser_all_else_runs_and_the_pages_have_failed(
     assert "pages   FAILED" in printed
     assert "/nowhere/chromium (CHROMIUM_PATH) does not start" in printed
     assert printed.endswith("0 passed, 2 failed\n")
+
+
+def test_what_runs_beside_the_tests_is_printed_as_a_whole_after_them_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    started = tmp_path / "started"
+    types = f"import pathlib, sys; pathlib.Path({str(started)!r}).touch(); print('of types'); sys.exit('in vain')"
+
+    def run_tests(_: Step) -> dict[str, Result]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not started.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        sys.stdout.write("of tests\n")
+        return {"tests": Result(Outcome.OK)}
+
+    monkeypatch.setattr(checks, "run_tests", run_tests)
+    monkeypatch.setattr(checks, "STEPS", {"types": Step(("-c", types), 1), "tests": Step((), 1)})
+    assert checks.main([]) == 1
+    printed = capfd.readouterr().out
+    assert re.search(r"of tests\n\n== types: python -c .*\nof types\nin vain\n\n== summary\n", printed)
+    assert "types   FAILED" in printed
+
+
+def test_what_runs_beside_the_tests_ends_with_them_when_they_are_stopped(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    waits = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    start = time.monotonic()
+    with checks.Beside({"types": Step(("-c", waits), 1), "fuzz": Step(("-c", waits), 1)}):
+        while not started.exists():
+            assert time.monotonic() < start + PATIENCE_SECONDS
+            time.sleep(0.01)
+        assert [line for line in children_of(os.getpid()).values() if str(started) in line]
+    assert not [line for line in children_of(os.getpid()).values() if str(started) in line]

@@ -21,9 +21,12 @@ from local.node_tools import AZURITE, NodePackages, ensure_packages
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_fingerprint_changes_with_an_included_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("flag", ["-r", "-c"])
+def test_the_fingerprint_changes_with_a_file_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
     monkeypatch.setattr(dev, "ROOT", tmp_path)
-    (tmp_path / "a.txt").write_text("-r b.txt\nx==1\n")
+    (tmp_path / "a.txt").write_text(f"{flag} b.txt\nx==1\n")
     (tmp_path / "b.txt").write_text("y==1\n")
     before = dev.fingerprint(tmp_path / "a.txt")
     assert dev.fingerprint(tmp_path / "a.txt") == before

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 import local.stack
 from local.arguments import parser
@@ -31,8 +32,9 @@ SECONDS = 60
 class Stack:
     """A running ``python -m local.stack`` and what it printed."""
 
-    def __init__(self, process: asyncio.subprocess.Process, functions_port: int, ports: list[int]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, functions_port: int, ports: list[int], data: Path) -> None:
         self.process = process
+        self.data = data
         self.ports = ports
         self.app = f"http://localhost:{functions_port}/api"
         self.output = ""
@@ -86,7 +88,7 @@ async def stack(
         start_new_session=True,
     )
     try:
-        yield Stack(process, ports[0], ports)
+        yield Stack(process, ports[0], ports, data)
     finally:
         if process.returncode is None:
             process.terminate()
@@ -130,19 +132,27 @@ def all_processes() -> set[int]:
     return {int(folder.name) for folder in Path("/proc").glob("[0-9]*")}
 
 
-async def test_it_tells_where_everything_is_and_a_message_goes_through(tmp_path: Path) -> None:
-    async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def untouched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """One stack for all tests that look at it and leave it as it is; its output is that of its first start."""
+    async with stack(tmp_path_factory.mktemp("untouched")) as running:
         await running.until_ready()
-        for shown in (
-            "traffic view",
-            "/api/demo/",
-            "/api/negotiate?",
-            "/api/eventhandler/{event}",
-            "Endpoint=http://localhost:",
-        ):
-            assert shown in running.output
-        await send(http, running.app, "through the whole stack")
-        assert await history(http, running.app) == ["through the whole stack"]
+        yield running
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_it_tells_where_everything_is_and_a_message_goes_through(untouched: Stack) -> None:
+    for shown in (
+        "traffic view",
+        "/api/demo/",
+        "/api/negotiate?",
+        "/api/eventhandler/{event}",
+        "Endpoint=http://localhost:",
+    ):
+        assert shown in untouched.output
+    async with aiohttp.ClientSession() as http:
+        await send(http, untouched.app, "through the whole stack")
+        assert await history(http, untouched.app) == ["through the whole stack"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -174,7 +184,7 @@ async def test_a_signal_ends_everything_also_where_a_shell_has_started_it_in_the
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    running = Stack(shell, ports[0], ports)
+    running = Stack(shell, ports[0], ports, tmp_path)
     await running.until(lambda output: "pid " in output)
     started = int(running.output.partition("pid ")[2].split()[0])
     try:
@@ -268,13 +278,11 @@ async def test_a_port_taken_at_either_address_is_an_error_before_anything_starts
     assert "--webpubsub-port" in running.output
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
-async def test_the_app_and_the_local_web_pubsub_are_at_both_addresses_of_localhost(
-    tmp_path: Path, address: str
-) -> None:
-    async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
-        await running.until_ready()
-        for port in running.ports[:2]:
+async def test_the_app_and_the_emulator_are_at_both_addresses_of_localhost(untouched: Stack, address: str) -> None:
+    async with aiohttp.ClientSession() as http:
+        for port in untouched.ports[:2]:
             async with http.head(f"http://{address}:{port}/") as answer:
                 assert answer.status < 500
 
@@ -302,17 +310,16 @@ async def test_a_folder_that_cannot_hold_the_data_is_an_error_that_names_the_fla
     assert "choose another folder with --data" in running.output
 
 
-async def test_a_second_stack_on_a_folder_is_told_who_holds_it_and_the_flag(tmp_path: Path) -> None:
-    async with stack(tmp_path) as first:
-        await first.until_ready()
-        (tmp_path.parent / "link").symlink_to(tmp_path)
-        async with stack(tmp_path.parent / "link") as second:
-            assert await second.end() == 1
-        assert second.output == (
-            f"Error: the data in {tmp_path / 'azurite'} is in use by process {first.process.pid} (dev.py): "
-            "stop it, or choose another folder with --data\n"
-        )
-        assert first.process.returncode is None
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_second_stack_on_a_folder_is_told_who_holds_it_and_the_flag(untouched: Stack, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(untouched.data)
+    async with stack(tmp_path / "link") as second:
+        assert await second.end() == 1
+    assert second.output == (
+        f"Error: the data in {untouched.data / 'azurite'} is in use by process {untouched.process.pid} (dev.py): "
+        "stop it, or choose another folder with --data\n"
+    )
+    assert untouched.process.returncode is None
 
 
 async def test_a_folder_is_free_again_after_a_kill_once_nothing_writes_there(tmp_path: Path) -> None:
@@ -437,10 +444,9 @@ async def test_all_parts_log_in_one_format_and_what_is_polled_is_left_out(tmp_pa
     assert not [line for line in lines if re.search(r"Functions\.(health|negotiate|presence)", line)]
 
 
-async def test_a_first_start_warns_of_nothing_that_its_developer_has_not_set(tmp_path: Path) -> None:
-    async with stack(tmp_path) as running:
-        await running.until_ready()
-    assert not re.search("warning|skipping|anonymous:", running.output, re.IGNORECASE)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_first_start_warns_of_nothing_that_its_developer_has_not_set(untouched: Stack) -> None:
+    assert not re.search("warning|skipping|anonymous:", untouched.output, re.IGNORECASE)
 
 
 async def test_messages_survive_a_restart(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ FOR_HOOKS: Final = {"POSTDEPLOY_ROOM"}
 # What GitHub's image or a Python image sets for other purposes.
 TAKEN: Final = {"PYTHON_VERSION", "HOSTNAME", "LOCATION", "CI", "ENVIRONMENT"}
 PARAMETERS: Final = "infra/main.parameters.json"
-WORKFLOWS: Final = (".github/workflows/azure-dev.yml", ".github/workflows/ci.yml")
+WORKFLOWS: Final = (".github/workflows/azure-dev.yml", ".github/workflows/ci.yml", ".github/workflows/release.yml")
+SYSTEMS: Final = ["macos-15", "windows-2025"]
 VARIABLE: Final = re.compile(r"\$\{(?P<name>\w+)(=(?P<default>[^}]*))?\}")
 
 
@@ -102,7 +103,7 @@ def test_workflows_may_read_and_nothing_else_unless_a_job_says_so(infra: Infra) 
     for path in WORKFLOWS:
         assert infra.yaml(path)["permissions"] == {"contents": "read"}, path
         granted = {name: job["permissions"] for name, job in infra.yaml(path)["jobs"].items() if "permissions" in job}
-        assert set(granted) <= {"deploy"}, path
+        assert set(granted) <= {"deploy", "publish"}, path
 
 
 def test_actions_are_pinned_by_commit_with_their_version_beside_and_keep_no_credentials(infra: Infra) -> None:
@@ -116,14 +117,16 @@ def test_actions_are_pinned_by_commit_with_their_version_beside_and_keep_no_cred
             for step in job.get("steps", ()):
                 if step.get("uses", "").startswith("actions/checkout@"):
                     assert step["with"] == {"persist-credentials": False}, path
-            assert job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04", path
+            systems = job.get("strategy", {}).get("matrix", {}).get("system", [])
+            assert (job.get("runs-on", "ubuntu-24.04") == "ubuntu-24.04") != bool(systems), path
+            assert systems in ([], SYSTEMS), path
             assert "uses" in job or job["timeout-minutes"] <= 60, path
 
 
 def test_dependabot_looks_after_actions_and_both_kinds_of_packages() -> None:
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
     found = {(update["package-ecosystem"], update["directory"]) for update in updates}
-    assert found == {("github-actions", "/"), ("pip", "/"), ("npm", "/local/node")}
+    assert found == {("github-actions", "/"), ("pip", "/"), ("pip", "/.github"), ("npm", "/local/node")}
     assert (ROOT / "local" / "node" / "package.json").is_file()
 
 
@@ -135,6 +138,28 @@ def test_ci_compiles_formats_and_lints_the_templates_and_runs_our_tests(infra: I
     # The default shell of a step looks at the last program of a pipe only; this name stands for one with pipefail.
     for step in jobs["bicep"]["steps"]:
         assert " | tee" not in step.get("run", "") or step["shell"] == "bash", step
+
+
+def test_ci_tests_on_macos_and_windows_with_the_oldest_and_the_newest_python(infra: Infra) -> None:
+    jobs = infra.yaml(".github/workflows/ci.yml")["jobs"]
+    every = jobs["tests"]["strategy"]["matrix"]["python"]
+    assert jobs["systems"]["strategy"]["matrix"] == {"system": SYSTEMS, "python": [every[0], every[-1]]}
+    commands = " ; ".join(step.get("run", "") for step in jobs["systems"]["steps"])
+    assert "dev.py test --quick" in commands
+    assert "dev.py run" in commands
+
+
+def test_a_tag_publishes_what_passed_ci_without_a_secret(infra: Infra) -> None:
+    release = infra.yaml(".github/workflows/release.yml")
+    assert release[True] == {"push": {"tags": ["webpubsub-handler-*", "webpubsub-emulator-*"]}}
+    jobs = release["jobs"]
+    assert jobs["ci"] == {"uses": "./.github/workflows/ci.yml"}
+    assert (jobs["build"]["needs"], jobs["publish"]["needs"]) == ("ci", "build")
+    assert "permissions" not in jobs["build"]
+    assert jobs["publish"]["permissions"] == {"id-token": "write", "contents": "read"}
+    assert jobs["publish"]["environment"] == "pypi"
+    assert "secrets." not in infra.sources[".github/workflows/release.yml"]
+    assert jobs["publish"]["steps"][-1]["run"] == "uv publish --trusted-publishing always dist/*"
 
 
 def test_the_app_carries_the_tags_by_which_azd_finds_it(infra: Infra) -> None:

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.emulator.fakes import FakeOutbox, FakeUpstream, limits
+from tests.emulator.fakes import FakeUpstream
+from tests.emulator.serving import DOCUMENTED_CLOSES, PROTOCOLS, assert_readable, serve
 from tests.emulator.wire_format import field
-from webpubsub_emulator.clients.session import ClientSession
-from webpubsub_emulator.core.client_protocol import ClientProtocol
-from webpubsub_emulator.core.connection import Connection, ConnectionContext
-from webpubsub_emulator.core.frames import Frame
-from webpubsub_emulator.core.hub import Hubs
 from webpubsub_emulator.core.messages import DataType, Payload
-from webpubsub_emulator.core.recovery import Recovery
-from webpubsub_emulator.subprotocols.json import FRAME_READERS, JsonProtocol
-from webpubsub_emulator.subprotocols.protobuf import ProtobufProtocol
-from webpubsub_emulator.subprotocols.protobuf_messages import Downstream
-from webpubsub_emulator.subprotocols.simple import SimpleProtocol
-from webpubsub_emulator.upstream.dispatcher import Upstream
-
-DOCUMENTED_CLOSES = {1003, 1007, 1008}
-JSON_FRAMES = {"system", "message", "ack", "pong", "invokeResponse", "streamClosed"}
+from webpubsub_emulator.subprotocols.json import FRAME_READERS
 
 numbers = st.integers(-1, 2**64) | st.sampled_from([0, 1, 2**31, 2**63])
 scalars = st.none() | st.booleans() | numbers | st.floats() | st.text() | st.sampled_from(["g", "event", "AQI="])
@@ -56,40 +43,6 @@ protobuf_frames = anything | st.builds(
     anything,
 )
 
-PROTOCOLS: dict[str, tuple[ClientProtocol, bool]] = {
-    "simple": (SimpleProtocol(), False),
-    "simple to a group": (SimpleProtocol("g"), False),
-    "json": (JsonProtocol(), False),
-    "json.reliable": (JsonProtocol(), True),
-    "protobuf": (ProtobufProtocol(), False),
-    "protobuf.reliable": (ProtobufProtocol(), True),
-}
-
-
-async def serve(protocol: ClientProtocol, roles: list[str], frames: list[str | bytes], is_reliable: bool) -> FakeOutbox:
-    outbox, upstream, hubs = FakeOutbox(), FakeUpstream(), Hubs()
-    upstream.answer = Payload(DataType.TEXT, b"reply")
-    recovery = Recovery("token") if is_reliable else None
-    connection = Connection(ConnectionContext("chat", "1"), protocol, outbox, roles, recovery)
-    session = ClientSession(connection, hubs, cast(Upstream, upstream), limits(), lambda _: None)
-    session.start(("g",))
-    for frame in frames:
-        await session.receive(frame)
-    session.end(None)
-    await session.worker
-    await asyncio.sleep(0)
-    return outbox
-
-
-def assert_readable(protocol: ClientProtocol, frame: Frame) -> None:
-    if isinstance(protocol, JsonProtocol):
-        fields: dict[str, Any] = json.loads(frame.data)
-        assert frame.is_text
-        assert fields["type"] in JSON_FRAMES
-    elif isinstance(protocol, ProtobufProtocol):
-        assert not frame.is_text
-        assert Downstream.FromString(frame.data).WhichOneof("frame")
-
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 @settings(max_examples=100)
@@ -98,8 +51,9 @@ def assert_readable(protocol: ClientProtocol, frame: Frame) -> None:
     roles=st.sampled_from([[], ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"]]),
 )
 def test_any_frame_is_answered_or_closes_as_documented(name: str, frames: list[str | bytes], roles: list[str]) -> None:
-    protocol, is_reliable = PROTOCOLS[name]
-    outbox = asyncio.run(serve(protocol, roles, frames, is_reliable))
+    upstream = FakeUpstream()
+    upstream.answer = Payload(DataType.TEXT, b"reply")
+    connection, outbox, _ = asyncio.run(serve(name, roles, frames, upstream))
     assert outbox.closed is None or outbox.closed[0] in DOCUMENTED_CLOSES
     for frame in outbox.frames:
-        assert_readable(protocol, frame)
+        assert_readable(connection.protocol, frame)

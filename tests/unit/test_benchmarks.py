@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks.__main__ import NAMES, descriptions, main
 from benchmarks.capacity import EXAMPLES, Load, plan, table
 from benchmarks.capacity import main as capacity
-from benchmarks.report import Figure, Run, document, dump, plot, read
+from benchmarks.ordered_table import OrderedTable
+from benchmarks.report import Figure, NotMeasuredError, Run, document, dump, plot, read
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -57,6 +60,53 @@ def test_the_page_in_the_docs_is_made_from_the_figures_beside_it() -> None:
     assert page == document(runs.values(), descriptions(), "benchmarks.svg")
     assert (DOCS / "benchmarks.svg").read_text("utf-8") == plot(runs.values())
     assert set(runs) <= set(NAMES)
+
+
+def test_what_was_measured_is_written_before_the_next_benchmark_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_DATA", "_PAGE", "_PLOT"):
+        monkeypatch.setattr(command, name, tmp_path / name)
+
+    def interrupted(name: str) -> Run:
+        if name != "start":
+            raise KeyboardInterrupt
+        return RUNS[0]
+
+    monkeypatch.setattr(command, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        main(["start", "messages"])
+    assert list(read(tmp_path / "_DATA")) == ["start"]
+    assert "a &lt;slow&gt; thing" in (tmp_path / "_PLOT").read_text("utf-8")
+
+
+def test_what_cannot_be_measured_does_not_keep_the_others_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_DATA", "_PAGE", "_PLOT"):
+        monkeypatch.setattr(command, name, tmp_path / name)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+
+    def failing(name: str) -> Run:
+        if name == "start":
+            raise NotMeasuredError("an event was answered 500")
+        return Run(name, "a machine", [FAST])
+
+    monkeypatch.setattr(command, "run", failing)
+    assert main(["start", "messages"]) == 1
+    assert list(read(tmp_path / "_DATA")) == ["messages"]
+
+
+def test_the_sorted_table_answers_a_range_of_one_partition_page_by_page() -> None:
+    keys = [(partition, f"{row:02}") for partition in ("a", "b", "c") for row in reversed(range(20))]
+    table = OrderedTable({"PartitionKey": partition, "RowKey": row} for partition, row in keys)
+    text = "PartitionKey eq 'b' and RowKey lt '12' and RowKey gt '03'"
+    first, following = table.query(text, 5, None)
+    second, end = table.query(text, 5, following)
+    rows = [(row["PartitionKey"], row["RowKey"]) for page in (first, second) for row in json.loads(page)["value"]]
+    assert rows == [("b", f"{row:02}") for row in range(4, 12)]
+    assert (following, end) == (("b", "09"), None)
+    assert table.query("PartitionKey eq 'nobody'", 5, None) == ('{"value":[]}', None)
 
 
 def test_a_name_that_is_no_benchmark_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,7 @@ CHAT_FOLDERS: Final = {
     "model": frozenset[str](),
     "backends": frozenset({"model"}),
     "messaging": frozenset({"model", "backends"}),
+    "upkeep": frozenset({"model", "backends", "messaging"}),
 }
 
 
@@ -229,8 +230,8 @@ def test_azure_functions_is_imported_at_the_border_alone() -> None:
     assert importers == {"function_app.py", "webpubsub_handler/azure_functions.py"}
 
 
-def test_the_table_sdk_is_imported_by_the_table_store_alone() -> None:
-    assert importers_of("azure.data.tables") == {"chat/backends/table_store.py"}
+def test_the_table_sdk_is_imported_by_the_table_alone() -> None:
+    assert importers_of("azure.data.tables") == {"chat/backends/table.py"}
 
 
 def test_the_service_sdk_is_imported_by_the_service_alone() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from webpubsub_emulator.clients.limits import ClientLimits
 from webpubsub_emulator.clients.session import NOT_RECOVERED, ClientSession
@@ -112,7 +112,7 @@ class ClientEndpoint:
 
     async def _connect(self, request: web.BaseRequest, hub: str, query: Query) -> web.StreamResponse:
         offered = _offered_subprotocols(request)
-        if not web.WebSocketResponse(protocols=offered).can_prepare(request):
+        if not _is_upgrade(request):
             raise _RefusedError(400, "This address takes WebSocket upgrades only.")
         if not names.is_hub(hub):
             raise _RefusedError(
@@ -262,6 +262,17 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if not all(isinstance(item, str) for item in values):
         raise _RefusedError(400, f"The claim {name!r} must be a string or a list of strings.")
     return tuple(values)
+
+
+def _is_upgrade(request: web.BaseRequest) -> bool:
+    """Return whether a request is one of RFC 6455 §4.1.
+
+    aiohttp takes every method and version, and fails over a key beyond ASCII.
+    """
+    key = request.headers.get("Sec-WebSocket-Key", "")
+    if request.method != "GET" or request.version < HttpVersion11 or not key.isascii():
+        return False
+    return bool(web.WebSocketResponse().can_prepare(request))
 
 
 def _offered_subprotocols(request: web.BaseRequest) -> list[str]:

@@ -134,7 +134,8 @@ def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _charset(content_type: str) -> str:
     headers = MimeHeaders()
-    headers["Content-Type"] = content_type
+    # A header's bytes that are not UTF-8 arrive as lone surrogates, which this reader cannot take beside other letters.
+    headers["Content-Type"] = content_type.encode("ascii", "replace").decode()
     return headers.get_content_charset() or "utf-8"
 
 

@@ -150,7 +150,7 @@ async def _chunked(probes: Probes, access_key: str | None, signed: Answer | None
             "it lets a client in whose connect event lost its body",
             "POST of a connect event with Transfer-Encoding: chunked and nothing in it",
             f"{empty}; no rule can have looked at the client's query or claims",
-            "refuse a connect event without a body (411): Azure Functions does not pass on a body that is sent in chunks, "
+            "refuse a connect event without a body (411): Azure Functions does not pass on a body in chunks, "
             "so whatever is in front of the app must send a Content-Length",
         )
     if access_key is None:

@@ -188,6 +188,8 @@ class Call:
             return await self.request.read()
         except web.HTTPRequestEntityTooLarge:
             raise bad_request(f"The body is larger than {MAX_MESSAGE_BYTES} bytes when it is decompressed.") from None
+        except web.RequestPayloadError:
+            raise bad_request("The request body is not what its Content-Encoding says.") from None
 
     async def payload(self) -> Payload:
         """Return the body as a message."""

@@ -100,14 +100,17 @@ class Upstream:
         if len(self._waiting.get(key, ())) >= MAX_WAITING_NOTIFICATIONS:
             await asyncio.wait([self._notifiers[key]])
 
-    async def close(self, grace_seconds: float) -> None:
-        """Wait up to ``grace_seconds`` for pending notifications, then stop."""
-        pending = list(self._notifiers.values())
-        if pending:
-            _, late = await asyncio.wait(pending, timeout=grace_seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+    async def drain(self, seconds: float) -> None:
+        """Wait until no notification is under way, for some seconds at most."""
+        if self._notifiers:
+            await asyncio.wait(list(self._notifiers.values()), timeout=seconds)
+
+    async def close(self) -> None:
+        """Stop, and give up on the notifications that are under way."""
+        late = list(self._notifiers.values())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         await self._sender.close()
 
     async def _ask(

@@ -48,7 +48,7 @@ class ConnectionState(MutableMapping[str, Any]):
         """Return the header value for the answer, or None when there is nothing new to keep.
 
         Raises:
-            ConnectionStateError: A value is not JSON, or the whole is longer than ``MAX_STATE_LENGTH``.
+            ConnectionStateError: A value is not JSON, or the whole is longer than 8,192 characters.
         """
         if self._entries is None:
             return None

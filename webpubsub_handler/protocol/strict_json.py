@@ -27,7 +27,7 @@ def parse(text: bytes) -> Any:
 
     Raises:
         UnicodeDecodeError: It is not UTF-8.
-        ValueError: It is not JSON, or arrays and objects are nested deeper than ``MAX_DEPTH``.
+        ValueError: It is not JSON, or arrays and objects are nested deeper than 128 levels.
     """
     # Python's own bound differs between versions, and reaching it is not safe in all of them.
     if is_deep(text):
@@ -37,7 +37,7 @@ def parse(text: bytes) -> Any:
 
 
 def is_deep(text: bytes) -> bool:
-    """Return whether arrays and objects of a JSON text are nested deeper than ``MAX_DEPTH``."""
+    """Return whether arrays and objects of a JSON text are nested deeper than 128 levels."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
     # A text that was made to be deep is so from its start: it must not cost a walk over all of it.

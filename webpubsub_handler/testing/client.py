@@ -42,7 +42,8 @@ class EventClient:
         assert await client.user_event("message", "hi") == UserEventResponse("you said hi")
         await client.disconnected()
 
-    An exception in a function is an ``EventErrorResponse`` of 500, as for the service; it stands in the log.
+    An exception in a function is an ``webpubsub_handler.EventErrorResponse`` of 500, as for the service; it stands in
+    the log.
 
     Args:
         handler: The handler, or a function that sends a request to one, such as a server's under test.

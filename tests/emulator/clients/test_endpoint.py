@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from local.azurite import free_port
 from tests.emulator.conftest import Service, StartService
@@ -125,6 +126,30 @@ async def test_what_cannot_be_is_400(service: Service, url: str, claims: dict[st
 async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
     async with service.session.get(f"{service.url}/client/hubs/chat?access_token={service.token()}") as response:
         assert response.status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "key"),
+    [
+        ("POST", "1.1", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        ("HEAD", "1.1", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        ("GET", "1.0", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        ("GET", "1.1", b"\xff"),
+        ("GET", "1.1", "dGhlIHNhbXBsZSBub25jé==".encode()),
+        ("GET", "1.1", b"short"),
+    ],
+)
+async def test_an_upgrade_against_the_rules_of_websocket_is_400(
+    service: Service, method: str, version: str, key: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = URL(service.url)
+    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    head = f"{method} /client/hubs/chat?access_token={service.token()} HTTP/{version}\r\nHost: {url.authority}\r\n"
+    head += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+    writer.write(head.encode() + key + b"\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
+    writer.close()
+    assert "defect" not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/emulator", "/client/hubs", "/client/hubs/a/b", "/clients/mqtt", "/%ff", "//"])

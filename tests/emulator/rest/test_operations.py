@@ -333,12 +333,24 @@ async def test_what_is_no_http_is_400_without_a_trace(
     assert "secret" not in caplog.text
 
 
-async def test_a_compressed_body_that_is_not_compressed_is_400(service: Service) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_compressed_body_that_is_not_compressed_is_400_as_every_wrong_body_is(
+    service: Service, encoding: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Content-Encoding": encoding}
+    status, answered, problem = await service.rest("POST", "/:send", body=b"nonsense!", headers=headers)
+    assert (status, answered["x-ms-error-code"]) == (400, "Error.BadRequest")
+    assert problem["message"] == "The request body is not what its Content-Encoding says."
+    assert "went away" not in caplog.text
+
+
+async def test_a_content_type_with_bytes_that_are_no_text_is_415(service: Service) -> None:
     url = URL(f"{service.url}/api/hubs/chat/:send")
     reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
-    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n"
-    writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nnonsense!".encode())
-    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 1\r\n"
+    writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\nContent-Type: text/plain;".encode())
+    writer.write("é".encode() + b" \xff; charset=\xff\r\n\r\nx")
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"415"
     writer.close()
 
 

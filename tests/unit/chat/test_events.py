@@ -87,6 +87,7 @@ class Rooms:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.is_down = False
+        self.knows_connections = True
 
     async def publish(self, _: UserEventRequest, room: str) -> None:
         self.asked.append(("publish", room))
@@ -104,10 +105,11 @@ class Rooms:
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         self.asked.append(("tell", room, event["type"]))
 
-    async def join(self, connection_id: str, room: str) -> None:
+    async def join(self, connection_id: str, room: str) -> bool:
         self.asked.append(("join", connection_id, room))
         if self.is_down:
             raise ServiceUnavailableError("the service does not answer")
+        return self.knows_connections
 
     async def leave(self, connection_id: str, room: str) -> None:
         self.asked.append(("leave", connection_id, room))
@@ -230,6 +232,22 @@ async def test_an_event_for_a_room_that_the_connection_is_not_in_goes_nowhere(
     assert code(answer) == "not_a_member"
     assert answer.data["room"] == "b"
     assert rooms.asked == []
+
+
+async def test_a_message_with_a_key_is_looked_for_in_a_room_that_the_connection_is_not_in_any_more(
+    events: ChatEvents, rooms: Rooms
+) -> None:
+    for raw in (state({"rooms": []}), state({"rooms": ["a"]}), None):
+        answer = await events.message(event("send", raw, {"key": "k", "room": "b"}))
+        assert code(answer) == "not_a_member"
+    assert rooms.asked == [("refuse", "b")] * 3
+
+
+async def test_who_sends_too_fast_to_a_room_that_the_connection_is_not_in_asks_no_store(rooms: Rooms) -> None:
+    events = events_of(rooms, max_messages_per_second=0.001)
+    request = event("send", state({"rooms": []}), {"key": "k", "room": "b"})
+    assert [code(await events.message(request)) for _ in range(2)] == ["not_a_member", "rate_limited"]
+    assert rooms.asked == [("refuse", "b")]
 
 
 @pytest.mark.parametrize("room", ["", "..", 7, ["a"], {}, False])

@@ -10,7 +10,7 @@ import pytest
 from chat.backends.service import ServiceUnavailableError
 from chat.backends.table_store import StoreUnavailableError
 from chat.health import MAX_AGE_SECONDS, Health
-from chat.messaging.outbox import Waiting
+from chat.messaging.outbox_rows import Waiting
 from tests.clock import Clock
 
 

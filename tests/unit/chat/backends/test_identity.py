@@ -11,7 +11,7 @@ import pytest
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 
-from chat.backends import service, table_store
+from chat.backends import service, table
 from chat.backends.azure_clients import make_credential
 from chat.settings import Settings, StorageAccount, WebPubSubEndpoint
 
@@ -42,7 +42,7 @@ async def test_the_service_client_sends_bearer_tokens_to_the_configured_service(
 
 
 async def test_the_table_client_uses_the_configured_account_and_table() -> None:
-    client = table_store.make_client(StorageAccount(table_url=TABLES))
+    client = table.make_client(StorageAccount(table_url=TABLES), "messages")
     assert (client.url, client.table_name) == (f"{TABLES}", "messages")
     assert isinstance(client.credential, azure.identity.aio.DefaultAzureCredential)
     await client.close()

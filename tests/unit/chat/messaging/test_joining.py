@@ -73,6 +73,14 @@ async def test_where_the_service_does_not_do_it_the_state_stays_and_the_sender_i
     assert rooms.asked == [(name, "conn-42", room)]
 
 
+async def test_a_connection_that_the_service_does_not_know_is_told_to_try_again(
+    events: ChatEvents, rooms: Rooms
+) -> None:
+    rooms.knows_connections = False
+    answer, after = await ask(events, "join", state({"rooms": ["a"]}), {"room": "b"})
+    assert (answer["code"], answer["room"], after) == ("unavailable", "b", {"rooms": ["a"]})
+
+
 async def test_who_may_not_join_stays_where_it_is(
     events: ChatEvents, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,4 +80,14 @@ def test_whatever_names_come_only_the_last_used_are_remembered(monkeypatch: pyte
     for number in range(10_000):
         limiter.take(f"user {number}", per_second=10)
         assert taken(limiter, "busy", 1) == 0
-    assert len(vars(limiter)["_buckets"]) == 100
+    assert len(vars(limiter)["_full"]) == 100
+
+
+def test_a_name_that_may_do_everything_again_is_not_remembered() -> None:
+    clock = Clock(0)
+    limiter = RateLimiter(clock)
+    for number in range(100):
+        limiter.take(f"user {number}", per_second=10)
+    clock.now = 0.1
+    limiter.take("ana", per_second=10)
+    assert len(vars(limiter)["_full"]) == 1

@@ -6,8 +6,10 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from chat.backends.members import Members, Membership
-from chat.backends.table_store import StoreUnavailableError, Table
+from chat.backends.member_rows import Membership
+from chat.backends.members import Members
+from chat.backends.table import Table
+from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
 from chat.messaging.room_groups import write_record
 from chat.model.keys import hub_partition, partition_range, room_of, user_partition
