@@ -4,7 +4,7 @@ It has three kinds of rows. The *truth* of a person and a room says whether the 
 after a removal. The *list* of a room has a row for each member. The *room* itself has one row, which nobody deletes.
 
 Somebody is added to the list first and to the truth second; a removal goes the other way. So a process that dies can
-leave a listed person who is not a member, never a member whom nobody sees. For that, whoever deletes a row of the list
+leave a listed person who is not a member, never a member that nobody sees. For that, whoever deletes a row of the list
 changed the truth after reading that row, and deletes it only as it was read: an addition that is under way fails on one
 of the two, and begins again.
 """

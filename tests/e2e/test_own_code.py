@@ -45,7 +45,7 @@ def edited(module: types.ModuleType, behind: str, code: str, *, before: str = ""
     return vars(made)
 
 
-async def test_an_event_of_one_s_own_is_three_lines(start_system: StartSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_of_your_own_is_three_lines(start_system: StartSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     [code] = blocks("docs/develop/events.md", "python event")
     assert len(code.splitlines()) == 3
     registered_last = '        handler.on_user_event("typing")(self.typing)\n'

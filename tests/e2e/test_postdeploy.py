@@ -224,7 +224,7 @@ async def test_a_proxy_is_told_who_asks(monkeypatch: pytest.MonkeyPatch) -> None
     assert b"\r\nProxy-Authorization: Basic " + known + b"\r\n" in asked[0]
 
 
-async def test_where_there_is_no_demo_none_is_shown() -> None:
+async def test_without_a_demo_none_is_shown() -> None:
     async with app_that_answers() as app:
         given = outputs(app, SERVICE, None, "anonymous", "chat") | {"DEMO_URL": ""}
         status, shown = await run_hook("postdeploy", given, "--wait", "0")
@@ -391,7 +391,7 @@ async def test_an_open_webhook_of_the_real_app_is_told(start_system: StartSystem
     assert "ALLOW_UNAUTHENTICATED_EVENTS" in shown
 
 
-async def test_a_console_without_the_characters_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_console_without_the_characters_is_not_a_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     async with app_that_answers() as app:
         status, shown = await look(app)

@@ -164,7 +164,9 @@ async def test_where_everything_is_refused_alike_nothing_is_proven(handler: Reco
     assert "firewall" in said.lines("signed event")
 
 
-async def test_a_host_that_hands_on_no_chunks_is_told_of_and_is_no_fault(handler: RecordingHandler, said: Said) -> None:
+async def test_a_host_that_passes_on_no_chunks_is_reported_and_is_not_a_fault(
+    handler: RecordingHandler, said: Said
+) -> None:
     handler.script["connect"] = scripted({IN_CHUNKS: Answer(411)})
     assert await said.check(f"{handler.url}/{{event}}") == 0
     assert "this host does not pass on a body in chunks" in said.lines("chunked event")

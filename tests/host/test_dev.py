@@ -34,7 +34,7 @@ def test_the_fingerprint_changes_with_a_file_that_is_named(
     assert dev.fingerprint(tmp_path / "a.txt") != before
 
 
-def test_an_environment_whose_making_was_interrupted_is_made_anew(
+def test_an_environment_whose_making_was_interrupted_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dev, "ROOT", tmp_path)

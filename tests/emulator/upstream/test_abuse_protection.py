@@ -79,7 +79,7 @@ def test_every_refusal_has_its_fix(handshake: Handshake, fix: str) -> None:
     assert fix in handshake.fix
 
 
-async def test_who_was_forgotten_is_asked_again(handler: RecordingHandler, clock: Clock) -> None:
+async def test_a_handler_that_was_forgotten_is_asked_again(handler: RecordingHandler, clock: Clock) -> None:
     async with aiohttp.ClientSession() as session:
         protection = AbuseProtection(session, "localhost", clock=clock)
         await protection.problem(f"{handler.url}/validate")

@@ -47,7 +47,7 @@ def test_an_attempt_that_is_refused_costs_nothing() -> None:
     assert taken(limiter, "ana", 1) == 1
 
 
-def test_one_user_s_haste_is_no_other_s() -> None:
+def test_the_haste_of_one_user_does_not_slow_down_another() -> None:
     limiter = RateLimiter(Clock(0))
     taken(limiter, "ana", 100)
     assert taken(limiter, "ben", 100) == 20
