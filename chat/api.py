@@ -75,7 +75,7 @@ class ChatApi:
         return await _guarded(self._present(headers, read_query(url)))
 
     async def health(self) -> HttpResponse:
-        """Answer 200 when all is well, else 503 with what is not."""
+        """Answer 200 if all is well, otherwise 503 with what is not."""
         state = await self._health.state()
         waiting = state.waiting
         parts: dict[str, Any] = {
@@ -132,7 +132,7 @@ class ChatApi:
 
 
 async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
-    """Answer what went wrong on the way to an answer: with 4xx what the client can mend, with 503 what it cannot."""
+    """Answer what went wrong on the way to an answer: with 4xx what the client can fix, with 503 what it cannot."""
     try:
         return await answer
     except RequestRefusedError as error:

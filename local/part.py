@@ -38,7 +38,7 @@ class Part:
     """One child process: how it is called, and how one sees that it is healthy.
 
     ``health_problem`` returns what is wrong, or None. ``start_seconds`` None waits for as long as it takes: what keeps
-    the app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
+    the app from starting its developer must fix. ``lock`` is the one of the data that it writes.
     """
 
     name: str

@@ -88,7 +88,7 @@ class Members:
             ]
 
     async def room(self, name: str) -> PrivateRoom | None:
-        """Return a room, None where there is none."""
+        """Return a room, or None if there is none."""
         async with self.table.reads.limit(_READ_SECONDS, StoreUnavailableError("the room was not read")):
             row = await self.table.get(members_partition(self.hub, name), _ROOM_ROW)
         return None if row is None else to_room(name, row)
@@ -112,9 +112,9 @@ class Members:
             return to_room(room.name, found)
 
     async def list(self, room: str) -> Sequence[str]:
-        """Return the members of a room, who joined first comes first.
+        """Return the members of a room, the one who joined first comes first.
 
-        What a process that died left unsure is looked up, and mended.
+        What a process that died left unsure is looked up and repaired.
         """
         listed = [row async for row in self._rows(room)]
         unsure = {row.user_id: await self._mend(room, row) for row in listed if not row.is_sure}

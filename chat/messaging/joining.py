@@ -77,7 +77,7 @@ class Joining:
         return UserEventResponse({"type": "left", "room": room})
 
     async def expel(self, context: ConnectionContext, room: str) -> None:
-        """Take a connection out of a room that its user may not be in any more, so that it hears no more either."""
+        """Take a connection out of a room that its user may not be in any more."""
         try:
             await self._service.leave(context.connection_id, room)
         except ServiceUnavailableError as error:

@@ -108,7 +108,7 @@ class PrivateRooms:
         raise ChatError(Code.ROOM_NOT_FOUND, _NOT_FOUND)
 
     async def members(self, room: PrivateRoom) -> Sequence[str]:
-        """Return the members of a room, who joined first comes first."""
+        """Return the members of a room, the one who joined first comes first."""
         return await self._members.list(room.name)
 
     async def is_created_by(self, event: str, name: str) -> bool:

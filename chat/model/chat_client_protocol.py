@@ -87,7 +87,7 @@ class ChatError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewRoom:
-    """A room to create: its name, None where the client names none, its title, and who shall be in it."""
+    """A room to create: its name (None if the client names none), its title, and its first members."""
 
     name: str | None
     title: str

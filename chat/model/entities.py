@@ -49,7 +49,7 @@ def to_revised_entity(
 ) -> dict[str, Any]:
     """Return the row that takes the place of a stored message, whose first or last body was this.
 
-    A key stands for its first body for ever. Where the id is of an older version and holds no digest of it, the row
+    A key stands for its first body forever. Where the id is of an older version and holds no digest of it, the row
     keeps that.
     """
     if isinstance(message, Message):

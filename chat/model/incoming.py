@@ -83,7 +83,7 @@ def read_incoming(request: UserEventRequest) -> Incoming:
 
 
 def read_edit(request: UserEventRequest) -> Incoming:
-    """Read what an ``edit`` event puts in the place of what a message says.
+    """Read the new content of an ``edit`` event.
 
     Raises:
         InvalidMessageError: It is not a message.
@@ -129,7 +129,7 @@ def fields_of(request: UserEventRequest) -> Mapping[str, Any]:
 
 
 def named_room(request: UserEventRequest) -> str | None:
-    """Return the room that an event names, None where it names none.
+    """Return the room that an event names, or None if it names none.
 
     Raises:
         InvalidMessageError: No room can have this name.
@@ -141,7 +141,7 @@ def named_room(request: UserEventRequest) -> str | None:
 
 
 def subject_of(request: UserEventRequest) -> Mapping[str, str]:
-    """Return the fields that say which event an answer is about: ``key``, ``id`` and ``room``, where it has them."""
+    """Return the fields that say which event an answer is about: ``key``, ``id`` and ``room``, if it has them."""
     fields, subject = fields_of(request), {}
     key, message_id, room = _key(fields) if _is_send(request) else None, fields.get("id"), fields.get("room")
     if key is not None:

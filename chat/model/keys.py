@@ -62,7 +62,7 @@ _COMPLEMENT: Final = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
 
 class InvalidCursorError(ValueError):
-    """Raised when a cursor is none of this room's."""
+    """Raised when a cursor is not an id of this room."""
 
 
 @lru_cache(maxsize=1024)

@@ -25,7 +25,7 @@ logger = logging.getLogger("chat")
 
 
 class Retention:
-    """Deletes what is too old, room by room, and goes on next time where it stopped.
+    """Deletes what is too old, room by room, and continues next time where it stopped.
 
     Args:
         store: Where the messages are.
@@ -41,7 +41,7 @@ class Retention:
     async def run(self) -> int:
         """Delete for at most 40 seconds; return how many messages were deleted.
 
-        What storage refuses is logged, and the next run goes on.
+        What storage refuses is logged, and the next run continues.
         """
         deleted = 0
         start = self._clock()

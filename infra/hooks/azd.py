@@ -18,7 +18,7 @@ class NoTokenError(Exception):
 
 
 def token(scope: str, tenant_id: str | None = None) -> str:
-    """Return an access token of whoever deploys.
+    """Return an access token of the deployer.
 
     Raises:
         NoTokenError: ``azd`` is not there, nobody is signed in, or the scope is refused.

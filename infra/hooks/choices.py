@@ -1,4 +1,4 @@
-"""What whoever deploys chose, as ``azd`` hands it on; what is wrong with it can be told without asking Azure."""
+"""The choices of the deployer, as ``azd`` passes them on; what is wrong with it can be told without asking Azure."""
 
 from __future__ import annotations
 

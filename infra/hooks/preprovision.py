@@ -41,7 +41,7 @@ NO_RIGHT: Final = (
 
 
 class Azure:
-    """Questions to Azure in the name of whoever deploys; each answer is problems, or a note why there is none."""
+    """Questions to Azure in the name of the deployer; each answer is problems, or a note why there is no answer."""
 
     def __init__(self, resource_manager: str, graph: str, env: Mapping[str, str]) -> None:
         self._resource_manager = resource_manager.rstrip("/")

@@ -89,7 +89,7 @@ async def test_it_names_the_public_default_connection_string(program: StartProgr
 
 @pytest.mark.parametrize(
     ("host", "said"),
-    [("localhost", "http://localhost:"), ("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")],
+    [("localhost", "http://localhost:"), ("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, because the network")],
 )
 async def test_it_says_where_the_traffic_view_is(program: StartProgram, host: str, said: str) -> None:
     process = await program("--port", "0", "--host", host)

@@ -31,7 +31,7 @@ _VALUE: Final = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 
 
 def properties_of(headers: Headers, prefix: str) -> Iterator[tuple[str, str]]:
-    """Return the properties of an event, names in lower case, raw UTF-8 mended."""
+    """Return the properties of an event, names in lower case, raw UTF-8 repaired."""
     return (
         (mend_text(name[len(prefix) :]), mend_text(value))
         for name, value in headers
