@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from tests.certificates import self_signed
 from tests.emulator.fakes import PRIMARY_KEY, Answer, RecordingHandler
-from webpubsub_emulator import check
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, check
 
 pytestmark = pytest.mark.external
 
@@ -69,10 +69,13 @@ async def test_a_sound_handler_is_ok_in_every_check(sound: RecordingHandler, sai
     assert f"OK: {sound.url}/{{event}} takes events from localhost." in said.text
 
 
-async def test_the_four_events_differ_only_in_what_is_asked(sound: RecordingHandler, said: Said) -> None:
-    await said.check(f"{sound.url}/{{hub}}/{{event}}?code=secret", "--hub", "Other", "--access-key", PRIMARY_KEY)
+@pytest.mark.parametrize(("words", "key"), [([], DEFAULT_ACCESS_KEY), (["--access-key", PRIMARY_KEY], PRIMARY_KEY)])
+async def test_the_four_events_differ_only_in_what_is_asked(
+    sound: RecordingHandler, said: Said, words: list[str], key: str
+) -> None:
+    await said.check(f"{sound.url}/{{hub}}/{{event}}?code=secret", "--hub", "Other", *words)
     events = sound.events("connect")
-    signature = hmac.new(PRIMARY_KEY.encode(), events[0].headers["ce-connectionId"].encode(), hashlib.sha256)
+    signature = hmac.new(key.encode(), events[0].headers["ce-connectionId"].encode(), hashlib.sha256)
     good = f"sha256={signature.hexdigest()}"
     assert [event.headers["ce-signature"] == good for event in events] == [False, True, True, True]
     assert ["Content-Length" in event.headers for event in events] == [True, True, False, False]
