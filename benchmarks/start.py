@@ -1,9 +1,10 @@
 """The start of a worker: what importing the app costs, and what the first event waits for.
 
 Both are measured in fresh processes, from a copy of the deployed files with compiled modules. The baseline of the
-import is to import ``azure.functions``, both asynchronous SDKs and ``aiohttp``, in CPU time. The app is imported while
-an event loop runs, as the worker of Azure Functions does; then come events one by one, the first of them right after
-indexing, through the function that the host calls. They are stored in Azurite and broadcast by the emulator.
+import is to import ``azure.functions``, both asynchronous SDKs and ``aiohttp``, in CPU time. The parts of it are each
+without what was imported before. The app is imported while an event loop runs, as the worker of Azure Functions does;
+then come events one by one, the first of them right after indexing, through the function that the host calls. They are
+stored in Azurite and broadcast by the emulator.
 """
 
 from __future__ import annotations
@@ -31,6 +32,29 @@ _STARTS: Final = 7
 _DEPLOYED: Final = ("chat", "webpubsub_handler", "demo", "function_app.py", "host.json")
 _TIMED: Final = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
 _FLOOR: Final = "azure.functions, azure.data.tables.aio, azure.messaging.webpubsubservice.aio, aiohttp"
+# In the order in which the app imports them; garbage is not collected meanwhile.
+_PARTS: Final = {
+    "azure.functions": "import azure.functions",
+    "azure.core": "import azure.core.rest, azure.core.credentials_async, azure.core.pipeline.policies",
+    "aiohttp and its transport": "import aiohttp; from azure.core.pipeline.transport import AioHttpTransport",
+    "both SDKs": "import azure.data.tables.aio, azure.messaging.webpubsubservice.aio",
+    "the library, the chat, the functions": "import function_app",
+    "the clients of table and service": "asyncio.run(make_clients())",
+    "azure.identity, with an identity only": "import azure.identity.aio",
+}
+_TIMED_PARTS: Final = """
+import asyncio, gc, json, time
+gc.disable()
+async def make_clients():
+    function_app.messages.open()
+    function_app.hub.open()
+seconds = []
+for part in {}:
+    start = time.process_time()
+    exec(part)
+    seconds.append(time.process_time() - start)
+print(json.dumps(seconds))
+"""
 _EVENTS: Final = """
 import asyncio, base64, json, os, time
 
@@ -72,7 +96,9 @@ async def measure() -> list[Figure]:
         for _ in range(_IMPORTS):
             ours = float(await _output(_TIMED.format("function_app"), folder, settings))
             pairs.append((ours, float(await _output(_TIMED.format(_FLOOR), folder, settings))))
-        figures = [_import(pairs)]
+        code = _TIMED_PARTS.format(list(_PARTS.values()))
+        parts = [json.loads(await _output(code, folder, settings)) for _ in range(_IMPORTS)]
+        figures = [_import(pairs), *_parts(parts)]
         async with backends.azurite() as storage, backends.emulator() as endpoint:
             settings = backends.environment(storage, endpoint)
             # The first of them makes the table.
@@ -89,6 +115,11 @@ def _import(pairs: list[tuple[float, float]]) -> Figure:
         value=statistics.median(ours / floor for ours, floor in pairs),
         at_most=_MAX_IMPORT,
     )
+
+
+def _parts(parts: list[list[float]]) -> list[Figure]:
+    medians = [statistics.median(seconds) * 1000 for seconds in zip(*parts, strict=True)]
+    return [Figure(what=f"of it: {name}", ours=f"{ms:.0f} ms") for name, ms in zip(_PARTS, medians, strict=True)]
 
 
 def _first(starts: list[list[float]]) -> Figure:

@@ -112,13 +112,22 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.url
 
 
-@pytest_asyncio.fixture
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    """Playwright's hold on that Chromium, in the test's own event loop; each page of it starts without cookies.
+# A hold starts a Node, so there is one for all tests; they share its event loop.
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def held_browser(chromium: str) -> AsyncIterator[Browser]:
+    """Playwright's hold on that Chromium, for tests in the session's event loop."""
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.connect_over_cdp(chromium)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(held_browser: Browser) -> AsyncIterator[Browser]:
+    """A browser in which each new page or context starts without cookies, and is closed with the test.
 
     page = await browser.new_page()
     """
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.connect_over_cdp(chromium)
-        yield browser
-        await browser.close()
+    before = list(held_browser.contexts)
+    yield held_browser
+    for context in held_browser.contexts:
+        if context not in before:
+            await context.close()

@@ -15,6 +15,7 @@ from typing import Final
 from webpubsub_emulator import check, command_line
 from webpubsub_emulator.core.exceptions import EmulatorError, SettingsError
 from webpubsub_emulator.emulator import Emulator
+from webpubsub_emulator.open_files import allow_many_files
 from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY, EmulatorSettings
 
 _WATCH_SECONDS: Final = 0.5
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return check.main(arguments[1:])
     try:
         options = command_line.parser().parse_args(arguments)
+        allow_many_files()
         asyncio.run(_serve(options, command_line.settings(options, os.environ)))
     except EmulatorError as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)

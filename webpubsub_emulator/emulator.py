@@ -21,6 +21,7 @@ from webpubsub_emulator.core.hub import Hubs
 from webpubsub_emulator.core.tokens import ServiceIdentity
 from webpubsub_emulator.listeners import listen
 from webpubsub_emulator.rest.api import RestApi
+from webpubsub_emulator.server import BoundedServer
 from webpubsub_emulator.settings import EmulatorSettings
 from webpubsub_emulator.subprotocols.registry import MQTT_REFUSAL
 from webpubsub_emulator.upstream.dispatcher import Upstream
@@ -183,7 +184,7 @@ class Emulator:
             SettingsError: when there is no such address on this machine, or it is not for this user.
         """
         settings = self._settings
-        server = web.Server(
+        server = BoundedServer(
             self._handle,
             access_log=None,
             logger=http_logger,

@@ -19,6 +19,7 @@ from local.functions_host.reloader import APP_BROKEN, supervise
 from local.functions_host.routes import RouteError
 from local.functions_host.settings import SAMPLE, HostSettings, apply_values, read_settings
 from local.signals import stop_signals
+from webpubsub_emulator.open_files import allow_many_files
 
 _NO_ADDRESS: Final = 3
 _LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
@@ -30,6 +31,8 @@ def main() -> int:
     folder: Path = arguments.app.resolve()
     if not arguments.no_reload:
         return supervise(folder, sys.argv[1:])
+    # The emulator sends it the events of all its clients at once.
+    allow_many_files()
     try:
         return asyncio.run(_serve(folder, read_settings(folder), arguments))
     except AddressError as error:

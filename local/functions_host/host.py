@@ -34,6 +34,7 @@ from local.functions_host.routes import decode_path
 from local.functions_host.settings import HostSettings
 from local.functions_host.timers import TimerFunction, Timers
 from webpubsub_emulator.listeners import listen
+from webpubsub_emulator.server import BoundedServer
 
 __all__ = ["FunctionsHost", "Invocation"]
 
@@ -109,7 +110,7 @@ class FunctionsHost:
             HostPortTakenError: The port is in use.
             AddressError: The address or the port is not for us.
         """
-        server = web.Server(
+        server = BoundedServer(
             self._handle,
             request_factory=_make_request,
             access_log=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any
 from urllib.parse import urlencode
@@ -199,9 +199,9 @@ async def handler() -> AsyncIterator[RecordingHandler]:
         yield running
 
 
-@pytest_asyncio.fixture
-async def start_service(handler: RecordingHandler) -> AsyncIterator[StartService]:
-    """Starts an emulator with changed settings."""
+@asynccontextmanager
+async def service_starter(handler: RecordingHandler) -> AsyncIterator[StartService]:
+    """Return what starts emulators with changed settings, until the end of the context."""
     async with AsyncExitStack() as stack:
 
         async def start(**changes: Any) -> Service:
@@ -210,6 +210,13 @@ async def start_service(handler: RecordingHandler) -> AsyncIterator[StartService
             emulator = Emulator(settings_for(handler, **changes), connection_ids=lambda: next(ids))
             return Service(await stack.enter_async_context(emulator), session)
 
+        yield start
+
+
+@pytest_asyncio.fixture
+async def start_service(handler: RecordingHandler) -> AsyncIterator[StartService]:
+    """Starts an emulator with changed settings."""
+    async with service_starter(handler) as start:
         yield start
 
 

@@ -82,6 +82,24 @@ async def test_it_serves_until_it_is_told_to_stop(program: StartProgram, handler
     assert PRIMARY_KEY.encode() not in errors
 
 
+async def test_it_serves_more_clients_than_the_shell_would_let_it_have_files() -> None:
+    command = 'ulimit -Sn 64 && exec "$0" -m webpubsub_emulator --port 0'
+    process = await asyncio.create_subprocess_exec("sh", "-c", command, sys.executable, stdout=PIPE, stderr=PIPE)
+    writers: list[asyncio.StreamWriter] = []
+    try:
+        port = int((await first_line(process)).partition("localhost:")[2].partition(";")[0])
+        for _ in range(100):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+        writer.write(b"HEAD /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)
+    finally:
+        for writer in writers:
+            writer.close()
+        process.terminate()
+        await process.communicate()
+
+
 async def test_it_names_the_public_default_connection_string(program: StartProgram) -> None:
     process = await program("--port", "0")
     assert "AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;" in await first_line(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import logging
 import sys
@@ -11,10 +12,11 @@ from typing import Final
 
 import atheris
 
-from tests.fuzz.places import CORPUS, TARGETS
+from tests.fuzz.places import CORPUS, FOLDER, TARGETS, found
 
-FOLDER: Final = Path(__file__).parent
-FOUND: Final = FOLDER.parents[1] / ".local" / "fuzz"
+__all__ = ["WORK", "main"]
+
+WORK: Final = Path(__file__).resolve().parents[2] / ".local" / "fuzz"
 
 
 def main(name: str, flags: list[str]) -> None:
@@ -23,11 +25,15 @@ def main(name: str, flags: list[str]) -> None:
     with atheris.instrument_imports(include=[TARGETS[name]]):
         target = importlib.import_module(f"tests.fuzz.targets.{name}")
     loop = asyncio.new_event_loop()
-    found = FOUND / name
-    found.mkdir(parents=True, exist_ok=True)
-    options = [f"-dict={FOLDER / 'dictionaries' / name}.dict", f"-artifact_prefix={found}/failure-", "-timeout=60"]
+    work = WORK / name
+    work.mkdir(parents=True, exist_ok=True)
+    for data in found(name):
+        (work / hashlib.sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)
+    options = [f"-dict={FOLDER / 'dictionaries' / name}.dict", f"-artifact_prefix={work}/failure-", "-timeout=60"]
+    # What libFuzzer starts itself again with, when it merges.
+    command = f"{sys.executable} -m tests.fuzz.fuzzer {name}"
     atheris.Setup(
-        [sys.argv[0], *options, *flags, str(found), str(CORPUS / name)],
+        [command, *options, *flags, str(work), str(CORPUS / name)],
         lambda data: loop.run_until_complete(target.fuzz_one(data)),
     )
     atheris.Fuzz()

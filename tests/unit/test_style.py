@@ -73,6 +73,14 @@ def test_a_module_with_public_names_exports_each_of_them(module: str) -> None:
     assert defined <= (exported_names(tree) or set())
 
 
+def test_no_module_is_longer_than_300_lines_and_the_composition_root_has_at_most_100_of_code() -> None:
+    lines = {module: (ROOT / module).read_text("utf-8").splitlines() for module in (*MODULES, "function_app.py")}
+    code = [line for line in lines["function_app.py"] if line.strip() and not line.lstrip().startswith("#")]
+
+    assert [module for module, text in lines.items() if len(text) > 300] == []
+    assert len(code) <= 100
+
+
 @pytest.mark.parametrize("module", EVERYTHING)
 def test_code_in_docstrings_is_in_double_backticks(module: str) -> None:
     tree = ast.parse((ROOT / module).read_text("utf-8"))

@@ -267,12 +267,14 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def _is_upgrade(request: web.BaseRequest) -> bool:
     """Return whether a request is one of RFC 6455 §4.1.
 
-    aiohttp takes every method and version, and fails over a key beyond ASCII.
+    aiohttp takes every method and version, and fails over header bytes that are no text.
     """
-    key = request.headers.get("Sec-WebSocket-Key", "")
-    if request.method != "GET" or request.version < HttpVersion11 or not key.isascii():
+    if request.method != "GET" or request.version < HttpVersion11:
         return False
-    return bool(web.WebSocketResponse().can_prepare(request))
+    try:
+        return bool(web.WebSocketResponse().can_prepare(request))
+    except ValueError:
+        return False
 
 
 def _offered_subprotocols(request: web.BaseRequest) -> list[str]:

@@ -129,24 +129,29 @@ async def test_a_request_that_is_not_a_websocket_is_400(service: Service) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "version", "key"),
+    ("start", "wrong"),
     [
-        ("POST", "1.1", b"dGhlIHNhbXBsZSBub25jZQ=="),
-        ("HEAD", "1.1", b"dGhlIHNhbXBsZSBub25jZQ=="),
-        ("GET", "1.0", b"dGhlIHNhbXBsZSBub25jZQ=="),
-        ("GET", "1.1", b"\xff"),
-        ("GET", "1.1", "dGhlIHNhbXBsZSBub25jé==".encode()),
-        ("GET", "1.1", b"short"),
+        ("POST 1.1", {}),
+        ("HEAD 1.1", {}),
+        ("GET 1.0", {}),
+        ("GET 1.1", {"Sec-WebSocket-Key": b"\xff"}),
+        ("GET 1.1", {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jé==".encode()}),
+        ("GET 1.1", {"Sec-WebSocket-Key": b"short"}),
+        ("GET 1.1", {"Sec-WebSocket-Version": b"\xff"}),
+        ("GET 1.1", {"Connection": b"\xff"}),
+        ("GET 1.1", {"Upgrade": b"\xff"}),
     ],
 )
 async def test_an_upgrade_against_the_rules_of_websocket_is_400(
-    service: Service, method: str, version: str, key: bytes, caplog: pytest.LogCaptureFixture
+    service: Service, start: str, wrong: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = URL(service.url)
+    url, (method, version) = URL(service.url), start.split()
+    fields = {"Host": url.authority.encode(), "Connection": b"Upgrade", "Upgrade": b"websocket"}
+    fields |= {"Sec-WebSocket-Version": b"13", "Sec-WebSocket-Key": b"dGhlIHNhbXBsZSBub25jZQ==", **wrong}
+    lines = [f"{method} /client/hubs/chat?access_token={service.token()} HTTP/{version}".encode()]
+    lines += [name.encode() + b": " + value for name, value in fields.items()]
     reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
-    head = f"{method} /client/hubs/chat?access_token={service.token()} HTTP/{version}\r\nHost: {url.authority}\r\n"
-    head += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-    writer.write(head.encode() + key + b"\r\n\r\n")
+    writer.write(b"\r\n".join(lines) + b"\r\n\r\n")
     assert (await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)).split()[1] == b"400"
     writer.close()
     assert "defect" not in caplog.text

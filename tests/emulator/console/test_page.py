@@ -14,12 +14,13 @@ from tests.curl import run_shell
 from tests.emulator.conftest import JSON_SUBPROTOCOL, Service, StartService
 from tests.emulator.fakes import Answer, RecordingHandler, sign
 from tests.patience import PATIENCE_SECONDS
-from webpubsub_emulator import DEFAULT_ACCESS_KEY, DelayedPart, Fault, FaultKind
+from webpubsub_emulator import DEFAULT_ACCESS_KEY, DelayedPart, Emulator, EmulatorSettings, Fault, FaultKind
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.messages import DataType, Payload
-from webpubsub_emulator.pytest_plugin import StartEmulator
 from webpubsub_emulator.upstream.cloud_events import user_event
 from webpubsub_emulator.upstream.traffic import MAX_ENTRIES
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class View:
@@ -46,7 +47,7 @@ class View:
         await self.page.get_by_role("searchbox").fill(text)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def view(browser: Browser, service: Service) -> AsyncIterator[View]:
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     page = await context.new_page()
@@ -338,29 +339,34 @@ async def test_a_failed_send_and_its_tries_are_one_row_that_opens(service: Servi
     await expect(row.locator(".detail tr").first).to_contain_text("HTTP 503 on purpose")
 
 
-@pytest.mark.parametrize("width", [360, 1000, 1400])
 async def test_a_failed_event_says_its_cause_first_and_its_text_at_every_width(
-    handler: RecordingHandler, start_service: StartService, browser: Browser, width: int
+    handler: RecordingHandler, start_service: StartService, browser: Browser
 ) -> None:
     service = await start_service(retry_delays=(60,))
     handler.script["send"] = [Answer(503, b"the store is down")]
     socket = await service.connect(sub="ana")
     await socket.send({"type": "event", "event": "send", "data": {"key": "k" * 200, "data": "Are you there?"}})
-    page = await browser.new_page(viewport={"width": width, "height": 700})
-    await page.goto(service.url)
-    row = View(page).event("send")
-    await expect(row.locator(".snippet")).to_be_visible()
-    assert await row.locator(".snippet").inner_text() == "HTTP 503, again in 60 sAre you there?"
-    await expect(row.locator(".problem")).to_be_in_viewport(ratio=1)
-    await expect(page.locator(".log", has_text="503")).to_have_count(0)
-    await page.close()
+    for width in (360, 1000, 1400):
+        # The panels are open or not by the width at the start.
+        page = await browser.new_page(viewport={"width": width, "height": 700})
+        await page.goto(service.url)
+        row = View(page).event("send")
+        await expect(row.locator(".snippet")).to_be_visible()
+        assert await row.locator(".snippet").inner_text() == "HTTP 503, again in 60 sAre you there?"
+        await expect(row.locator(".problem")).to_be_in_viewport(ratio=1)
+        await expect(page.locator(".log", has_text="503")).to_have_count(0)
+        await page.close()
 
 
 async def test_ids_are_short_and_the_whole_one_is_shown_on_hover_and_copied(
-    start_service: StartService, browser: Browser, webpubsub_emulator: StartEmulator
+    start_service: StartService, browser: Browser
 ) -> None:
-    emulator = await webpubsub_emulator()
-    service = await start_service()
+    # With the ids of connections as they are.
+    async with Emulator(EmulatorSettings(port=0)) as emulator:
+        await see_short_ids(emulator, await start_service(), browser)
+
+
+async def see_short_ids(emulator: Emulator, service: Service, browser: Browser) -> None:
     url = f"{emulator.url}/client/hubs/chat"
     context = await browser.new_context()
     await context.grant_permissions(["clipboard-read", "clipboard-write"])

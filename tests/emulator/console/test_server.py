@@ -9,6 +9,8 @@ import pytest
 
 from tests.emulator.conftest import Service, StartService
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 JSON = {"Content-Type": "application/json"}
 
 

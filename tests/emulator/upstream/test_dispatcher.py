@@ -257,6 +257,19 @@ async def test_stopping_gives_up_on_all_notifications_that_wait(handler: Recordi
     gate.set()
 
 
+async def test_who_hears_that_clients_go_with_the_emulator_can_still_call_it(
+    handler: RecordingHandler, service: Service
+) -> None:
+    gate = asyncio.Event()
+    handler.script["disconnected"] = [Answer(204, gate=gate)]
+    await service.connect()
+    stopping = asyncio.create_task(service.emulator.stop())
+    await handler.wait_for("disconnected")
+    assert (await service.rest("HEAD", "/groups/nobody"))[0] == 404
+    gate.set()
+    await stopping
+
+
 async def test_only_subscribed_events_are_sent_and_the_first_match_wins(
     handler: RecordingHandler, start_service: StartService
 ) -> None:

@@ -6,8 +6,6 @@ length and a valid access token are added where the input names none.
 
 from __future__ import annotations
 
-import asyncio
-import http.client
 import json
 from typing import Final
 
@@ -15,7 +13,7 @@ from aiohttp import web
 
 from tests.emulator.fakes import PRIMARY_KEY, FakeOutbox, sign
 from tests.emulator.serving import add_listeners, assert_readable
-from tests.host.raw_http import parse
+from tests.fuzz.wire import exchange, read
 from webpubsub_emulator.core.hub import Hubs
 from webpubsub_emulator.core.tokens import ServiceIdentity
 from webpubsub_emulator.rest.api import RestApi
@@ -25,39 +23,6 @@ __all__ = ["fuzz_one"]
 
 ANSWERS: Final = {200, 202, 204, 400, 401, 404, 409, 415}
 ENDPOINT: Final = "http://localhost"
-# No call waits for anything but its body, so it is answered after so many steps of the loop, or never.
-MAX_STEPS: Final = 50
-
-
-class Wire(asyncio.Transport):
-    """What the server takes for a TCP connection."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = bytearray()
-        self.is_closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep what the server sends."""
-        self.written += data
-
-    def close(self) -> None:
-        """Remember that the server has closed."""
-        self.is_closed = True
-
-    def abort(self) -> None:
-        """Remember that the server has closed."""
-        self.is_closed = True
-
-    def is_closing(self) -> bool:
-        """Return whether the server has closed."""
-        return self.is_closed
-
-    def pause_reading(self) -> None:
-        """All is there already."""
-
-    def resume_reading(self) -> None:
-        """All is there already."""
 
 
 def to_wire(data: bytes) -> tuple[str, bytes]:
@@ -85,7 +50,7 @@ async def fuzz_one(data: bytes) -> None:
     listeners = add_listeners(hubs)
     identity = ServiceIdentity(ENDPOINT, (), [PRIMARY_KEY])
     api = RestApi(identity, hubs, Faults(), lambda _: None)
-    answer = await _exchange(web.Server(api.handle, access_log=None), sent)
+    answer = await exchange(web.Server(api.handle, access_log=None), sent)
     if answer:
         _check(method, answer)
     for listener in listeners:
@@ -95,24 +60,8 @@ async def fuzz_one(data: bytes) -> None:
             assert_readable(listener.protocol, frame)
 
 
-async def _exchange(server: web.Server, sent: bytes) -> bytes:
-    protocol, wire = server(), Wire()
-    protocol.connection_made(wire)
-    protocol.data_received(sent)
-    for _ in range(MAX_STEPS):
-        if wire.is_closed:
-            break
-        await asyncio.sleep(0)
-    protocol.connection_lost(None)
-    await server.shutdown(0)
-    return bytes(wire.written)
-
-
 def _check(method: str, received: bytes) -> None:
-    try:
-        answer = parse(method, received)
-    except http.client.HTTPException as error:
-        raise AssertionError(f"not an answer: {received!r}") from error
+    answer = read(method, received)
     if answer.status not in ANSWERS:
         raise AssertionError(f"answered {answer.status}")
     if answer.every("x-ms-error-code") and answer.body:
