@@ -41,9 +41,10 @@ class _WithoutTraceback(logging.Filter):
     """What aiohttp cannot parse is its sender's mistake, not ours; and its text may hold a token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, but bare."""
+        """Let a record pass, but bare; none about a body that its sender has been told of."""
+        is_told = record.exc_info is not None and isinstance(record.exc_info[1], web.RequestPayloadError)
         record.exc_info = None
-        return True
+        return not is_told
 
 
 http_logger.addFilter(_WithoutTraceback())

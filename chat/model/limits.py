@@ -28,8 +28,8 @@ class RateLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # When each bucket is full again; the last used one comes last.
-        self._full: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        # The tokens of each bucket, of which moment that is, and when it is full again; the last used one comes last.
+        self._buckets: OrderedDict[tuple[str, ...], tuple[float, float, float]] = OrderedDict()
 
     def take(self, *name: str, per_second: float) -> float:
         """Take one token; return 0.0, or how many seconds it takes until there is one.
@@ -42,18 +42,19 @@ class RateLimiter:
         self._forget_full_ones(now)
         # A bucket holds at least one token, or a rate below one each two seconds would let nothing pass.
         most = max(1.0, per_second * BURST_SECONDS)
-        full = max(now, self._full.get(name, now))
-        missing = 1 - most + (full - now) * per_second
-        is_allowed = missing < _ROUNDING
-        self._full[name] = full + 1 / per_second if is_allowed else full
-        self._full.move_to_end(name)
-        if len(self._full) > MAX_BUCKETS:
-            self._full.popitem(last=False)
-        return 0.0 if is_allowed else missing / per_second
+        tokens, since, _ = self._buckets.get(name, (most, now, now))
+        tokens = min(most, tokens + (now - since) * per_second)
+        is_allowed = tokens >= 1 - _ROUNDING
+        left = tokens - 1 if is_allowed else tokens
+        self._buckets[name] = (left, now, now + (most - left) / per_second)
+        self._buckets.move_to_end(name)
+        if len(self._buckets) > MAX_BUCKETS:
+            self._buckets.popitem(last=False)
+        return 0.0 if is_allowed else (1 - tokens) / per_second
 
     def _forget_full_ones(self, now: float) -> None:
-        while self._full:
-            name = next(iter(self._full))
-            if self._full[name] > now:
+        while self._buckets:
+            name, (_, _, full) = next(iter(self._buckets.items()))
+            if full > now:
                 return
-            del self._full[name]
+            del self._buckets[name]

@@ -112,7 +112,7 @@ class ClientEndpoint:
 
     async def _connect(self, request: web.BaseRequest, hub: str, query: Query) -> web.StreamResponse:
         offered = _offered_subprotocols(request)
-        if not _is_upgrade(request):
+        if not _is_upgrade(request, offered):
             raise _RefusedError(400, "This address takes WebSocket upgrades only.")
         if not names.is_hub(hub):
             raise _RefusedError(
@@ -264,7 +264,7 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _is_upgrade(request: web.BaseRequest) -> bool:
+def _is_upgrade(request: web.BaseRequest, offered: Sequence[str]) -> bool:
     """Return whether a request is one of RFC 6455 §4.1.
 
     aiohttp takes every method and version, and fails over header bytes that are no text.
@@ -272,7 +272,7 @@ def _is_upgrade(request: web.BaseRequest) -> bool:
     if request.method != "GET" or request.version < HttpVersion11:
         return False
     try:
-        return bool(web.WebSocketResponse().can_prepare(request))
+        return bool(web.WebSocketResponse(protocols=offered).can_prepare(request))
     except ValueError:
         return False
 

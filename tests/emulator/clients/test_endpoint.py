@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import aiohttp
@@ -174,6 +175,11 @@ async def test_an_unknown_route_is_404(service: Service, path: str) -> None:
 async def test_the_first_known_subprotocol_is_chosen(service: Service, name: str) -> None:
     socket = await service.connect(protocols=("x", "mqtt", name, "json.webpubsub.azure.v1"))
     assert socket.raw.protocol == name
+
+
+async def test_a_client_that_is_let_in_leaves_no_warning(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    await (await service.connect(protocols=("own", "json.webpubsub.azure.v1"))).assert_alive()
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_without_a_known_subprotocol_none_is_echoed(service: Service) -> None:

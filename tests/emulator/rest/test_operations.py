@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 from typing import Any
 
 import pytest
@@ -346,6 +347,19 @@ async def test_a_compressed_body_that_is_not_compressed_is_400_as_every_wrong_bo
     assert (status, answered["x-ms-error-code"]) == (400, "Error.BadRequest")
     assert problem["message"] == "The request body is not what its Content-Encoding says."
     assert "went away" not in caplog.text
+
+
+async def test_a_compressed_body_that_is_not_compressed_is_not_an_error_of_the_emulator(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = URL(f"{service.url}/api/hubs/chat/:send")
+    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n"
+    writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nnonsense!".encode())
+    # What is logged is logged before the end of the connection.
+    assert (await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_a_content_type_with_bytes_that_are_not_text_is_415(service: Service) -> None:

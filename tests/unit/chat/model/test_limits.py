@@ -47,6 +47,12 @@ def test_an_attempt_that_is_refused_costs_nothing() -> None:
     assert taken(limiter, "ana", 1) == 1
 
 
+def test_a_rate_that_becomes_lower_leaves_the_tokens_that_are_there() -> None:
+    limiter = RateLimiter(Clock(0))
+    taken(limiter, "ana", 1, per_second=20)
+    assert taken(limiter, "ana", 100, per_second=0.0001) == 1
+
+
 def test_the_haste_of_one_user_does_not_slow_down_another() -> None:
     limiter = RateLimiter(Clock(0))
     taken(limiter, "ana", 100)
@@ -80,7 +86,7 @@ def test_whatever_names_come_only_the_last_used_are_remembered(monkeypatch: pyte
     for number in range(10_000):
         limiter.take(f"user {number}", per_second=10)
         assert taken(limiter, "busy", 1) == 0
-    assert len(vars(limiter)["_full"]) == 100
+    assert len(vars(limiter)["_buckets"]) == 100
 
 
 def test_a_name_that_may_do_everything_again_is_not_remembered() -> None:
@@ -90,4 +96,4 @@ def test_a_name_that_may_do_everything_again_is_not_remembered() -> None:
         limiter.take(f"user {number}", per_second=10)
     clock.now = 0.1
     limiter.take("ana", per_second=10)
-    assert len(vars(limiter)["_full"]) == 1
+    assert len(vars(limiter)["_buckets"]) == 1
