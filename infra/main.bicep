@@ -147,7 +147,7 @@ param alertEmail string = ''
 ])
 param eventAuthentication string = 'managedIdentity'
 
-@description('Who clients are: the users that App Service authentication signs in, servers with a function key, or anyone.')
+@description('Who clients are: users that App Service signs in, servers with a function key, or anyone.')
 @allowed([
   'app_service'
   'function_key'
