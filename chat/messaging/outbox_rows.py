@@ -90,14 +90,9 @@ class OutboxRows:
             await self._table.delete(self._partition, [row.message_id])
 
     async def _first(self, after: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
         query, parameters = "PartitionKey eq @hub and RowKey gt @after", {"hub": self._partition, "after": after}
         async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
-            async for entity in self._table.query(query, parameters, page_size=limit):
-                found.append(entity)
-                if len(found) == limit:
-                    break
-        return found
+            return await self._table.first(query, parameters, limit)
 
 
 def _to_row(entity: Mapping[str, Any]) -> OutboxRow:

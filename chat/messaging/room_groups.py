@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -135,16 +135,11 @@ class GroupRecords:
             await asyncio.gather(*(self._follow(row, followed, slots, say) for row in rows))
         return followed
 
-    async def _page(self, after: str) -> list[Mapping[str, Any]]:
+    async def _page(self, after: str) -> Sequence[Mapping[str, Any]]:
         query = "PartitionKey eq @hub and RowKey gt @after and RowKey lt @behind"
         parameters = {"hub": self._partition, "after": after, "behind": BEHIND_GROUP_RECORDS}
-        found: list[Mapping[str, Any]] = []
         async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
-            async for row in self._table.query(query, parameters, page_size=_PAGE):
-                found.append(row)
-                if len(found) == _PAGE:
-                    break
-        return found
+            return await self._table.first(query, parameters, _PAGE)
 
     async def _follow(self, row: Mapping[str, Any], followed: Followed, slots: asyncio.Semaphore, say: Say) -> None:
         user_id, room = str(row.get("userId", "")), str(row.get("room", ""))
