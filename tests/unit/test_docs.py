@@ -38,6 +38,8 @@ EXECUTED_ELSEWHERE = {
     "js",
     "js page",
     "python pytest",
+    "html client",
+    "jsx client",
 }
 TUTORIAL = re.compile(r"\w+ tutorial( .*)?")
 
