@@ -15,6 +15,7 @@ from chat import policy
 from chat.backends.member_rows import Change
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups
 from chat.model.chat_client_answers import encode_member, encode_room
@@ -243,7 +244,7 @@ class PrivateRooms:
     async def _follow_or_record(self, user_id: str, room: str) -> None:
         try:
             await self._groups.follow(user_id, room)
-        except ServiceUnavailableError as error:
+        except (ServiceUnavailableError, StoreUnavailableError) as error:
             logger.warning("%s: %r", error, error.__cause__)
             await self._outbox.record_groups(user_id, room)
             self._outbox.start_drain()

@@ -46,7 +46,7 @@ class Memberships:
                 yield room, await self._members.list(name)
 
     async def of_user(self, user_id: str) -> Sequence[Membership]:
-        """Return the rooms that a person is in, was in, or made, and those that a process that died left the name in."""
+        """Return the rooms that a person is in, was in, or made, and where a process that died left the name."""
         found = {one.room: one for one in await self._members.rooms_of(user_id)}
         # The SDK finds its parameters between spaces.
         query = "PartitionKey gt @first and PartitionKey lt @last and ( RowKey eq @row or creator eq @user )"

@@ -233,6 +233,22 @@ async def test_there_is_a_most_of_everything(
     assert "code" not in await call(ana, name)
 
 
+async def test_a_key_sent_again_by_who_is_removed_or_too_fast_is_heard_by_nobody(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await system.chat("v19-ana"), await system.chat("v19-ben")
+    await ana.create("v19", "v19-ben")
+    sent = await ben.send("v19", "hello", key="k")
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)
+    codes = [(await ben.send("v19", "hello", key="k")).get("code") for _ in range(3)]
+    assert codes == [None, "TooManyRequests", "TooManyRequests"]
+    monkeypatch.undo()
+    await ana.remove("v19", "v19-ben")
+    assert await ben.send("v19", "hello", key="k") == sent
+    await ana.event("send", {"room": "@v19", "key": "end", "dataType": "text", "data": "end"})
+    assert await ana.told_until("end") == ["hello", "hello", "RoomMemberLeft"]
+
+
 async def test_with_private_rooms_off_every_name_with_an_at_sign_is_refused(start_system: StartSystem) -> None:
     on = await start_system()
     ana = await on.chat("v10-ana")
