@@ -226,6 +226,22 @@ async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
     assert (tries > 2) is is_added
 
 
+async def test_who_is_removed_while_a_login_asks_the_service_is_in_no_group(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben", room="lobby")
+    await ana.create("g19", "ben")
+    add_to_groups = Service.add_to_groups
+
+    async def add_and_remove(self: Service, *arguments: Any) -> None:
+        await add_to_groups(self, *arguments)
+        await members.remove("ben", "@g19", "an event")
+
+    monkeypatch.setattr(Service, "add_to_groups", add_and_remove)
+    assert "g19" not in await ben.login()
+    assert await is_out(gated, ben, "@g19")
+
+
 async def test_who_is_removed_while_sending_is_stored_or_refused_and_never_both(gated: System) -> None:
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g7", "ben")
