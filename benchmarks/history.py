@@ -10,10 +10,10 @@ ours is held against the same query made with the bare SDK.
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from azure.data.tables.aio import TableClient
 
 from benchmarks import backends
 from benchmarks.ordered_table import OrderedTable, serve
-from benchmarks.report import Figure, NotMeasuredError
+from benchmarks.report import Figure, NotMeasuredError, compare
 from chat.backends.history import History
 from chat.backends.table import make_client
 from chat.backends.table_store import TABLE_NAME, TableStore
@@ -35,6 +35,7 @@ from webpubsub_handler import DataType
 __all__ = ["measure"]
 
 _MAX_RATIO: Final = 1.2
+_FORM: Final = "{:.1f} ms"
 _HUB: Final = "chat"
 _ROOMS: Final = {"large": 100_000, "small": 100}
 _PAGE: Final = 50
@@ -47,6 +48,8 @@ _ACCOUNT: Final = "AccountName=devstoreaccount1;AccountKey=a2V5;TableEndpoint=ht
 
 # Reads a page of a room that is older than a message, and returns how many rows it has.
 Read = Callable[[str, str | None], Awaitable[int]]
+# What reads, of which room, and before which message of each room.
+Side = tuple[Read, str, Mapping[str, str | None]]
 
 
 def _message(room: str, number: int) -> Message:
@@ -112,21 +115,24 @@ async def measure() -> list[Figure]:
         "the newest page": dict.fromkeys(_ROOMS),
         "a page from the middle": middles,
     }
+    of_large, of_small = f" of {_ROOMS['large']:,} messages", f"of {_ROOMS['small']} messages"
     figures: list[Figure] = []
     async with _ordered() as storage, _store(storage) as store:
         for what, cursors in pages.items():
             with _counted() as requests:
                 pairs = await _in_turns((_ours(store), "large", cursors), (_ours(store), "small", cursors))
-            figures += [_ratio(what, pairs), _requests(what, requests[0])]
+            figures.append(compare(f"{what}{of_large}, sorted table", pairs, _FORM, of_small, at_most=_MAX_RATIO))
+            figures.append(_requests(what, requests[0]))
     async with backends.azurite() as storage, _store(storage) as store:
         await store.check()
         await _fill(store)
         async with TableClient.from_connection_string(storage, TABLE_NAME) as client:
             for what, cursors in pages.items():
                 pairs = await _in_turns((_ours(store), "large", cursors), (_ours(store), "small", cursors))
-                figures.append(_with_azurite(what, pairs))
+                figures.append(_without_bound(compare(f"{what}{of_large}, Azurite", pairs, _FORM, of_small)))
                 pairs = await _in_turns((_ours(store), "large", cursors), (_bare(client), "large", cursors))
-                figures.append(_beside_bare(what, pairs))
+                beside_bare = f"{what}{of_large}, Azurite, beside the bare query"
+                figures.append(compare(beside_bare, pairs, _FORM, "the bare query", at_most=_MAX_RATIO))
     return figures
 
 
@@ -170,34 +176,23 @@ def _bare(client: TableClient) -> Read:
     return read
 
 
-async def _in_turns(*sides: tuple[Read, str, Mapping[str, str | None]]) -> list[list[float]]:
-    """Return the seconds of a page of each side, pair by pair."""
-    return [[await _seconds(read, room, cursors[room]) for read, room, cursors in sides] for _ in range(_PAIRS)]
+async def _in_turns(ours: Side, baseline: Side) -> list[tuple[float, float]]:
+    """Return the milliseconds of a page of both, pair by pair."""
+    return [(await _milliseconds(*ours), await _milliseconds(*baseline)) for _ in range(_PAIRS)]
 
 
-async def _seconds(read: Read, room: str, before: str | None) -> float:
+async def _milliseconds(read: Read, room: str, cursors: Mapping[str, str | None]) -> float:
     start = time.perf_counter()
-    count = await read(room, before)
-    seconds = time.perf_counter() - start
+    count = await read(room, cursors[room])
+    milliseconds = (time.perf_counter() - start) * 1000
     if count != _PAGE:
         raise NotMeasuredError(f"a page of the room {room!r} has {count} messages: nothing was measured")
-    return seconds
+    return milliseconds
 
 
-def _medians(pairs: list[list[float]]) -> tuple[str, str, float]:
-    first, second = (statistics.median(pair[side] for pair in pairs) * 1000 for side in (0, 1))
-    return f"{first:.1f} ms", f"{second:.1f} ms", statistics.median(first / second for first, second in pairs)
-
-
-def _ratio(what: str, pairs: list[list[float]]) -> Figure:
-    large, small, value = _medians(pairs)
-    return Figure(
-        what=f"{what} of {_ROOMS['large']:,} messages, sorted table",
-        ours=large,
-        baseline=f"{small} (of {_ROOMS['small']} messages)",
-        value=value,
-        at_most=_MAX_RATIO,
-    )
+def _without_bound(figure: Figure) -> Figure:
+    """Return a figure with its ratio beside its value, as nothing else shows that where there is no bound."""
+    return replace(figure, ours=f"{figure.ours}, which is {figure.value:.2f} {figure.unit}")
 
 
 def _requests(what: str, count: int) -> Figure:
@@ -207,26 +202,6 @@ def _requests(what: str, count: int) -> Figure:
         value=count / _PAIRS / 2,
         unit="requests",
         at_most=1,
-    )
-
-
-def _with_azurite(what: str, pairs: list[list[float]]) -> Figure:
-    large, small, value = _medians(pairs)
-    return Figure(
-        what=f"{what} of {_ROOMS['large']:,} messages, Azurite",
-        ours=f"{large}, which is {value:.2f} ×",
-        baseline=f"{small} (of {_ROOMS['small']} messages)",
-    )
-
-
-def _beside_bare(what: str, pairs: list[list[float]]) -> Figure:
-    ours, bare, value = _medians(pairs)
-    return Figure(
-        what=f"{what} of {_ROOMS['large']:,} messages, Azurite, beside the bare query",
-        ours=ours,
-        baseline=f"{bare} (the bare query)",
-        value=value,
-        at_most=_MAX_RATIO,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Figure", "NotMeasuredError", "Run", "document", "dump", "machine", "plot", "read", "text"]
+__all__ = ["Figure", "NotMeasuredError", "Run", "compare", "document", "dump", "machine", "plot", "read", "text"]
 
 _PACKAGES: Final = (
     "azure-core",
@@ -73,6 +74,27 @@ class Figure:
         if self.bound == "–":
             return ""
         return "yes" if self.is_met else "**no**"
+
+
+def compare(
+    what: str,
+    pairs: Sequence[tuple[float, float]],
+    form: str,
+    baseline: str,
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+) -> Figure:
+    """Return the ratio of what was measured in pairs, ours first; ``form`` writes a value, such as ``{:.1f} ms``."""
+    ours, theirs = (form.format(statistics.median(pair[side] for pair in pairs)) for side in (0, 1))
+    return Figure(
+        what=what,
+        ours=ours,
+        baseline=f"{theirs} ({baseline})",
+        value=statistics.median(ours / theirs for ours, theirs in pairs),
+        at_most=at_most,
+        at_least=at_least,
+    )
 
 
 def text(figure: Figure) -> str:

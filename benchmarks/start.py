@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import backends
-from benchmarks.report import Figure, NotMeasuredError
+from benchmarks.report import Figure, NotMeasuredError, compare
 
 __all__ = ["measure"]
 
@@ -95,26 +95,19 @@ async def measure() -> list[Figure]:
         pairs = []
         for _ in range(_IMPORTS):
             ours = float(await _output(_TIMED.format("function_app"), folder, settings))
-            pairs.append((ours, float(await _output(_TIMED.format(_FLOOR), folder, settings))))
+            pairs.append((ours * 1000, float(await _output(_TIMED.format(_FLOOR), folder, settings)) * 1000))
         code = _TIMED_PARTS.format(list(_PARTS.values()))
         parts = [json.loads(await _output(code, folder, settings)) for _ in range(_IMPORTS)]
-        figures = [_import(pairs), *_parts(parts)]
+        form, baseline = "{:.0f} ms", "azure.functions, both SDKs, aiohttp"
+        figures = [
+            compare("importing function_app, CPU", pairs, form, baseline, at_most=_MAX_IMPORT),
+            *_parts(parts),
+        ]
         async with backends.azurite() as storage, backends.emulator() as endpoint:
             settings = backends.environment(storage, endpoint)
             # The first of them makes the table.
             starts = [json.loads(await _output(_EVENTS, folder, settings)) for _ in range(_STARTS + 1)][1:]
     return [*figures, _first(starts)]
-
-
-def _import(pairs: list[tuple[float, float]]) -> Figure:
-    ours, floor = (statistics.median(pair[side] for pair in pairs) * 1000 for side in (0, 1))
-    return Figure(
-        what="importing function_app, CPU",
-        ours=f"{ours:.0f} ms",
-        baseline=f"{floor:.0f} ms (azure.functions, both SDKs, aiohttp)",
-        value=statistics.median(ours / floor for ours, floor in pairs),
-        at_most=_MAX_IMPORT,
-    )
 
 
 def _parts(parts: list[list[float]]) -> list[Figure]:

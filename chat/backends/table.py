@@ -104,6 +104,15 @@ class Table:
         except ResourceNotFoundError:
             return
 
+    async def first(self, query: str, parameters: dict[str, Any], count: int) -> Sequence[Mapping[str, Any]]:
+        """Read at most so many of the entities that a filter selects: those whose keys come first."""
+        found: list[Mapping[str, Any]] = []
+        async for entity in self.query(query, parameters, page_size=count):
+            found.append(entity)
+            if len(found) == count:
+                break
+        return found
+
     async def merge(self, entity: Mapping[str, Any]) -> None:
         """Change some properties of an entity; one that is gone stays so."""
         try:

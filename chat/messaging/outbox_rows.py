@@ -61,7 +61,7 @@ class OutboxRows:
             "recorded": format_time(datetime.now(UTC)),
             "refusals": 0,
         }
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
+        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
             await self._table.insert(entity)
 
     async def after(self, message_id: str) -> Sequence[OutboxRow]:
@@ -77,23 +77,22 @@ class OutboxRows:
     async def note_refusals(self, row: OutboxRow, refusals: int) -> None:
         """Note how often the service refused a message for itself."""
         entity = {"PartitionKey": self._partition, "RowKey": row.message_id, "refusals": refusals}
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+        async with self._table.writes.limit(
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+        ):
             await self._table.merge(entity)
 
     async def remove(self, row: OutboxRow) -> None:
         """Delete a row that has served."""
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+        async with self._table.writes.limit(
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+        ):
             await self._table.delete(self._partition, [row.message_id])
 
     async def _first(self, after: str, limit: int) -> Sequence[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
         query, parameters = "PartitionKey eq @hub and RowKey gt @after", {"hub": self._partition, "after": after}
         async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
-            async for entity in self._table.query(query, parameters, page_size=limit):
-                found.append(entity)
-                if len(found) == limit:
-                    break
-        return found
+            return await self._table.first(query, parameters, limit)
 
 
 def _to_row(entity: Mapping[str, Any]) -> OutboxRow:

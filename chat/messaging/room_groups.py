@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -88,7 +88,7 @@ class RoomGroups:
             was_in, is_in = is_in, await self.admits(user_id, room)
             if was_in is is_in:
                 return
-        raise ServiceUnavailableError("the groups did not follow: the membership changes again and again")
+        raise ServiceUnavailableError("the groups could not be updated: the membership keeps changing")
 
 
 @dataclass(slots=True)
@@ -135,16 +135,11 @@ class GroupRecords:
             await asyncio.gather(*(self._follow(row, followed, slots, say) for row in rows))
         return followed
 
-    async def _page(self, after: str) -> list[Mapping[str, Any]]:
+    async def _page(self, after: str) -> Sequence[Mapping[str, Any]]:
         query = "PartitionKey eq @hub and RowKey gt @after and RowKey lt @behind"
         parameters = {"hub": self._partition, "after": after, "behind": BEHIND_GROUP_RECORDS}
-        found: list[Mapping[str, Any]] = []
         async with self._table.reads.limit(_READ_SECONDS, StoreUnavailableError("the outbox was not read")):
-            async for row in self._table.query(query, parameters, page_size=_PAGE):
-                found.append(row)
-                if len(found) == _PAGE:
-                    break
-        return found
+            return await self._table.first(query, parameters, _PAGE)
 
     async def _follow(self, row: Mapping[str, Any], followed: Followed, slots: asyncio.Semaphore, say: Say) -> None:
         user_id, room = str(row.get("userId", "")), str(row.get("room", ""))
@@ -162,7 +157,9 @@ class GroupRecords:
                         await self._postpone(row, due)
                         _look_again(followed, due)
                         return
-                async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+                async with self._table.writes.limit(
+                    _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+                ):
                     # One that was written again meanwhile stays.
                     await self._table.delete_unchanged(self._partition, str(row["RowKey"]), etag_of(row))
             except (ServiceUnavailableError, StoreUnavailableError) as error:
@@ -170,7 +167,9 @@ class GroupRecords:
                 say(logging.WARNING, f"The outbox waits: {error}: {error.__cause__!r}")
 
     async def _postpone(self, row: Mapping[str, Any], due: datetime) -> None:
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+        async with self._table.writes.limit(
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+        ):
             await self._table.replace({**row, "due": format_time(due)}, etag_of(row))
 
 
@@ -187,7 +186,7 @@ async def write_record(table: Table, partition: str, user_id: str, room: str) ->
         "room": room,
         "recorded": format_time(datetime.now(UTC)),
     }
-    async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
+    async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
         if await table.insert_one(entity) is None:
             await table.put(entity)
 

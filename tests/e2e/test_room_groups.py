@@ -161,7 +161,9 @@ async def test_a_record_that_was_followed_before_the_removal_holds_messages_back
         await part.aclose()
 
 
-async def test_a_record_that_waits_for_its_second_time_is_no_waiting_message(gated: System, storage: Azurite) -> None:
+async def test_a_record_that_waits_for_its_second_time_is_not_a_waiting_message(
+    gated: System, storage: Azurite
+) -> None:
     ana = await gated.chat("ana")
     await ana.create("g4", "ben")
     await ana.remove("g4", "ben")
