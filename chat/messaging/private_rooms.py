@@ -216,7 +216,7 @@ class PrivateRooms:
 
     async def _check_change(self, user_id: str, wanted: RoomMember, room: PrivateRoom) -> PrivateRoom:
         is_added = wanted.operation is MemberOperation.ADD
-        # A process that died may have left a creator who is no member.
+        # A process that died may have left a creator who is not a member.
         room = await self._members.elect(room.name) or room
         if policy.may_manage(user_id, room, wanted.operation, wanted.user_id) is not True:
             raise ChatError(Code.NO_PERMISSION_IN_ROOM, "You may not do this in the room.")
