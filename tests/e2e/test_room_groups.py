@@ -244,6 +244,22 @@ async def test_who_is_removed_while_a_login_asks_the_service_is_in_no_group(
     assert await is_out(gated, ben, "@g19")
 
 
+async def test_who_is_removed_while_an_addition_asks_the_service_is_in_no_group(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben", room="lobby")
+    await ana.create("g20")
+    admit = Service.admit
+
+    async def admit_and_remove(self: Service, *arguments: Any) -> None:
+        await admit(self, *arguments)
+        await members.remove("ben", "@g20", "an event")
+
+    monkeypatch.setattr(Service, "admit", admit_and_remove)
+    assert await ana.add("g20", "ben") == {}
+    assert await is_out(gated, ben, "@g20")
+
+
 async def test_who_is_removed_while_sending_is_stored_or_refused_and_never_both(gated: System) -> None:
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g7", "ben")
