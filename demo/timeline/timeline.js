@@ -65,12 +65,6 @@ export class Timeline {
     this.#decorators.push(decorate);
   }
 
-  /** @param {string} id of a message @returns {HTMLElement | undefined} while it is in the document */
-  lineOf(id) {
-    const entry = this.#log.find(id);
-    return entry && this.#lines.get(entry)?.line;
-  }
-
   /** Go to the newest, and stay there. */
   toEnd() {
     this.scroll.isFollowing = true;
