@@ -12,8 +12,8 @@
  * - Nothing is missed: it subscribes first, holds back what arrives, reads the history, then hands out both, merged by id.
  *   After a reconnect or a pause, and once a minute, it reads what came since the last reading.
  * - Nothing is handed out twice: a message is new once, whatever the service delivers.
- * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again, and the
- *   server stores a key once.
+ * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again, also
+ *   when the history has it, as nobody else may have heard it; and the server stores a key once.
  * - Nothing overtakes: what is sent goes up one at a time, and what the server refuses as too fast is sent again first.
  */
 import { Line, RefusedError } from "./line.js";
@@ -460,7 +460,7 @@ export class ChatClient {
 
   /** @param {Room} room @param {import("./room.js").News} news @param {Source} source */
   #handOut(room, { messages, changes, repeats }, source) {
-    const others = messages.filter((message) => !this.#outbox.take(message, this.userId));
+    const others = messages.filter((message) => !this.#outbox.take(message, this.userId, source));
     if (messages.length) this.listener.messages?.(messages, source, room.name);
     if (changes.length) this.listener.changes?.(changes, source, room.name);
     for (const message of repeats) this.listener.repeat?.(message);

@@ -33,6 +33,7 @@ export class Outbox {
   /** @type {Map<string, Outgoing>} by key: all that did not come back as a message yet, in the order of sending */ #all = new Map();
   /** @type {Map<number, string>} ack id -> key, of this connection */ #acks = new Map();
   /** @type {{ key: string, ackId: number, timer: ReturnType<typeof setTimeout> } | null} */ #current = null;
+  /** @type {Set<string>} keys of messages that were read and are not acknowledged */ #shown = new Set();
   /** @type {any[]} messages of this user, one of which may be the current one */ #unclear = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} before the next one may go up */ #pause;
   #failures = 0;
@@ -72,6 +73,7 @@ export class Outbox {
   discard(key) {
     if (this.#all.get(key)?.state === "stored") return;
     this.#all.delete(key);
+    this.#shown.delete(key);
     this.#next(key);
   }
 
@@ -160,16 +162,22 @@ export class Outbox {
 
   /**
    * Take out what came back as a message.
+   * What was only read is sent again until it is acknowledged: it may be stored without anybody having been told.
    * @param {import("./room.js").Message} message
    * @param {string | null} userId
+   * @param {import("./client.js").Source} source
    * @returns {boolean} whether it was here
    */
-  take(message, userId) {
+  take(message, userId, source) {
     if (message.from !== userId) return false;
     const isMeant = (/** @type {Outgoing} */ one) => one.event === "send" && one.id === message.id;
     const outgoing = message.key ? this.#all.get(message.key) : [...this.#all.values()].find(isMeant);
     if (!outgoing) return false;
     message.key = outgoing.key;
+    if (source !== "live" && isWaiting(outgoing)) {
+      this.#shown.add(outgoing.key);
+      return true;
+    }
     this.#all.delete(outgoing.key);
     if (outgoing.state !== "stored") this.#settle(outgoing, "stored");
     return true;
@@ -178,7 +186,8 @@ export class Outbox {
   /** @param {Outgoing} outgoing @param {Outgoing["state"]} state @param {string} [reason] @param {string} [code] */
   #settle(outgoing, state, reason, code) {
     Object.assign(outgoing, { state, reason, code });
-    if (state === "stored" && outgoing.event !== "send") this.#all.delete(outgoing.key);
+    // A message waits until it comes back, unless it was read before.
+    if (state === "stored" && (this.#shown.delete(outgoing.key) || outgoing.event !== "send")) this.#all.delete(outgoing.key);
     this.owner.outgoing(outgoing);
     this.#next(outgoing.key);
   }

@@ -9,9 +9,11 @@ import pytest
 
 import chat.policy
 from chat.backends.service import Service
+from chat.messaging.delivery import Delivery
 from local.azurite import Azurite
 from tests.e2e.conftest import System, running_system
 from tests.page.scripts import Script, run_script
+from webpubsub_handler import EventErrorResponse
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,6 +48,28 @@ async def test_what_the_app_failed_to_do_is_sent_again_after_a_pause(script: Scr
       result = [states, waits.filter(isPause).length];""")
     assert result == [["unconfirmed", "unconfirmed", "stored"], 2]
     assert [message["data"] for message in await system.history("k20")][-1] == "edited"
+
+
+async def test_what_is_stored_and_was_told_nobody_is_sent_again_though_its_sender_read_it(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver, attempts = Delivery.deliver, iter(range(4))  # as often as the service tries
+
+    async def die(self: Delivery, stored: Any, broadcast: Any) -> Any:
+        # As a process that is killed after it stored the row: nothing is broadcast, and nothing recorded.
+        is_dying = b"kept" in broadcast.body and next(attempts, None) is not None
+        return EventErrorResponse(503, "Try again.") if is_dying else await deliver(self, stored, broadcast)
+
+    monkeypatch.setattr(Delivery, "deliver", die)
+    result = await script("""
+      const [ana, ben] = [await Person.join("ana", "k90"), await Person.join("ben", "k90")];
+      const kept = ana.chat.send("k90", "text", "kept");
+      await until(() => kept.state === "unconfirmed");
+      await ana.cut();
+      await ben.hears("k90", "kept");
+      await ana.settled(kept);
+      result = [ana.texts("k90", "missed"), ben.texts("k90", "live"), ana.texts("k90", "live"), ana.chat.unsent];""")
+    assert result == [["kept"], ["kept"], [], []]
 
 
 async def test_what_is_refused_has_a_code_and_can_be_retried_edited_and_discarded(
