@@ -273,3 +273,13 @@ def test_a_link_to_a_file_or_a_heading_that_is_not_there_is_found(tmp_path: Path
     page = tmp_path / "page.md"
     page.write_text(good + "[g](gone.md) [h](other.md#not-a-heading) [i](#nowhere)\n")
     assert list(wrong_links(page)) == ["gone.md", "other.md#not-a-heading", "#nowhere"]
+
+
+# A path of this repository in a text: at least one folder, and no place for a value.
+PATH_IN_A_TEXT = re.compile(r"`((?:\.github|chat|demo|docs|infra|local|tests|webpubsub_\w+)/[\w./*-]*)(?:::\w+)?`")
+
+
+@pytest.mark.parametrize("page", [p for p in MARKDOWN if p.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = PATH_IN_A_TEXT.findall(BLOCK.sub("", page.read_text("utf-8")))
+    assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
