@@ -283,3 +283,14 @@ PATH_IN_A_TEXT = re.compile(r"`((?:\.github|chat|demo|docs|infra|local|tests|web
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     named = PATH_IN_A_TEXT.findall(BLOCK.sub("", page.read_text("utf-8")))
     assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+# Nothing is installed outside of .venv, and a bare Debian has no `python`.
+ENVIRONMENT = re.compile(r"\.venv/bin/activate|local\.md#use-the-environment|\bpip install\b")
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
+def test_a_page_with_a_command_of_the_environment_says_how_to_be_in_it(page: Path) -> None:
+    text = page.read_text("utf-8")
+    commands = [match["code"] for match in BLOCK.finditer(text) if match["info"].startswith("bash")]
+    assert not re.search(r"(?<!/)\bpython -m ", "".join(commands)) or ENVIRONMENT.search(text)
