@@ -274,8 +274,6 @@ def _refuse_steps(*names: str) -> None:
 
 def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:
     """Make the SDK's client of a hub for the running loop."""
-    if endpoint.connection_string is None or endpoint.access_key is None:
-        credential = make_credential()
-        return WebPubSubServiceClient(endpoint.url, hub, credential, **make_pipeline(credential, _SCOPE))
-    options = make_pipeline(AzureKeyCredential(endpoint.access_key), _SCOPE)
-    return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **options)
+    key = endpoint.access_key
+    credential = make_credential() if key is None else AzureKeyCredential(key)
+    return WebPubSubServiceClient(endpoint.url, hub, credential, **make_pipeline(credential, _SCOPE))

@@ -49,9 +49,20 @@ async def test_the_table_client_uses_the_configured_account_and_table() -> None:
 
 
 async def test_an_access_key_is_used_where_there_is_one() -> None:
-    connection_string = f"Endpoint={SERVICE};AccessKey=k;Version=1.0;"
-    client = service.make_client("chat", WebPubSubEndpoint(SERVICE, connection_string, "k"))
+    client = service.make_client("chat", WebPubSubEndpoint(SERVICE, "k"))
     assert not any(isinstance(policy, AsyncBearerTokenCredentialPolicy) for policy in policies(client))
+    await client.close()
+
+
+@pytest.mark.parametrize("more", [";AccessKey=k;garbage", ";AccessKey=k;;policies=x"])
+async def test_a_connection_string_that_the_settings_take_makes_a_client(more: str) -> None:
+    values = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "WebPubSubConnectionString": f"Endpoint={SERVICE}{more}",
+    }
+    (endpoint,) = Settings.from_env(values).endpoints
+    client = service.make_client("chat", endpoint)
+    assert client._config.endpoint == SERVICE
     await client.close()
 
 
