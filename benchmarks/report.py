@@ -130,11 +130,21 @@ def dump(runs: Iterable[Run]) -> str:
 
 
 def read(path: Path) -> dict[str, Run]:
-    """Return the runs of a file by their names; none when there is no file."""
+    """Return the runs of a file by their names; none when there is no file.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
     runs = json.loads(path.read_text("utf-8")) if path.exists() else []
-    return {
-        run["name"]: Run(run["name"], run["machine"], [Figure(**figure) for figure in run["figures"]]) for run in runs
-    }
+    if not isinstance(runs, list):
+        raise ValueError("it is not a list of runs")  # noqa: TRY004 - a file, not an argument
+    try:
+        return {
+            run["name"]: Run(run["name"], run["machine"], [Figure(**figure) for figure in run["figures"]])
+            for run in runs
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it has something that is not a run: {error!r}") from error
 
 
 def document(runs: Iterable[Run], descriptions: Mapping[str, str], plot_name: str) -> str:
