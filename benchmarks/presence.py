@@ -78,6 +78,7 @@ class Crowd:
 
 async def measure() -> list[Figure]:
     """Return what all clients together were sent."""
+    backends.raise_file_limit()
     app_port = free_port()
     handlers = {"chat": [EventHandler(f"http://localhost:{app_port}/api/eventhandler/{{event}}")]}
     async with AsyncExitStack() as stack:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +174,17 @@ def test_a_benchmark_that_hangs_is_not_waited_for(page: Path, monkeypatch: pytes
     assert list(page.iterdir()) == []
 
 
+@pytest.mark.external
+def test_a_shell_that_allows_few_files_is_enough() -> None:
+    program = (
+        "import resource as r; hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (256, hard)); "
+        "from benchmarks import backends; backends.raise_file_limit(); soft, hard = r.getrlimit(r.RLIMIT_NOFILE); "
+        "print(soft == min(8192, hard) if hard != r.RLIM_INFINITY else soft == 8192)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"True\n"
+
+
 def test_what_cannot_be_measured_does_not_keep_the_others_from_it(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(name: str) -> Run:
         if name == "start":
@@ -231,6 +244,28 @@ def test_more_calls_than_one_storage_account_takes_are_several_accounts() -> Non
     assert [plan(Load(1_000_000, each, 1)).accounts for each in (1.0, 1.3)] == [1, 2]
 
 
-def test_a_load_of_nothing_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("--connections 0", "--connections"),
+        ("--connections 1000 --messages-a-minute nan", "--messages-a-minute"),
+        ("--connections 1000 --messages-a-minute inf", "--messages-a-minute"),
+        (f"--connections {10**400}", "--connections"),
+        ("--connections 1000 --busy-hours 25", "--busy-hours"),
+        ("--connections 20 --room 21", "--room"),
+        ("--room 21", "--connections"),
+    ],
+)
+def test_a_load_that_cannot_be_is_refused_by_name(capsys: pytest.CaptureFixture[str], options: str, named: str) -> None:
     with pytest.raises(SystemExit):
-        capacity(["--connections", "0"])
+        capacity(options.split())
+    assert named in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_no_more_than_are_connected_read_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert capacity(["--connections", "20"]) == 0
+    assert "| 20 | 0.5 | 20 |" in capsys.readouterr().out
+
+
+def test_a_message_with_a_key_takes_two_rows_of_its_room() -> None:
+    assert plan(Load(1_000, 60, 1_000)).room_share == 1.0
