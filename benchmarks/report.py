@@ -59,6 +59,8 @@ class Figure:
     @property
     def bound(self) -> str:
         """The bound to read."""
+        if self.at_most is not None and self.at_least is not None:
+            return f"{self.at_least:g} to {self.at_most:g} {self.unit}"
         if self.at_most is not None:
             return f"≤ {self.at_most:g} {self.unit}"
         return f"≥ {self.at_least:g} {self.unit}" if self.at_least is not None else "–"

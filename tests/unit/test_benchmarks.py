@@ -33,6 +33,12 @@ def test_a_figure_is_met_within_its_bound_and_without_one() -> None:
     assert [replace(SLOW, value=2.0).is_met, replace(FAST, value=1.19).is_met] == [True, False]
 
 
+def test_a_figure_that_may_neither_grow_nor_shrink_has_both_bounds() -> None:
+    steady = replace(SLOW, at_least=0.95, at_most=1.05)
+    assert [replace(steady, value=value).is_met for value in (0.94, 0.95, 1.05, 1.06)] == [False, True, True, False]
+    assert steady.bound == "0.95 to 1.05 ×"
+
+
 def test_runs_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "runs.json"
     assert read(path) == {}
