@@ -24,7 +24,7 @@ _PACKAGES: Final = (
     "aiohttp",
 )
 _ROW: Final = 22
-_LEFT: Final = 430
+_LEFT: Final = 520
 _WIDTH: Final = 260
 # The bound stands in the middle; what is twice as far or farther ends at the edge.
 _SCALE: Final = 2.0

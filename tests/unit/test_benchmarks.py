@@ -63,6 +63,12 @@ def test_the_plot_has_a_bar_for_each_figure_with_a_bound() -> None:
     assert bars[0] != bars[1]
 
 
+def test_the_plot_cuts_off_no_name() -> None:
+    for element in ET.parse(DOCS / "benchmarks.svg").iter("{http://www.w3.org/2000/svg}text"):
+        if element.get("text-anchor") == "end":
+            assert 6 * len(element.text or "") <= float(element.get("x", "0")), element.text
+
+
 def test_the_page_in_the_docs_is_made_from_the_figures_beside_it() -> None:
     runs = read(DOCS / "benchmarks.json")
     page = (DOCS / "benchmarks.md").read_text("utf-8")
