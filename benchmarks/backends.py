@@ -16,11 +16,10 @@ from chat.settings import Settings
 from local.azurite import Azurite, free_port
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 
-__all__ = ["ROOT", "azurite", "emulator", "environment", "python", "raise_file_limit", "read_line", "settings_of"]
+__all__ = ["ROOT", "azurite", "emulator", "environment", "python", "read_line", "settings_of"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _START_SECONDS: Final = 60
-_FILES: Final = 8192
 # One user sends all that is measured.
 _OPEN: Final = {"CLIENT_AUTH": "anonymous", "MAX_MESSAGES_PER_SECOND": "0"}
 
@@ -28,17 +27,6 @@ _OPEN: Final = {"CLIENT_AUTH": "anonymous", "MAX_MESSAGES_PER_SECOND": "0"}
 def environment(storage: str, service: str) -> dict[str, str]:
     """Return the app's settings for two connection strings."""
     return {"AzureWebJobsStorage": storage, "WebPubSubConnectionString": service, **_OPEN}
-
-
-def raise_file_limit() -> None:
-    """Let this process and those that it starts open some thousand sockets; most shells allow 1,024."""
-    # Windows has no such limit, and no such module.
-    import resource  # noqa: PLC0415
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @asynccontextmanager
