@@ -71,7 +71,7 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
             await cleaner.run()
 
     if settings.serve_demo:
-        files = DemoFiles(Path(__file__).parent / "demo", settings.endpoints, settings.client_auth)
+        files = DemoFiles(Path(__file__).parent / "demo", settings)
 
         @app.route("demo/{*file}", methods=["GET"])
         async def demo(req: func.HttpRequest) -> func.HttpResponse:

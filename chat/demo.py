@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from chat.settings import ClientAuth, WebPubSubEndpoint
+from chat.settings import Settings, WebPubSubEndpoint
 from webpubsub_handler import HttpResponse
 
 __all__ = ["DemoFiles"]
 
 _INDEX: Final = "index.html"
-_CLIENT_AUTH: Final = b'data-client-auth="%s"'
+_SPLIT: Final = "split.html"
+_TOLD: Final = '<html lang="en" data-client-auth="{}" data-default-room="{}" data-max-message-bytes="{}">'
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -23,23 +25,18 @@ _TYPES: Final = {
 
 
 class DemoFiles:
-    """Serves the files of one folder by their plain names, ``index.html`` for none.
+    """Serves the files of a folder and those below it by their paths in it, ``index.html`` for none.
 
-    They are read once; a name that is not among them is 404, so no path can lead elsewhere.
+    They are read once; a name that is not among them is 404, so no path can lead elsewhere. ``index.html`` is told what
+    the page must know of the settings before it asks the app anything.
     """
 
-    def __init__(self, folder: Path, endpoints: Sequence[WebPubSubEndpoint], client_auth: ClientAuth) -> None:
-        self._files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in _TYPES}
-        # The page warns where anyone can use any name.
-        self._files[_INDEX] = self._files[_INDEX].replace(_CLIENT_AUTH % b"", _CLIENT_AUTH % client_auth.encode(), 1)
-        self._headers = {
-            "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            f"connect-src 'self' {' '.join(_connectable(endpoints))}; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-cache",
-        }
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        paths = [path for path in folder.rglob("*") if path.suffix in _TYPES]
+        self._files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        told = _TOLD.format(settings.client_auth, html.escape(settings.default_room), settings.max_message_bytes)
+        self._files[_INDEX] = self._files[_INDEX].replace(_TOLD.format("", "", "").encode(), told.encode(), 1)
+        self._connectable = " ".join(["'self'", *_connectable(settings.endpoints)])
 
     def get(self, url: str, name: str) -> HttpResponse:
         """Answer a request for ``url`` with the file of this name, or 404."""
@@ -52,7 +49,24 @@ class DemoFiles:
         body = self._files.get(name)
         if body is None:
             return HttpResponse.text(404, "There is no such file.")
-        return HttpResponse(200, {"Content-Type": _TYPES[Path(name).suffix], **self._headers}, body)
+        headers = {
+            "Content-Type": _TYPES[Path(name).suffix],
+            "Content-Security-Policy": self._policy(name),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-cache",
+        }
+        return HttpResponse(200, headers, body)
+
+    def _policy(self, name: str) -> str:
+        # Two people side by side are two frames of the page in one that may hold them, and nothing else is framed.
+        frames = "frame-src 'self'; " if name == _SPLIT else ""
+        ancestors = "'self'" if name == _INDEX else "'none'"
+        return (
+            f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; {frames}"
+            f"connect-src {self._connectable}; base-uri 'none'; form-action 'none'; "
+            f"frame-ancestors {ancestors}; require-trusted-types-for 'script'; trusted-types 'none'"
+        )
 
 
 def _connectable(endpoints: Sequence[WebPubSubEndpoint]) -> list[str]:

@@ -1,390 +1,539 @@
 // @ts-check
 /**
- * A chat client for browsers, usable alone:
+ * A chat client for browsers, usable alone (with line.js, room.js and presence.js beside it); docs/client.md has all of it:
  *
- *     const chat = new ChatClient("https://<app>/api/", { room: "lobby", userId: "ana" }, {
- *       message: (message) => console.log(message.from, message.data),
+ *     const chat = new ChatClient("https://<app>/api/", { rooms: ["lobby"], userId: "ana" }, {
+ *       messages: (messages) => messages.forEach(({ from, data }) => console.log(from, data)),
  *     });
  *     chat.start();
- *     chat.send("text", "hello");
+ *     chat.send("lobby", "text", "hello");
  *
  * What it keeps to, also when the line drops:
- * - Nothing is missed: it subscribes first, holds back what arrives, reads the history, then shows both, merged by id.
- *   After a reconnect, and once a minute, it reads what came since the last reading.
- * - Nothing is shown twice: `message` is called once for an id, whatever the service delivers.
- * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again over
- *   the next connection, and the server stores a key once.
- * - Nothing overtakes: messages go up one at a time, and what the server refuses as too fast is sent again first.
+ * - Nothing is missed: it subscribes first, holds back what arrives, reads the history, then hands out both, merged by id.
+ *   After a reconnect or a pause, and once a minute, it reads what came since the last reading.
+ * - Nothing is handed out twice: a message is new once, whatever the service delivers.
+ * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again, also
+ *   when the history has it, as nobody else may have heard it; and the server stores a key once.
+ * - Nothing overtakes: what is sent goes up one at a time, and what the server refuses as too fast is sent again first.
  */
-import { Presence } from "./presence.js";
+import { Line, RefusedError } from "./line.js";
+import { Outbox, Requests } from "./outbox.js";
+import { ALL_PRIVATE, Room, toEnvelope, toRoom } from "./room.js";
 
-/** @typedef {"text" | "json" | "binary"} DataType */
+export { RefusedError } from "./line.js";
+export { orderOf } from "./room.js";
+
+/** @typedef {import("./line.js").Status} Status */
+/** @typedef {import("./line.js").Health} Health */
+/** @typedef {import("./room.js").DataType} DataType */
+/** @typedef {import("./room.js").Message} Message */
+/** @typedef {import("./room.js").Change} Change */
+/** @typedef {import("./room.js").Source} Source */
+/** @typedef {import("./room.js").RoomInfo} RoomInfo */
+/** @typedef {import("./room.js").PrivateRoom} PrivateRoom */
+/** @typedef {import("./room.js").Member} Member */
+/** @typedef {import("./outbox.js").Outgoing} Outgoing */
+/** @typedef {import("./presence.js").Person} Person */
 /**
- * @typedef {object} Message as stored; `data` is a string, a JSON value, or base64
- * @property {string} id
- * @property {string} time ISO 8601, UTC
- * @property {string | null} from
- * @property {DataType} dataType
- * @property {any} data
- * @property {string} [key] that its sender gave it
+ * @typedef {object} Back from a time away, and all that was missed is read
+ * @property {number} seconds
+ * @property {number} missed messages of others that were read from the history
+ * @property {boolean} isComplete false where so much was missed that a room was reset
  */
 /**
- * @typedef {object} Outgoing a message on its way; when it `failed` it has a reason and can be retried
- * @property {string} key
- * @property {DataType} dataType
- * @property {string} data the text, the text of the JSON, or base64
- * @property {"sending" | "stored" | "failed"} state
- * @property {string} [reason]
- */
-/**
- * @typedef {object} Status `waiting` tries again at `retryAt` (milliseconds, as Date.now), `refused` never
- * @property {"connecting" | "connected" | "waiting" | "refused" | "stopped"} state
- * @property {string} [reason]
- * @property {string} [code] the server's name for why it refused
- * @property {number} [retryAt]
+ * @typedef {object} Why
+ * @property {string} [code]
+ * @property {string} message
  */
 /**
  * @typedef {object} Listener
  * @property {(status: Status) => void} [status]
- * @property {(message: Message, source: "live" | "history" | "missed") => void} [message] once for each id
- * @property {(message: Message) => void} [repeat] the service delivered an id again; it was not shown again
+ * @property {(rooms: RoomInfo[]) => void} [rooms] the list changed
+ * @property {(messages: Message[], source: Source, room: string) => void} [messages] oldest first, each id once
+ * @property {(changes: Change[], source: Source, room: string) => void} [changes] of messages that were handed out
+ * @property {(message: Message) => void} [repeat] the service delivered an id again
+ * @property {(room: string) => void} [reset] too much was missed: show nothing of the room any more, its newest page follows
  * @property {(outgoing: Outgoing) => void} [outgoing] its state changed
- * @property {(people: import("./presence.js").Person[]) => void} [people]
- * @property {(userId: string | null) => void} [typing]
+ * @property {(people: Person[], room: string) => void} [people]
+ * @property {(member: Member) => void} [members]
+ * @property {(userId: string | null, room: string) => void} [typing]
+ * @property {(back: Back) => void} [returned]
+ * @property {(room: string, why: Why) => void} [refused] this room, not the others
+ * @property {(health: Health) => void} [health]
  */
 
-const MAX_FRAME_BYTES = 1024 * 1024; // the service closes a connection that sends more
-const OPEN_MS = 20_000;
-const BEAT_MS = 20_000;
-const SETTLE_MS = 4_000;
-const LONGEST_WAIT_MS = 30_000;
+const READ_MS = 60_000;
+const LOOK_MS = 10_000;
 const TYPING_MS = 2_500;
-
-/**
- * What messages sort by: the second in which the service got them, then when the server did, then the id. It is the same
- * for everybody, and a message that was delivered again stays where it was.
- * @param {Message} message
- */
-export function orderOf({ id, time }) {
-  return `${id.slice(0, 10)} ${time} ${id}`;
-}
-
-/** @param {{ type: string }} envelope what is not a message tells of one: it was edited or deleted */
-const isMessage = ({ type }) => type === "message";
-
-/** The server said no: the same request will not do better. */
-class RefusedError extends Error {
-  /** @param {string} message @param {string} [code] the server's name for it */
-  constructor(message, code) {
-    super(message);
-    this.code = code;
-  }
-}
+const FIRST_LIMIT = 50;
+const LIMIT = 200;
+const MAX_PAGES = 10;
+const MAX_GONE = 20;
 
 export class ChatClient {
-  #run = new AbortController(); // of one attempt to connect and what follows from it
-  #retry = 0;
-  #failures = 0;
-  /** @type {WebSocket | null} */ #socket = null;
-  #isReady = false;
-  #lastFrame = 0;
-  #lastPing = 0;
-  #lastTyping = 0;
-  #ackId = 0;
-  /** @type {Map<number, string>} ack id -> key, of this connection */ #unacknowledged = new Map();
-  /** @type {Map<string, Outgoing>} by key: all that was not shown yet */ #outbox = new Map();
-  /** @type {Map<string, boolean>} message id -> whether it came live */ #shown = new Map();
-  /** @type {string | null | undefined} newest id of the last reading; undefined before the first */ #cursor;
-  /** @type {string | null} */ #older = null;
-  /** @type {string | null} key of the message that is on its way */ #current = null;
-  #pause = 0;
-  #presence = new Presence();
-  /** @type {Set<string>} connections of this client that are over */ #gone = new Set();
+  /** @type {Line} */ #line;
+  /** @type {Outbox} */ #outbox;
+  /** @type {Requests} */ #requests;
+  /** @type {Set<string>} what is asked for when connecting */ #wanted;
+  /** @type {Map<string, Room>} all that is heard */ #rooms = new Map();
+  /** @type {Map<Room, Promise<number>>} readings that are under way */ #readings = new Map();
+  /** @type {string[]} the last connections of this client that are over */ #gone = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} of the next reading */ #reading;
+  /** @type {string | null} */ #focused = null;
+  /** @type {number | null} since when nothing is heard */ #awaySince = null;
+  #missed = { count: 0, isComplete: true };
+  #isStarted = false;
+  #lastRead = -Infinity;
+  #lastTyping = -Infinity;
+  #look = () => {
+    if (!isVisible() || !this.#line.isReady) return;
+    this.#line.probe();
+    if (performance.now() - this.#lastRead > LOOK_MS) this.#readAll();
+  };
 
-  /** @type {string | null} of the current connection */ connectionId = null;
   /** @type {URL | null} of the service, without the token */ service = null;
 
   /**
    * @param {string | URL} api where the routes are, with a slash at the end
-   * @param {{ room?: string | null, userId?: string | null }} who without a room it is the server's default room; where
-   * users sign in, the server knows the user id
+   * @param {{ rooms?: string[], userId?: string | null }} who `@` is all private rooms of the user; without a room it is
+   * the server's default room. Where users sign in, the server knows the user id
    * @param {Listener} listener
    */
-  constructor(api, { room = null, userId = null }, listener) {
-    this.api = new URL(api, globalThis.location?.href);
-    this.room = room;
+  constructor(api, { rooms = [], userId = null }, listener) {
+    this.#wanted = new Set(rooms);
     this.userId = userId;
     this.listener = listener;
+    this.#line = new Line(new URL(api, globalThis.location?.href), {
+      negotiate: () => this.#negotiate(),
+      opened: () => this.#opened(),
+      ready: () => this.#ready(),
+      lost: () => this.#lost(),
+      receive: (frame) => this.#receive(frame),
+      beat: (isLate) => this.#beat(isLate),
+      status: (status) => this.listener.status?.(status),
+      health: (health) => this.listener.health?.(health),
+    });
+    this.#requests = new Requests(this.#line);
+    this.#outbox = new Outbox(this.#line, {
+      outgoing: (outgoing) => this.listener.outgoing?.(outgoing),
+      own: (envelope) => this.#hear(envelope.room, envelope),
+    });
   }
 
-  /** Connect and stay connected; while it waits: try again now. */
+  /** Connect and stay connected; while it waits: try now. */
   start() {
-    this.#disconnect();
-    this.#run = new AbortController();
-    const run = this.#run.signal;
-    this.#connect(run).catch((error) => this.#lose(run, error));
+    this.#isStarted = true;
+    globalThis.document?.addEventListener("visibilitychange", this.#look);
+    this.#line.start();
   }
 
-  /** Disconnect; what is not stored stays in the outbox. */
+  /** Disconnect, and hand out nothing; what is not stored stays in the outbox, and `start` reads what was missed. */
   stop() {
-    this.#disconnect();
-    this.listener.status?.({ state: "stopped" });
+    this.#isStarted = false;
+    globalThis.document?.removeEventListener("visibilitychange", this.#look);
+    this.#line.stop();
   }
 
-  /** @returns {Outgoing[]} what is not stored */
+  /** @returns {string | null} of the current connection */
+  get connectionId() {
+    return this.#line.connectionId;
+  }
+
+  /** @returns {RoomInfo[]} all rooms that are heard */
+  get rooms() {
+    return Array.from(this.#rooms.values(), ({ name, isPrivate, title, isRead }) => ({ name, isPrivate, title, isRead }));
+  }
+
+  /** @returns {Outgoing[]} what is not stored, in the order of sending */
   get unsent() {
-    return [...this.#outbox.values()].filter(({ state }) => state !== "stored");
+    return this.#outbox.unsent;
   }
 
-  /** @returns {boolean} whether `readOlder` has something to read */
-  get hasOlder() {
-    return this.#older !== null;
+  /** @returns {Health} */
+  get health() {
+    return this.#line.health;
+  }
+
+  /**
+   * Be in one more room, read its history and keep it up to date. One gets into open rooms; of a private room one is a
+   * member already. The promise waits for a connection.
+   * @param {string} name
+   */
+  async join(name) {
+    if (!this.#rooms.has(name)) {
+      if (name.startsWith(ALL_PRIVATE)) await this.privateRoom(name);
+      else {
+        this.#wanted.add(name);
+        await this.#requests.ask("join", name);
+      }
+    }
+    const room = this.#add(name);
+    room.isOpen = true;
+    if (!room.isRead) await this.#readNewer(room);
+  }
+
+  /**
+   * Hear an open room no more; end one's membership of a private one.
+   * @param {string} name
+   */
+  async leave(name) {
+    if (name.startsWith(ALL_PRIVATE)) await this.removeMember(name, this.userId ?? "");
+    const wasIn = this.#drop(name);
+    if (wasIn && !name.startsWith(ALL_PRIVATE) && this.#line.isReady) await this.#requests.ask("leave", name);
+  }
+
+  /** Say which room is looked at: `people` tells who is there. @param {string} name */
+  focus(name) {
+    this.#focused = name;
+    this.#readPeople();
+  }
+
+  /** @param {string} name @returns {boolean} whether `readOlder` has something to read */
+  hasOlder(name) {
+    return Boolean(this.#rooms.get(name)?.older);
+  }
+
+  /** Read the page of history before the oldest message. @param {string} name */
+  async readOlder(name) {
+    const room = this.#rooms.get(name);
+    if (!room?.older) return;
+    const page = await this.#getMessages(room, { before: room.older });
+    this.#handOut(room, room.takeOlder(page.messages, page.next), "history");
+  }
+
+  /** Say that nothing is shown any more that is older than a message. @param {string} name @param {string} id */
+  forget(name, id) {
+    this.#rooms.get(name)?.forget(id);
   }
 
   /**
    * Send a message, as soon as there is a line; `outgoing` tells what becomes of it.
+   * @param {string} room
    * @param {DataType} dataType
    * @param {string} data the text, the text of the JSON, or base64
    * @returns {Outgoing}
    */
-  send(dataType, data) {
-    const random = crypto.getRandomValues(new Uint8Array(16));
-    const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    /** @type {Outgoing} */ const outgoing = { key, dataType, data, state: "sending" };
-    this.#outbox.set(key, outgoing);
-    this.#sendNext();
-    this.#lastTyping = 0;
-    return outgoing;
+  send(room, dataType, data) {
+    this.#lastTyping = -Infinity;
+    return this.#outbox.put({ room, event: "send", dataType, data });
   }
 
-  /** @param {string} key of a message that failed; with its key it cannot be stored twice */
+  /**
+   * Replace what a message says.
+   * @param {string} room
+   * @param {string} id
+   * @param {DataType} dataType
+   * @param {string} data
+   * @returns {Outgoing}
+   */
+  edit(room, id, dataType, data) {
+    return this.#outbox.put({ room, event: "edit", id, dataType, data });
+  }
+
+  /** Delete a message for good. @param {string} room @param {string} id @returns {Outgoing} */
+  delete(room, id) {
+    return this.#outbox.put({ room, event: "delete", id });
+  }
+
+  /** Send again what failed; with its key it cannot be stored twice. @param {string} key */
   retry(key) {
-    const outgoing = this.#outbox.get(key);
-    if (outgoing?.state !== "failed") return;
-    this.#settle(outgoing, "sending");
+    this.#outbox.retry(key);
   }
 
-  /** Read the page of history before the oldest message. */
-  async readOlder() {
-    const page = await this.#get("messages", { before: this.#older });
-    this.#older = page.next;
-    for (const message of page.messages.filter(isMessage)) this.#show(message, "history");
+  /** Give up what is not stored; if it is on its way, it may be stored all the same. @param {string} key */
+  discard(key) {
+    this.#outbox.discard(key);
   }
 
-  /** Tell the room that the user is writing: not stored, and not more often than makes sense. */
-  typing() {
-    if (Date.now() - this.#lastTyping < TYPING_MS) return;
-    this.#lastTyping = Date.now();
-    this.#write({ type: "event", event: "typing", dataType: "json", data: {} });
+  /** Tell a room that the user is writing: not stored, and not more often than makes sense. @param {string} room */
+  typing(room) {
+    if (!this.#rooms.has(room) || room.startsWith(ALL_PRIVATE) || performance.now() - this.#lastTyping < TYPING_MS) return;
+    this.#lastTyping = performance.now();
+    this.#line.write({ type: "event", event: "typing", dataType: "json", data: { room } });
   }
 
-  /** @param {AbortSignal} run */
-  async #connect(run) {
-    this.listener.status?.({ state: "connecting" });
-    const access = await this.#get("negotiate", {});
-    if (run.aborted) return;
-    this.userId = access.userId;
-    this.room = access.room;
-    const url = new URL(access.url);
-    this.service = new URL(url.pathname, url);
-    /** @type {object[] | null} */ let heldBack = [];
-    const connectionId = await this.#open(url, run, (frame) => (heldBack ? heldBack.push(frame) : this.#receive(frame)));
-    this.connectionId = connectionId;
-    this.#readPresence().catch(() => {}); // who is here may come later; the next beat asks again
-    await this.#readNewer();
-    if (run.aborted) return;
-    this.#isReady = true;
-    this.listener.status?.({ state: "connected" });
-    for (const frame of heldBack) this.#receive(frame);
-    heldBack = null;
-    this.#sendNext();
-    this.#keepAlive(run);
+  /**
+   * Create a private room and open it.
+   * @param {{ title: string, members: string[], id?: string }} room the id without `@`; one is made where there is none
+   * @returns {Promise<PrivateRoom>}
+   */
+  async createRoom({ title, members, id }) {
+    const made = toRoom(await this.#line.invoke("chat.createRoom", "json", { title, members, ...(id && { roomId: id }) }));
+    if (!this.#wanted.has(ALL_PRIVATE)) this.#wanted.add(made.name);
+    this.#add(made.name).title = made.title;
+    this.#tellRooms();
+    await this.join(made.name);
+    return made;
   }
 
-  /** @param {URL} url @param {AbortSignal} run @param {(frame: object) => void} receive @returns {Promise<string>} */
-  #open(url, run, receive) {
-    return new Promise((resolve, reject) => {
-      const socket = (this.#socket = new WebSocket(url, "json.webpubsub.azure.v1"));
-      let why = "Web PubSub did not let this page in. Does the event handler answer?";
-      const timer = setTimeout(() => this.#lose(run, new Error("Web PubSub does not answer.")), OPEN_MS);
-      run.addEventListener("abort", () => (socket.close(), reject(run.reason)));
-      socket.onclose = () => this.#lose(run, new Error(why));
-      socket.onmessage = (event) => {
-        this.#lastFrame = performance.now();
-        const frame = JSON.parse(event.data);
-        if (run.aborted) return;
-        if (frame.type !== "system") return receive(frame);
-        clearTimeout(timer);
-        why = frame.message ?? "The line dropped.";
-        if (frame.event === "connected") resolve(frame.connectionId);
-      };
-    });
-  }
-
-  /** @param {AbortSignal} run */
-  #keepAlive(run) {
-    let beats = 0;
-    const beat = () => {
-      this.#failures = 0; // not before: a line that drops as soon as it is there would be tried twice a second for ever
-      // Not by the time that passed: browsers hold back the timers of a tab that nobody looks at.
-      if (this.#lastFrame < this.#lastPing) return this.#lose(run, new Error("The line went silent."));
-      this.#write({ type: "ping" });
-      this.#lastPing = performance.now();
-      this.#readPresence().catch(() => {});
-      if (++beats % 3 === 0) this.#readNewer().catch(() => {});
-    };
-    // Soon once more: what the server has of the list may be from before the last line was lost.
-    const timers = [setTimeout(beat, SETTLE_MS), setInterval(beat, BEAT_MS)];
-    run.addEventListener("abort", () => timers.forEach(clearTimeout));
-  }
-
-  #disconnect() {
-    clearTimeout(this.#retry);
-    this.#run.abort();
-    if (this.connectionId) this.#gone.add(this.connectionId);
-    this.#socket = this.connectionId = null;
-    this.#isReady = false;
-    this.#unacknowledged.clear();
-    this.#current = null;
-    clearTimeout(this.#pause);
-    this.#pause = 0;
-  }
-
-  /** @param {AbortSignal} run @param {Error} error */
-  #lose(run, error) {
-    if (run.aborted) return;
-    this.#disconnect();
-    if (error instanceof RefusedError) {
-      return this.listener.status?.({ state: "refused", reason: error.message, code: error.code });
+  /** Ask for the title and the members of a private room. @param {string} name @returns {Promise<PrivateRoom>} */
+  async privateRoom(name) {
+    const found = toRoom(await this.#line.invoke("chat.getRoom", "json", { id: name.slice(1), withMembers: true }));
+    const room = this.#rooms.get(name);
+    if (room && room.title !== found.title) {
+      room.title = found.title;
+      this.#tellRooms();
     }
-    // Half of the wait is chance: clients that lost the same server do not come back all at once.
-    const wait = Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
-    this.#retry = setTimeout(() => this.start(), wait);
-    this.listener.status?.({ state: "waiting", reason: error.message, retryAt: Date.now() + wait });
+    return found;
+  }
+
+  /** @param {string} name of a private room @param {string} userId */
+  async addMember(name, userId) {
+    await this.#line.invoke("chat.manageRoomMember", "json", { roomId: name.slice(1), operation: "Add", userId });
+  }
+
+  /** @param {string} name of a private room @param {string} userId */
+  async removeMember(name, userId) {
+    await this.#line.invoke("chat.manageRoomMember", "json", { roomId: name.slice(1), operation: "Delete", userId });
+  }
+
+  async #negotiate() {
+    for (;;) {
+      try {
+        const access = await this.#line.get("negotiate", { room: [...this.#wanted], userId: this.userId });
+        this.userId = access.userId;
+        if (!this.#wanted.size) this.#wanted = new Set(access.rooms);
+        for (const name of access.rooms) if (name !== ALL_PRIVATE && this.#wanted.has(name)) this.#add(name);
+        this.#focused ??= access.rooms[0];
+        const url = new URL(access.url);
+        this.service = new URL(url.pathname, url);
+        this.#tellRooms();
+        return url;
+      } catch (error) {
+        if (!(error instanceof RefusedError) || this.#wanted.size < 2) throw error;
+        const last = error.code === "too_many_rooms" ? [...this.#wanted].findLast((name) => name !== ALL_PRIVATE) : undefined;
+        const room = error.room ?? last;
+        if (room === undefined || !this.#wanted.has(room)) throw error;
+        this.#refuse(room, error);
+      }
+    }
+  }
+
+  async #opened() {
+    this.#readPeople(); // who is here may come later; the next beat asks again
+    if (this.#wanted.has(ALL_PRIVATE)) {
+      await this.#login().catch((error) => {
+        if (!(error instanceof RefusedError)) throw error;
+        this.#refuse(ALL_PRIVATE, error);
+      });
+    }
+    for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
+      await this.#readings.get(room)?.catch(() => {}); // it began before this connection heard the room
+      await this.#readNewer(room).catch((error) => {
+        if (!(error instanceof RefusedError) || this.#rooms.size < 2) throw error;
+        this.#refuse(room.name, error);
+      });
+    }
+  }
+
+  #ready() {
+    if (this.#awaySince !== null) {
+      const seconds = Math.max(1, Math.round((Date.now() - this.#awaySince) / 1000));
+      this.listener.returned?.({ seconds, missed: this.#missed.count, isComplete: this.#missed.isComplete });
+    }
+    this.#awaySince = null;
+    this.#requests.ready([...this.#rooms.keys()]);
+    this.#outbox.sendNext();
+    this.#readLater();
+    this.#readTitles().catch(() => {});
+  }
+
+  #lost() {
+    if (this.#line.isReady) {
+      this.#awaySince = Date.now();
+      this.#missed = { count: 0, isComplete: true };
+    }
+    if (this.#line.connectionId) this.#gone = [...this.#gone.slice(-MAX_GONE), this.#line.connectionId];
+    clearTimeout(this.#reading);
+    this.#outbox.lost();
+    this.#requests.lost();
+  }
+
+  /** @param {boolean} isLate */
+  #beat(isLate) {
+    if (!isVisible()) return;
+    this.#readPeople();
+    if (!isLate) return;
+    this.#line.probe();
+    this.#readAll();
+  }
+
+  async #login() {
+    /** @type {{ roomIds: string[] }} */ const { roomIds } = await this.#line.invoke("chat.login", "text", "");
+    const names = new Set(roomIds.map((id) => ALL_PRIVATE + id));
+    for (const { name, isPrivate } of [...this.#rooms.values()]) if (isPrivate && !names.has(name)) this.#rooms.delete(name);
+    for (const name of names) if (!this.#rooms.has(name)) this.#add(name).isOpen = false;
+    this.#tellRooms();
+  }
+
+  async #readTitles() {
+    for (const room of [...this.#rooms.values()]) {
+      if (!room.isPrivate || room.title !== null) continue;
+      room.title = (await this.#line.invoke("chat.getRoom", "json", { id: room.name.slice(1), withMembers: false })).title;
+      this.#tellRooms();
+    }
+  }
+
+  /** @param {string} name */
+  #add(name) {
+    const room = this.#rooms.get(name) ?? new Room(name);
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  /** @param {string} name @returns {boolean} whether it was there */
+  #drop(name) {
+    this.#wanted.delete(name);
+    const wasIn = this.#rooms.delete(name);
+    if (wasIn) this.#tellRooms();
+    return wasIn;
+  }
+
+  /** @param {string} name @param {RefusedError} error */
+  #refuse(name, error) {
+    this.#drop(name);
+    if (!this.#wanted.size) this.#wanted.add(name); // without a room it would be another one the next time
+    if (!this.#requests.reject(name, error)) this.listener.refused?.(name, { code: error.code, message: error.message });
+  }
+
+  #tellRooms() {
+    this.listener.rooms?.(this.rooms);
   }
 
   /** @param {any} frame */
-  #receive({ type, data, ...ack }) {
-    if (type === "ack") return this.#acknowledge(ack);
-    if (data?.type === "error") return this.#refused(data);
-    if (data?.room !== this.room) return;
-    if (data.type === "message") this.#show(data, "live");
-    else if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId);
+  #receive({ type, from, data, ...ack }) {
+    if (type === "ack") return this.#outbox.acknowledge(ack);
+    if (type !== "message" || data === null || typeof data !== "object") return;
+    if (data.notificationType) return this.#notified(data.notificationType, data.body);
+    if (from === "server") return this.#answered(data);
+    const room = this.#rooms.get(data.room);
+    if (!room) return;
+    if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId, room.name);
     else if (data.type === "presence") {
-      for (const event of data.events) this.#presence.heed(event);
-      this.listener.people?.(this.#presence.people);
+      if (!room.isWatched) return;
+      for (const event of data.events) room.presence.heed(event);
+      if (room.presence.isKnown) this.listener.people?.(room.presence.people, room.name);
+    } else this.#hear(room.name, data);
+  }
+
+  /** @param {string} kind of what is told of a private room @param {any} body */
+  #notified(kind, body) {
+    const name = ALL_PRIVATE + (body.roomId ?? body.conversation?.roomId);
+    if (kind === "RoomJoined" && this.#wanted.has(ALL_PRIVATE)) {
+      if (!this.#rooms.has(name)) this.#add(name).isOpen = false;
+      this.#add(name).title = body.title;
+      this.#tellRooms();
+    }
+    const room = this.#rooms.get(name);
+    if (!room) return;
+    if (kind === "RoomLeft") this.#drop(name);
+    else if (kind === "RoomMemberJoined") this.listener.members?.({ room: name, event: "joined", userId: body.userId });
+    else if (kind === "RoomMemberLeft") this.listener.members?.({ room: name, event: "left", userId: body.userId });
+    else {
+      const envelope = toEnvelope(kind, body, name);
+      if (!this.#outbox.mayBeOwn(envelope, this.userId)) this.#hear(name, envelope);
     }
   }
 
-  /** @param {{ key?: string, code: string, message: string, retryAfter?: number }} error */
-  #refused({ key, code, message, retryAfter }) {
-    const outgoing = this.#outbox.get(key ?? "");
-    if (!outgoing) return;
-    if (code !== "rate_limited") return this.#settle(outgoing, "failed", message);
-    // The acknowledgement is of the refusal, whichever comes first.
-    for (const [ackId, sent] of this.#unacknowledged) if (sent === key) this.#unacknowledged.delete(ackId);
-    this.#pause ||= setTimeout(() => {
-      this.#pause = 0;
-      this.#sendNext();
-    }, 1000 * (retryAfter ?? 1));
-    this.#settle(outgoing, "sending");
+  /** @param {string} name @param {any} envelope */
+  #hear(name, envelope) {
+    const room = this.#rooms.get(name);
+    if (room) this.#handOut(room, room.take([envelope], "live"), "live");
   }
 
-  /** @param {any} ack */
-  #acknowledge({ ackId, success, error }) {
-    const outgoing = this.#outbox.get(this.#unacknowledged.get(ackId) ?? "");
-    this.#unacknowledged.delete(ackId);
-    // A message that the server refused is acknowledged, too.
-    if (outgoing?.state !== "sending") return;
-    if (success || error?.name === "Duplicate") return this.#settle(outgoing, "stored");
-    const isUnknown = error?.name === "InternalServerError";
-    this.#settle(outgoing, "failed", isUnknown ? "The event handler did not confirm it." : error?.message);
+  /** @param {any} answer to an event of this connection */
+  #answered(answer) {
+    const { type, room } = answer;
+    if (type === "error") this.#refused(answer);
+    else if (this.#requests.resolve(type, room)) {
+      if (type === "joined") this.#add(room);
+      this.#tellRooms();
+    } else if (type === undefined && typeof answer.id === "string") this.#outbox.answered(answer.id);
   }
 
-  /** @param {Outgoing} outgoing @param {Outgoing["state"]} state @param {string} [reason] */
-  #settle(outgoing, state, reason) {
-    Object.assign(outgoing, { state, reason });
-    this.listener.outgoing?.(outgoing);
-    if (outgoing.key === this.#current) this.#current = null;
-    this.#sendNext();
+  /** @param {import("./outbox.js").Refusal} error */
+  #refused(error) {
+    if (this.#outbox.refuse(error)) return;
+    const name = this.#requests.refused(error);
+    if (name !== null) this.#refuse(name, new RefusedError(error.message, error.code, name));
   }
 
-  /** Send the oldest message that is not stored, one at a time: what has to be sent again is overtaken by none. */
-  #sendNext() {
-    if (!this.#isReady || this.#current !== null || this.#pause) return;
-    const outgoing = this.unsent.find(({ state }) => state === "sending");
-    if (!outgoing) return;
-    const { key, dataType, data } = outgoing;
-    const frame = { type: "event", event: "send", ackId: ++this.#ackId, dataType: "json", data: { key, dataType, data } };
-    if (new Blob([JSON.stringify(frame)]).size > MAX_FRAME_BYTES) {
-      return this.#settle(outgoing, "failed", "It is larger than the service takes.");
+  /** @param {Room} room @param {import("./room.js").News} news @param {Source} source */
+  #handOut(room, { messages, changes, repeats }, source) {
+    const others = messages.filter((message) => !this.#outbox.take(message, this.userId, source));
+    if (messages.length) this.listener.messages?.(messages, source, room.name);
+    if (changes.length) this.listener.changes?.(changes, source, room.name);
+    for (const message of repeats) this.listener.repeat?.(message);
+    return others.length;
+  }
+
+  /** @param {Room} room @param {Record<string, string | number | null>} parameters @returns {Promise<any>} */
+  #getMessages(room, parameters) {
+    return this.#line.get("messages", { room: room.name, userId: this.userId, ...parameters });
+  }
+
+  #readLater() {
+    clearTimeout(this.#reading);
+    this.#reading = setTimeout(() => (isVisible() ? this.#readAll() : this.#readLater()), READ_MS * (0.75 + Math.random() / 2));
+  }
+
+  /** Read what no broadcast brought, one room after the other. */
+  async #readAll() {
+    this.#readLater();
+    for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
+      await this.#readNewer(room).catch((error) => error instanceof RefusedError && this.#refuse(room.name, error));
     }
-    this.#current = key;
-    this.#unacknowledged.set(frame.ackId, key);
-    this.#write(frame);
   }
 
-  /** @param {object} frame */
-  #write(frame) {
-    if (this.#isReady && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+  /** @param {Room} room */
+  #readNewer(room) {
+    const reading = this.#readings.get(room) ?? this.#read(room).finally(() => this.#readings.delete(room));
+    this.#readings.set(room, reading);
+    return reading;
   }
 
-  /** @param {Message} message @param {"live" | "history" | "missed"} source */
-  #show(message, source) {
-    const outgoing = message.from === this.userId && this.#outbox.get(message.key ?? "");
-    if (outgoing) {
-      this.#outbox.delete(outgoing.key);
-      this.#settle(outgoing, "stored");
-    }
-    const cameLive = this.#shown.get(message.id);
-    this.#shown.set(message.id, cameLive || source === "live");
-    if (cameLive === undefined) this.listener.message?.(message, source);
-    else if (cameLive && source === "live") this.listener.repeat?.(message);
-  }
-
-  /** Read what came since the last reading, and show none of it before all is here: a failure leaves no gap. */
-  async #readNewer() {
-    const [after, isFirst] = [this.#cursor ?? null, this.#cursor === undefined];
-    /** @type {Message[]} newest first */ const messages = [];
+  /**
+   * Read what came since the last reading, and hand out none of it before all is here: a failure leaves no gap.
+   * @param {Room} room
+   */
+  async #read(room) {
+    const at = (this.#lastRead = performance.now());
+    const { isRead, since } = room;
+    /** @type {any[]} newest first */ const envelopes = [];
     /** @type {string | null} */ let newest = null;
-    /** @type {string | null} */ let before = null;
-    do {
-      // A message that was delivered again can stand before the last one that was read.
-      const overlap = after && "true";
-      const page = await this.#get("messages", { after, overlap, before, limit: isFirst ? 50 : 200 });
-      messages.push(...page.messages.filter(isMessage));
+    /** @type {string | null} */ let next = null;
+    for (let pages = 0; pages === 0 || (next && isRead && pages < MAX_PAGES); pages++) {
+      const page = await this.#getMessages(room, { ...since, before: next, limit: isRead ? LIMIT : FIRST_LIMIT });
+      envelopes.push(...page.messages);
       newest ??= page.newest;
-      before = page.next;
-    } while (before && !isFirst);
-    if (isFirst) this.#older = before;
-    this.#cursor = newest ?? after;
-    for (const message of messages.reverse()) this.#show(message, isFirst ? "history" : "missed");
-  }
-
-  async #readPresence() {
-    const { time, connections } = await this.#get("presence", {});
-    if (!this.connectionId) return;
-    // The service hears of a lost line later than its client.
-    const alive = connections.filter((/** @type {any} */ one) => !this.#gone.has(one.connectionId));
-    this.#presence.correct({ time, connections: alive }, { connectionId: this.connectionId, userId: this.userId });
-    this.listener.people?.(this.#presence.people);
-  }
-
-  /** @param {string} route @param {Record<string, string | number | null>} parameters @returns {Promise<any>} */
-  async #get(route, parameters) {
-    const url = new URL(route, this.api);
-    for (const [name, value] of Object.entries({ room: this.room, userId: this.userId, ...parameters })) {
-      if (value !== null) url.searchParams.set(name, String(value));
+      next = page.next;
     }
-    const response = await fetch(url, { signal: AbortSignal.timeout(OPEN_MS) }).catch(() => {
-      throw new Error("The app does not answer. Is it running?");
-    });
-    const body = await response.json().catch(() => ({}));
-    if (response.ok) return body;
-    const { status } = response;
-    const why = body.code === "unavailable" ? "Storage or Web PubSub does not answer the app." : body.message;
-    const other = status === 401 ? "The app asks for a sign-in or a key." : `The app answered ${status} to ${route}.`;
-    // The app's own no. Any other status, 404 among them, can be an app that is being deployed.
-    throw [400, 401, 403].includes(status) ? new RefusedError(why ?? other, body.code) : new Error(why ?? other);
+    if (this.#rooms.get(room.name) !== room || !this.#isStarted) return 0;
+    const isComplete = !isRead || !next;
+    if (!isComplete) {
+      room.clear();
+      this.#missed.isComplete = false;
+      this.listener.reset?.(room.name);
+    }
+    const count = this.#handOut(room, room.takeNewer(envelopes, { newest, next, at }), isRead && isComplete ? "missed" : "history");
+    if (isRead) this.#missed.count += count;
+    else this.#tellRooms();
+    return count;
   }
+
+  async #readPeople() {
+    const room = this.#rooms.get(this.#focused ?? "");
+    if (!room || room.isPrivate || !this.listener.people || !this.#line.connectionId) return;
+    room.isWatched = true; // what is told meanwhile may be newer than the list
+    const list = await this.#line.get("presence", { room: room.name, userId: this.userId }).catch(() => null);
+    if (!list || !this.connectionId) return;
+    // The service hears of a lost line later than its client.
+    const connections = list.connections.filter((/** @type {any} */ one) => !this.#gone.includes(one.connectionId));
+    room.presence.correct({ time: list.time, connections }, { connectionId: this.connectionId, userId: this.userId });
+    this.listener.people(room.presence.people, room.name);
+  }
+}
+
+function isVisible() {
+  return globalThis.document?.visibilityState !== "hidden";
 }

@@ -4,16 +4,24 @@
  * ghost whose end was never told; an event newer than the list corrects the list.
  */
 
-/** @typedef {{ userId: string | null, connections: number }} Person a user with two tabs is one person */
+/**
+ * @typedef {object} Person a user with two tabs is one person
+ * @property {string | null} userId
+ * @property {number} connections
+ */
 /** @typedef {{ connectionId: string, userId: string | null }} Connection */
 /** @typedef {Connection & { event: "connected" | "disconnected" | "joined" | "left", time: string }} PresenceEvent */
+
+const MAX_EVENTS = 1_000;
 
 export class Presence {
   /** @type {Map<string, string | null>} connection id -> user id */ #connections = new Map();
   /** @type {PresenceEvent[]} */ #events = [];
+  /** whether there was a list */ isKnown = false;
 
   /** @param {{ time: string, connections: Connection[] }} list @param {Connection} self surely here, whatever the list says */
   correct({ time, connections }, self) {
+    this.isKnown = true;
     this.#connections = new Map([...connections, self].map((one) => [one.connectionId, one.userId]));
     this.#events = this.#events.filter((event) => event.time >= time);
     for (const event of this.#events) this.#apply(event);
@@ -22,6 +30,7 @@ export class Presence {
   /** @param {PresenceEvent} event */
   heed(event) {
     this.#events.push(event);
+    if (this.#events.length > MAX_EVENTS) this.#events.splice(0, MAX_EVENTS / 2); // older than any list that is on its way
     this.#apply(event);
   }
 

@@ -1,6 +1,6 @@
 """Every check of ``python3 dev.py test``, all even when one fails, and a summary.
 
-Half of the time of the tests is waiting, so types and fuzzing run beside them.
+Half of the time of the tests is waiting, so types, fuzzing and the soak run beside them.
 
 Standard library only: ``--help`` works before anything is installed.
 """
@@ -68,16 +68,20 @@ class Result:
     note: str = ""
 
 
-CANNOT_FUZZ: Final = Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python")
+CANNOT_RUN: Final[Mapping[str, Result]] = {
+    "fuzz": Result(Outcome.SKIPPED, note="Atheris has no wheel for this platform or Python"),
+    "soak": Result(Outcome.SKIPPED, note="it stops processes and looks into /proc, as only Linux lets it"),
+}
 STEPS: Final[Mapping[str, Step]] = {
     "lint": Step(("-m", "ruff", "check", *CODE), 1),
     "format": Step(("-m", "ruff", "format", "--check", *CODE), 1),
     "types": Step(("-m", "mypy", *CODE), 40),
     "tests": Step(("-m", "pytest", "--cov"), 330),
     "fuzz": Step(("-m", "tests.fuzz", "--seconds=60"), 70),
+    "soak": Step(("-m", "tests.soak", "--minutes=1", "--seed=21"), 100),
 }
-# Those that take long, write no file that a test reads and listen at no port.
-BESIDE: Final = frozenset({"types", "fuzz"})
+# Those that take long, write no file that a test reads and listen at no port that a test wants.
+BESIDE: Final = frozenset({"types", "fuzz", "soak"})
 QUICK: Final = Step(("-m", "pytest", "-m", "not external", "--hypothesis-profile=quick"), 30)
 
 
@@ -86,7 +90,7 @@ def steps(arguments: Sequence[str]) -> dict[str, Step]:
     parser = argparse.ArgumentParser(
         prog="python3 dev.py test",
         usage=f"python3 dev.py test [--quick | --only {{{','.join(STEPS)}}}] [arguments for pytest]",
-        description="Run lint, format, types, the tests with their coverage, and a minute of fuzzing.",
+        description="Run lint, format, types, the tests with their coverage, a minute of fuzzing and one of faults.",
         epilog="All other arguments go to pytest, which then runs alone: test -k order, test --lf, test tests/unit.",
         allow_abbrev=False,
     )
@@ -123,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
             if name == "tests":
                 results |= run_tests(step)
             elif name not in aside:
-                results[name] = run(name, step.arguments) if can_run(name) else CANNOT_FUZZ
+                results[name] = run(name, step.arguments) if can_run(name) else CANNOT_RUN[name]
         results |= beside.finish()
     print("\n== summary")
     print(summary(results, REPORT.read_text("utf-8") if REPORT.is_file() else None))
@@ -169,7 +173,7 @@ class Beside:
     def _run(self) -> None:
         for name, step in self._wanted.items():
             if not can_run(name):
-                self._done[name] = (CANNOT_FUZZ, "")
+                self._done[name] = (CANNOT_RUN[name], "")
                 continue
             start = time.monotonic()
             with self._lock:
@@ -191,7 +195,7 @@ class Beside:
 
 def can_run(name: str) -> bool:
     """Whether this platform and this Python have what a step needs."""
-    return name != "fuzz" or has_module("atheris")
+    return sys.platform == "linux" if name == "soak" else name != "fuzz" or has_module("atheris")
 
 
 def has_module(name: str) -> bool:

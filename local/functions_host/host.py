@@ -2,7 +2,7 @@
 
 Each quirk is what Azure Functions host 4 does: first match in function-name order, 404 for a wrong method, repeated
 headers joined, empty query values dropped, the body of a chunked request empty, 500 without a body for whatever
-a function does wrong.
+a function does wrong. One thing is its own: ``/`` leads to the page, where the app has one.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _MAX_LINE_BYTES: Final = 8 * 1024
 _MAX_HEADER_BYTES: Final = 32 * 1024
 _THREADS: Final = 1000  # what the host tells a worker that it starts itself
 _ADMIN_FUNCTIONS: Final = "/admin/functions/"
+_DEMO: Final = "/demo/{*file}"
 _HOME_PAGE: Final = "<!doctype html><title>Functions</title><p>Your Functions app is up and running.</p>"
 logger: Final = logging.getLogger("local.functions_host")
 http_logger: Final = logging.getLogger("local.functions_host.http")
@@ -94,6 +95,8 @@ class FunctionsHost:
         self._port = port
         prefix = f"/{self._settings.route_prefix}".rstrip("/")
         self._quiet = frozenset(f"{prefix}/{path}".lower() for path in quiet)
+        has_demo = any(f"/{function.route.template}" == prefix + _DEMO for function in self.functions)
+        self._home = f"{prefix}/demo/" if has_demo else None
         self._cors = Cors(self._settings.cors_origins, self._settings.cors_credentials)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="function")
         self._runner: web.ServerRunner | None = None
@@ -169,6 +172,8 @@ class FunctionsHost:
                 level = logging.DEBUG if path.lower() in self._quiet else logging.INFO
                 return await self._invoke(function, parameters, request, level)
         if path == "/" and request.method == "GET":
+            if self._home:
+                return web.Response(status=302, headers={"Location": self._home})
             return web.Response(text=_HOME_PAGE, content_type="text/html")
         return web.Response(status=404)
 

@@ -22,12 +22,14 @@ TYPES = {
 async def test_every_file_of_the_page_is_served_as_what_it_is_and_may_load_nothing_from_elsewhere(
     system: System,
 ) -> None:
-    files = [path for path in FOLDER.iterdir() if path.name != "tsconfig.json"]
+    files = [path for path in FOLDER.rglob("*") if path.is_file() and path.name != "tsconfig.json"]
     for path in files:
-        async with system.http.get(f"{system.url}/api/demo/{path.name}") as answer:
+        async with system.http.get(f"{system.url}/api/demo/{path.relative_to(FOLDER).as_posix()}") as answer:
             kept = path.read_bytes()
             if path.name == "index.html":
-                kept = kept.replace(b'data-client-auth=""', b'data-client-auth="anonymous"')
+                for name, value in ((b"client-auth", b"anonymous"), (b"default-room", b"lobby")):
+                    kept = kept.replace(b'data-%s=""' % name, b'data-%s="%s"' % (name, value))
+                kept = kept.replace(b'data-max-message-bytes=""', b'data-max-message-bytes="65536"')
             assert (answer.status, await answer.read()) == (200, kept)
             assert answer.headers["Content-Type"] == TYPES[path.suffix]
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -35,6 +37,20 @@ async def test_every_file_of_the_page_is_served_as_what_it_is_and_may_load_nothi
             assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
             assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
             assert "unsafe" not in policy
+
+
+async def test_the_page_is_told_the_default_room_whatever_is_in_its_name(start_system: StartSystem) -> None:
+    system = await start_system(DEFAULT_ROOM='"><b>')
+    async with system.http.get(f"{system.url}/api/demo/") as answer:
+        assert 'data-default-room="&quot;&gt;&lt;b&gt;" ' in await answer.text()
+
+
+async def test_only_the_split_view_holds_frames_and_only_the_page_is_held_in_one_of_this_site(system: System) -> None:
+    for name, holds, ancestors in (("", False, "'self'"), ("split.html", True, "'none'"), ("chat.js", False, "'none'")):
+        async with system.http.get(f"{system.url}/api/demo/{name}") as answer:
+            policy = answer.headers["Content-Security-Policy"]
+            assert ("frame-src 'self';" in policy) == holds
+            assert f"frame-ancestors {ancestors};" in policy
 
 
 async def test_the_page_may_connect_to_its_services_only(start_system: StartSystem) -> None:

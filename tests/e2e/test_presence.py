@@ -30,10 +30,11 @@ async def test_an_empty_room_has_nobody(system: System) -> None:
     assert await users(system, "n3") == []
 
 
-async def test_presence_is_503_while_the_service_is_down(system: System) -> None:
+async def test_presence_is_503_while_the_service_is_down(system: System, caplog: pytest.LogCaptureFixture) -> None:
     await system.emulator.stop()
     status, body = await system.get("presence", room="n4")
-    assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again."})
+    assert (status, body) == (503, {"type": "error", "code": "unavailable", "message": "Try again.", "id": body["id"]})
+    assert body["id"] in caplog.text
 
 
 async def test_who_comes_and_goes_is_told_with_the_connection(system: System) -> None:
@@ -93,7 +94,7 @@ async def test_typing_is_told_and_not_stored(system: System) -> None:
     assert await system.history("n7") == []
 
 
-async def test_typing_while_the_service_refuses_is_no_failure(system: System) -> None:
+async def test_typing_while_the_service_refuses_is_not_a_failure(system: System) -> None:
     await system.emulator.stop()
     event = {"ce_type": "azure.webpubsub.user.typing", "ce_eventName": "typing", "Content_Type": "application/json"}
     assert await system.post_event(b"{}", room="n8", **event) == (204, b"")
@@ -122,7 +123,7 @@ async def test_the_service_is_asked_once_by_callers_who_come_together() -> None:
     assert service.asked == 2
 
 
-async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_too_old_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.messaging.presence.MAX_AGE_SECONDS", 0)
     service = CountingService()
     presence = Presence(service)  # type: ignore[arg-type]

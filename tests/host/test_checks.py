@@ -32,7 +32,7 @@ def arguments_of(*arguments: str) -> list[str]:
 
 def test_without_arguments_every_step_runs_and_the_coverage_is_measured() -> None:
     wanted = checks.steps([])
-    assert list(wanted) == ["lint", "format", "types", "tests", "fuzz"]
+    assert list(wanted) == ["lint", "format", "types", "tests", "fuzz", "soak"]
     assert "--cov" in wanted["tests"].arguments
 
 
@@ -45,7 +45,7 @@ def test_quick_leaves_out_what_is_marked_external() -> None:
     assert arguments_of("--quick", "-x") == ["-m", "not external", "--hypothesis-profile=quick", "-x"]
 
 
-@pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz"])
+@pytest.mark.parametrize("name", ["lint", "format", "types", "tests", "fuzz", "soak"])
 def test_one_step_can_run_alone(name: str) -> None:
     assert checks.steps(["--only", name]) == {name: checks.STEPS[name]}
 
@@ -113,6 +113,14 @@ def test_where_nothing_was_fuzzed_the_summary_says_skipped(
     monkeypatch.setattr(checks, "has_module", lambda _: False)
     assert checks.main(["--only", "fuzz"]) == 0
     assert "fuzz    skipped" in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_frozen_and_killed_the_summary_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert checks.main(["--only", "soak"]) == 0
+    assert "soak    skipped" in capsys.readouterr().out
 
 
 def test_a_step_that_fails_does_not_keep_the_next_from_running(

@@ -30,6 +30,19 @@ async def test_the_home_page_says_that_the_app_runs() -> None:
     assert b"up and running" in answer.body
 
 
+async def test_the_home_page_of_an_app_with_the_demo_leads_to_it() -> None:
+    app = func.FunctionApp()
+
+    @app.route("demo/{*file}")
+    async def demo(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse(req.method)
+
+    async with FunctionsHost(app) as host:
+        answer = await ask(host, "GET", "/")
+        assert (await ask(host, "GET", answer["Location"])).status == 200
+    assert (answer.status, answer["Location"]) == (302, "/api/demo/")
+
+
 async def test_the_status_page_says_that_the_host_runs() -> None:
     async with FunctionsHost(Recorder().app) as host:
         answer = await ask(host, "GET", "/admin/host/status")

@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
 
 from local.azurite import Azurite, free_port
+from local.node_tools import ensure_packages
 from tests.e2e.conftest import System, running_system
+from tests.node_packages import TEST_PACKAGES
+from tests.page.scripts import Script, run_script
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import Emulator, EmulatorSettings
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=740)
+WIDE, NARROW = ViewportSize(width=1400, height=900), ViewportSize(width=360, height=640)
 
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
@@ -77,6 +81,25 @@ async def announce(system: System, room: str, envelope: Any) -> None:
         await service.send_to_group(room, envelope, content_type="application/json")
 
 
+async def inject(emulator: Emulator, **fault: Any) -> None:
+    """Let something go wrong."""
+    async with aiohttp.ClientSession() as http, http.post(f"{emulator.url}/emulator/faults", json=fault) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def cut(system: System, room: str, user: str) -> None:
+    """Cut the connection of a user in a room."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:  # the app asks the service who is there now and then only
+            _, answer = await system.get("presence", room=room)
+            for connection in answer["connections"]:
+                if connection["userId"] == user:
+                    return await inject(
+                        system.emulator, fault="cut_connections", connectionId=connection["connectionId"]
+                    )
+            await asyncio.sleep(0.1)
+
+
 OpenTab = Callable[..., Awaitable[Tab]]
 
 
@@ -85,6 +108,12 @@ OpenTab = Callable[..., Awaitable[Tab]]
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         yield await playwright.chromium.connect_over_cdp(chromium)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    return (ensure_packages(TEST_PACKAGES) / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -199,3 +228,9 @@ async def mortal_app(azurite: Azurite) -> AsyncIterator[MortalApp]:
         await app.start()
         yield app
         await app.kill()
+
+
+@pytest.fixture
+def script(system: System, tmp_path: Path) -> Script:
+    """A function that runs a script beside the client in Node and returns its result."""
+    return lambda code: run_script(tmp_path, system, code)

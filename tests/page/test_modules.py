@@ -85,7 +85,7 @@ async def test_events_and_the_list_of_the_service_correct_each_other(join: OpenT
 async def test_the_readme_s_page_shows_what_it_sends(join: OpenTab, system: System) -> None:
     found = re.search(r"^```js page\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert found
-    code = found[1].replace("http://localhost:7071", system.url).replace('room: "lobby"', 'room: "m3"')
+    code = found[1].replace("http://localhost:7071", system.url).replace('"lobby"', '"m3"')
     code = re.sub(r"^import (.*) from (.*);$", r"const \1 = await import(\2);", code, flags=re.MULTILINE)
     tab = await join("m4", "ana")
     async with tab.page.expect_console_message(lambda message: message.text == "ana hello from a page"):

@@ -140,7 +140,7 @@ class Console:
             case "GET":
                 return _json(200, {"faults": self._faults.armed()})
             case "DELETE":
-                return _json(200, {"cleared": self._faults.clear()})
+                return _json(200, {"cleared": self._faults.clear(request.query.get("connectionId"))})
             case "POST" if request.content_type != "application/json":
                 return _text(415, "The Content-Type must be application/json.")
             case "POST":

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from webpubsub_emulator.core.hub import Delivery
-from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, iso, preview, snippet
+from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, ids, iso, preview, snippet
 
 __all__ = ["Delivered"]
 
@@ -68,6 +68,7 @@ class Delivered:
             "attempts": len(self.tries),
             "dataType": self.data_type,
             "snippet": snippet(self.body),
+            "ids": ids(self.body),
         }
 
     def details(self) -> dict[str, Any]:

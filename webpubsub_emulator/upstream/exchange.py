@@ -13,7 +13,7 @@ from typing import Any, Final
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.upstream.cloud_events import Event
 from webpubsub_emulator.upstream.curl import curl_command
-from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, Clock, iso, preview, snippet
+from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, Clock, ids, iso, preview, snippet
 
 __all__ = ["IN_EXCHANGE", "Attempt", "Exchange", "Pairs", "State"]
 
@@ -189,6 +189,7 @@ class Exchange:
             "attempts": len(counting),
             "faults": self.faults,
             "snippet": snippet(self.event.body),
+            "ids": ids(self.event.body),
             "problem": self.problem,
         }
 

@@ -46,7 +46,7 @@ class FaultKind(StrEnum):
     DUPLICATE_EVENT = "duplicate_event"
     """An event reaches its handler twice, with the same ``ce-id``; the first answer counts."""
     DROP_ANSWER = "drop_answer"
-    """The handler answers, but the service never hears it: it tries again, as after a lost line."""
+    """The handler answers, but the answer is lost: the service tries again, as after a lost connection."""
     DELAY = "delay"
     """An event, or the answer to it, is late."""
     UNAVAILABLE = "unavailable"
@@ -136,7 +136,7 @@ class Fault:
             if name not in FIELDS[kind]:
                 raise _not_a_field(name, kind)
             _check_type(name, given)
-        # A field that is null is one that is left out.
+        # A field that is null is one that is omitted.
         names = {"connectionId": "connection_id"}
         given = {names.get(name, name): field for name, field in fields.items() if field is not None}
         if "part" in given:
@@ -188,7 +188,7 @@ class Faults:
     """The armed faults of one emulator."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock`` gives seconds."""
+        """``clock`` returns seconds."""
         self._clock = clock
         self._armed: list[_Armed] = []
 
@@ -197,12 +197,13 @@ class Faults:
         lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
         self._armed.append(_Armed(fault, self._clock() + fault.seconds if lasts else math.inf))
 
-    def clear(self) -> int:
-        """Disarm all; the result is how many there were."""
-        count = len(self._current())
-        self._armed.clear()
+    def clear(self, connection_id: str | None = None) -> int:
+        """Disarm those of a connection, or all; the result is how many there were."""
+        before = self._current()
+        self._armed = [armed for armed in before if connection_id not in {None, armed.fault.connection_id}]
+        count = len(before) - len(self._armed)
         if count:
-            logger.warning("FAULTS are cleared.")
+            logger.warning("FAULTS of %s are cleared.", repr(connection_id) if connection_id else "all connections")
         return count
 
     def armed(self) -> list[dict[str, Any]]:

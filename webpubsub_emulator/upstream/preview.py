@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-__all__ = ["PREVIEW_BYTES", "Clock", "iso", "preview", "snippet"]
+__all__ = ["PREVIEW_BYTES", "Clock", "ids", "iso", "preview", "snippet"]
 
 PREVIEW_BYTES: Final = 4096
 _SNIPPET_BYTES: Final = 160
 _HEX_BYTES: Final = 256
 _TEXT_MEMBERS: Final = ("text", "data", "message")
+_ID_BYTES: Final = 1024
+_ID: Final = re.compile(rb'"(?:id|key|messageId)"\s*:\s*"([\w.:-]{1,128})"')
 Clock = Callable[[], datetime]
 
 
@@ -33,6 +36,11 @@ def snippet(body: bytes) -> str:
     """Return as much of a body as one line of a list can show: of a JSON envelope, the text in it."""
     text = _text_in_json(body)
     return text[:_SNIPPET_BYTES] if text is not None else str(preview(body[:_SNIPPET_BYTES], len(body))["text"])
+
+
+def ids(body: bytes) -> list[str]:
+    """Return what the beginning of a JSON body calls its id or key, so that a message can be found by it."""
+    return [match.decode() for match in _ID.findall(body[:_ID_BYTES])] if body[:1] == b"{" else []
 
 
 def _text_in_json(body: bytes) -> str | None:

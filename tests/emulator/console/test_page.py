@@ -177,6 +177,16 @@ async def test_text_filters_what_is_shown_and_what_comes(
     await expect(view.page.locator(".log:visible")).to_have_count(0)
 
 
+async def test_a_link_leads_to_one_message_by_its_key(service: Service, view: View) -> None:
+    socket = await service.connect(groups="g")
+    for ack_id, key in enumerate(("key-of-the-first", "key-of-the-second")):
+        data = {"key": key, "dataType": "text", "data": "x" * 5000}
+        await socket.request(type="event", event=key[-5:], dataType="json", data=data, ackId=ack_id)
+        await service.rest("POST", "/groups/g/:send", body=b'{"type":"message","id":"0","key":"%s"}' % key.encode())
+    await view.page.goto(f"{service.url}/?filter=key-of-the-second")
+    await expect(view.page.locator(".entry:visible .name")).to_have_text(["send", "econd"])
+
+
 async def test_a_fault_of_a_button_concerns_the_chosen_connection(service: Service, view: View) -> None:
     ana, ben = await service.connect(sub="ana"), await service.connect(sub="ben")
     await view.page.get_by_role("button", name="ana").click()

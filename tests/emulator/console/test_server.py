@@ -44,6 +44,16 @@ async def test_waiting_faults_are_listed_and_cleared(service: Service) -> None:
     assert json.loads((await call(service, "GET", "/emulator/faults"))[2]) == {"faults": []}
 
 
+async def test_the_faults_of_one_connection_are_cleared_and_the_others_wait(service: Service) -> None:
+    others: list[dict[str, object]] = [{"fault": "drop_answer", "count": 1}]
+    others.append({"fault": "drop_answer", "connectionId": "conn-2", "count": 1})
+    for fault in (*others, {"fault": "duplicate_event", "connectionId": "conn-1"}):
+        await inject(service, fault)
+    status, _, text = await call(service, "DELETE", "/emulator/faults?connectionId=conn-1")
+    assert (status, json.loads(text)) == (200, {"cleared": 1})
+    assert json.loads((await call(service, "GET", "/emulator/faults"))[2]) == {"faults": others}
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [

@@ -39,6 +39,9 @@ function showLine(name, text) {
   byId("line").textContent = text;
 }
 
+// A link can lead to one message: /?filter=…
+byId("filter").value = new URLSearchParams(location.search).get("filter") ?? "";
+filter();
 byId("filter").addEventListener("input", filter);
 for (const radio of document.querySelectorAll("[name=show]")) radio.addEventListener("change", filter);
 byId("connection-filter").addEventListener("click", () => select(null));

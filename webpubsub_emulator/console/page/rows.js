@@ -108,7 +108,7 @@ class EventRow extends TrafficRow {
     this.status.textContent = entry.status ?? (entry.state === "waiting" ? "…" : "failed");
     this.status.title = entry.problem ?? entry.state;
     this.showMarks(entry.faults);
-    this.words = [entry.type, entry.hub, entry.connectionId, entry.userId, entry.snippet, entry.status, entry.state, entry.problem, ...entry.faults]
+    this.words = [entry.type, entry.hub, entry.connectionId, entry.userId, entry.snippet, entry.status, entry.state, entry.problem, ...entry.faults, ...entry.ids]
       .join(" ")
       .toLowerCase();
   }
@@ -135,7 +135,7 @@ class DeliveryRow extends TrafficRow {
     this.status.title = entry.problem ?? `${counted(entry.receivers, "client")} got it`;
     this.note.textContent = entry.problem === null ? (entry.receivers === 1 ? "client" : "clients") : "";
     this.showMarks([]);
-    this.words = ["send to clients", origin, entry.hub, entry.target, entry.connectionId, entry.userId, entry.snippet, entry.state, entry.problem]
+    this.words = ["send to clients", origin, entry.hub, entry.target, entry.connectionId, entry.userId, entry.snippet, entry.state, entry.problem, ...entry.ids]
       .join(" ")
       .toLowerCase();
   }

@@ -1,0 +1,1 @@
+"""Real clients of every kind, and what they do."""

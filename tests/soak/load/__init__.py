@@ -1,0 +1,1 @@
+"""How much the local system carries, and what happens beyond."""

@@ -1,0 +1,1 @@
+"""The local system under faults: its processes, what stands between them, and what its tables hold."""
