@@ -164,7 +164,7 @@ def _read_authority(env: Environment) -> str:
 def _is_of_storage(connection_string: str) -> bool:
     """Return whether the table SDK takes it: what it does not take would end the start of the app, or each call."""
     pairs = [part.partition("=") for part in connection_string.rstrip(";").split(";")]
-    parts = {name.lower(): value for name, _, value in pairs}
+    parts = {name.strip().lower(): value for name, _, value in pairs}
     if len(parts) < len(pairs) or not all(name and value for name, value in parts.items()):
         return False
     if "tablesecondaryendpoint" in parts and "tableendpoint" not in parts:
@@ -186,6 +186,6 @@ def _is_base64(text: str) -> bool:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -92,7 +92,7 @@ class Service:
         self._credentials = PerLoop(lambda: credential_of(endpoint))
         self._clients = PerLoop(lambda: make_client(hub, endpoint, self._credentials.get()))
         self._broadcasts = Calls()
-        # Apart from the others: a key makes a token without a call, which is no sign that the service answers.
+        # Apart from the others: a key makes a token without a call, which does not show that the service answers.
         self._tokens = Calls()
         self._others = Calls()
 

@@ -147,6 +147,8 @@ def test_development_storage_is_the_emulator_s_account() -> None:
         ("AzureWebJobsStorage", f"{STORAGE};TableSecondaryEndpoint=https://acc-secondary.table.core.windows.net"),
         ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint=http://[::1"),
         ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint=acc.table.core.windows.net"),
+        ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint=http://127.0.0.1:port/acc"),
+        ("AzureWebJobsStorage", f"{STORAGE}; AccountName=acc"),
         ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint="),
         ("AzureWebJobsStorage", STORAGE.replace("c2VjcmV0", "c2VjcmV")),
         ("AzureWebJobsStorage", STORAGE.replace("c2VjcmV0", "<your key>")),
