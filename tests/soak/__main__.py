@@ -22,12 +22,17 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _FOLDER: Final = _ROOT / ".local" / "soak"
 _PAGE: Final = _ROOT / "docs" / "load.md"
 _OPEN_FILES: Final = 8192
+_MOST_MINUTES: Final = 24 * 60
 T_ = TypeVar("T_")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; the exit status is 1 when a promise was broken."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name in ("minutes", "pause"):
+        if not 0 < getattr(options, name) <= _MOST_MINUTES:
+            parser.error(f"--{name} must be more than 0 and at most {_MOST_MINUTES}")
     _raise_limit()
     return int(options.command(options))
 
@@ -96,5 +101,5 @@ def _raise_limit() -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         sys.exit("Stopped.")
