@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from local.signals import stop_signals
+from tests.soak.folder import run_folder
 from tests.soak.load.measure import as_json as as_load_json
 from tests.soak.load.measure import measure, page, plots, problems
 from tests.soak.plan import make_plan
@@ -62,8 +63,11 @@ def _soak(options: argparse.Namespace) -> int:
     print("\n".join(map(str, plan)), flush=True)
     if options.plan:
         return 0
-    folder = _FOLDER / f"{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with run_folder(_FOLDER / f"{seed}") as folder:
+        return _soak_in(folder, seed, options)
+
+
+def _soak_in(folder: Path, seed: int, options: argparse.Namespace) -> int:
     report = asyncio.run(_until_stopped(soak(seed, options.minutes, folder, options.pause)))
     (folder / "report.json").write_text(as_json(report), "utf-8")
     print(f"\n{as_table(report)}\nLogs and the table as JSON: {folder}", flush=True)
@@ -71,9 +75,8 @@ def _soak(options: argparse.Namespace) -> int:
 
 
 def _load(_: argparse.Namespace) -> int:
-    folder = _FOLDER / "load"
-    folder.mkdir(parents=True, exist_ok=True)
-    load = asyncio.run(_until_stopped(measure(folder)))
+    with run_folder(_FOLDER / "load") as folder:
+        load = asyncio.run(_until_stopped(measure(folder)))
     _PAGE.write_text(page(load), "utf-8")
     _PAGE.with_suffix(".json").write_text(as_load_json(load), "utf-8")
     for name, svg in plots(load).items():
