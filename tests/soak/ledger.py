@@ -75,7 +75,7 @@ class Listening:
 
 @dataclass(slots=True)
 class Stay:
-    """A time in which somebody is no member of a private room.
+    """A time in which somebody is not a member of a private room.
 
     It begins when the removal is answered, and lasts ``until`` they are added again, if they are. ``reads`` and
     ``refusals`` count how often they got the history meanwhile, and how often it was refused.
