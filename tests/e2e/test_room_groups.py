@@ -23,6 +23,7 @@ from chat.backends.table import Table, make_client
 from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.messaging.private_rooms import PrivateRooms
+from chat.messaging.room_groups import RoomGroups
 from chat.model.rooms import MAX_ROOMS, rooms_fit
 from chat.settings import StorageAccount, WebPubSubEndpoint
 from local.azurite import Azurite
@@ -376,6 +377,29 @@ async def test_events_that_come_again_in_the_wrong_order_are_answered_as_done_an
     assert await post(gated, MANAGE, add, event_id="4") == (200, {})
     assert await post(gated, MANAGE, remove, event_id="3") == (200, {})
     assert await members.is_member("ben", "@g10")
+
+
+@pytest.mark.parametrize("operation", ["Delete", "Add"])
+async def test_a_change_whose_process_died_before_the_groups_followed_is_done_when_it_comes_again_and_is_answered(
+    gated: System, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    room, is_removal = f"g20-{operation}", operation == "Delete"
+    ben = await gated.chat("ben")
+    data = {"title": "A title", "members": ["ben"] if is_removal else [], "roomId": room}
+    await post(gated, CREATE, data, event_id="1")
+
+    async def die(*_: Any) -> Any:
+        raise RuntimeError("the process died here")
+
+    # Nobody comes by meanwhile who looks for what a dead process has recorded.
+    monkeypatch.setattr(Outbox, "start_drain", lambda _: None)
+    change = {"roomId": room, "userId": "ben", "operation": operation}
+    with monkeypatch.context() as death:
+        death.setattr(RoomGroups, "follow", die)
+        assert (await post(gated, MANAGE, change, event_id="2"))[0] == 500
+    assert await is_in_group(gated, ben, f"@{room}") is is_removal
+    assert await post(gated, MANAGE, change, event_id="2") == (200, {})
+    assert await is_in_group(gated, ben, f"@{room}") is not is_removal
 
 
 async def test_who_left_is_told_so_when_the_event_comes_again(gated: System, members: Members) -> None:

@@ -23,7 +23,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _FOLDER: Final = _ROOT / ".local" / "soak"
 _PAGE: Final = _ROOT / "docs" / "load.md"
 _OPEN_FILES: Final = 8192
-_MOST_MINUTES: Final = 24 * 60
+_MAX_MINUTES: Final = 24 * 60
 T_ = TypeVar("T_")
 
 
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     for name in ("minutes", "pause"):
-        if not 0 < getattr(options, name) <= _MOST_MINUTES:
-            parser.error(f"--{name} must be more than 0 and at most {_MOST_MINUTES}")
+        if not 0 < getattr(options, name) <= _MAX_MINUTES:
+            parser.error(f"--{name} must be more than 0 and at most {_MAX_MINUTES}")
     _raise_limit()
     return int(options.command(options))
 

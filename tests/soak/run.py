@@ -36,7 +36,7 @@ _START_SECONDS: Final = 180
 _COVER_SECONDS: Final = 180
 _READ_SECONDS: Final = 120
 # All of these together, and as much again for faults that began late.
-_MOST_SECONDS: Final = 1800
+_MAX_SECONDS: Final = 1800
 # How long clients keep connections that they do not use, and how many more are none to wait for.
 _SETTLE_SECONDS: Final = 40
 _FEW_FILES: Final = 15
@@ -48,7 +48,7 @@ async def soak(seed: int, minutes: float, folder: Path, pace: float) -> Report:
     ``pace`` is how many seconds a client waits, on average, between what it does.
     """
     ledger, plan = Ledger(), make_plan(seed, minutes * 60)
-    async with asyncio.timeout(minutes * 60 + _MOST_SECONDS), AsyncExitStack() as exit_stack:
+    async with asyncio.timeout(minutes * 60 + _MAX_SECONDS), AsyncExitStack() as exit_stack:
         stack = await exit_stack.enter_async_context(Stack(folder, random.Random(f"proxies {seed}")))
         connector = aiohttp.TCPConnector(limit=0)
         http = await exit_stack.enter_async_context(aiohttp.ClientSession(connector=connector))

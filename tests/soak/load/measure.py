@@ -27,7 +27,7 @@ _TIMES: Final = 4
 _IDLE: Final = 1000
 _RETURNING: Final = 500
 _HEAR_SECONDS: Final = 120
-_MOST_SECONDS: Final = 1800
+_MAX_SECONDS: Final = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Load:
 
 async def measure(folder: Path) -> Load:
     """Measure everything, and print each part when it is done."""
-    async with asyncio.timeout(_MOST_SECONDS):
+    async with asyncio.timeout(_MAX_SECONDS):
         return await _measure(folder)
 
 
