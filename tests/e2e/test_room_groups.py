@@ -18,12 +18,13 @@ import chat.messaging.private_rooms
 import chat.messaging.room_groups
 import chat.policy
 from chat.backends.members import Members
-from chat.backends.service import Service
+from chat.backends.service import Service, ServiceUnavailableError
 from chat.backends.table import Table, make_client
 from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.messaging.private_rooms import PrivateRooms
-from chat.messaging.room_groups import RoomGroups
+from chat.messaging.room_groups import GroupRecords, RoomGroups
+from chat.model.keys import hub_partition
 from chat.model.rooms import MAX_ROOMS, rooms_fit
 from chat.settings import StorageAccount, WebPubSubEndpoint
 from local.azurite import Azurite
@@ -160,6 +161,37 @@ async def test_a_record_that_was_followed_before_the_removal_holds_messages_back
     assert await ben.told_until("end") == ["RoomJoined"]
     for part in (store, service):
         await part.aclose()
+
+
+async def test_an_answer_that_is_late_brings_nobody_back_who_was_removed_meanwhile(
+    gated: System, storage: Azurite, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g21", "ben")
+    account = StorageAccount(storage.connection_string)
+    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    table = Table(account, OUTBOX_TABLE_NAME)
+    other = GroupRecords(table, hub_partition("chat"), RoomGroups(members, service))
+    admit, remove = Service.admit, Members.remove
+    late: list[tuple[str, str]] = []
+
+    async def admit_late(_: Service, user_id: str, room: str) -> None:
+        late.append((user_id, room))
+        raise ServiceUnavailableError("the service does it later")
+
+    async def remove_late(self: Members, *arguments: Any) -> Any:
+        # Another process looks at its outbox between the record and the removal.
+        await other.follow(lambda *_: None)
+        return await remove(self, *arguments)
+
+    monkeypatch.setattr(Service, "admit", admit_late)
+    monkeypatch.setattr(Members, "remove", remove_late)
+    assert await ana.remove("g21", "ben") == {}
+    for user_id, room in late:
+        await admit(service, user_id, room)
+    assert not await is_in_group(gated, ben, "@g21")
+    await service.aclose()
+    await table.close()
 
 
 async def test_a_record_that_waits_for_its_second_time_is_not_a_waiting_message(
