@@ -67,7 +67,7 @@ class Node:
         assert self._process is not None
         assert self._reading is not None
         self._reading.cancel()
-        if self._process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):  # it is gone already
             self._process.kill()
         await self._process.wait()
 
