@@ -121,6 +121,11 @@ def main(arguments: Sequence[str]) -> int:
         length = f"{round(seconds / 60)} minutes" if seconds > 90 else f"{seconds} seconds"
         print(f"This takes about {length} on two cores: {', '.join(wanted)}.", flush=True)
     results: dict[str, Result] = {}
+    if "tests" in wanted and wanted["tests"] == STEPS["tests"]:
+        # Before anything else: the soak needs it, too, and two would install it at once. Where it cannot be had, what
+        # needs it fails and says so.
+        print("\n== what the tests need", flush=True)
+        call(["-m", "tests.node_packages"])
     REPORT.unlink(missing_ok=True)
     with Beside(aside) as beside:
         for name, step in wanted.items():
@@ -235,9 +240,6 @@ def run_tests(step: Step) -> dict[str, Result]:
     if step != STEPS["tests"]:
         # Fixtures fetch what these tests need.
         return {"tests": run("tests", arguments)}
-    print("\n== what the tests need", flush=True)
-    # Where they cannot be had, the tests that need them fail and say so.
-    call(["-m", "tests.node_packages"])
     browser = subprocess.run(
         [sys.executable, "-m", "tests.browser"], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False
     )

@@ -134,6 +134,14 @@ class Outbox:
         """
         await self._records.write(user_id, room)
 
+    async def announce_groups(self, user_id: str, room: str) -> None:
+        """Record that the groups of a user will differ from whether the user is in a private room.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not confirm the row.
+        """
+        await self._records.announce(user_id, room)
+
     def start_drain(self) -> None:
         """Send what waits, in the background; a drain that pauses goes on."""
         if not self.is_draining:

@@ -181,10 +181,9 @@ class PrivateRooms:
 
     async def _remove(self, user_id: str, room: PrivateRoom, event: str) -> None:
         # First, so that whatever ends this process, the groups follow.
-        await self._outbox.record_groups(user_id, room.name)
+        await self._outbox.announce_groups(user_id, room.name)
         try:
             change = await self._members.remove(user_id, room.name, event)
-            # Again, as another process may have followed the record before there was anything to follow.
             await self._outbox.record_groups(user_id, room.name)
             if change is Change.NOT_MADE:
                 raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")

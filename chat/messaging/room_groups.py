@@ -2,7 +2,7 @@
 
 A record says that the groups of a person and a room may differ from the truth. It is followed twice: at once, and after
 ``SECOND_LOOK_SECONDS``, as the answer to a connect event that named the group may have been under way. It is never
-given up.
+given up. A removal is announced before it is made, and recorded once it is.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "Followed",
     "GroupRecords",
     "RoomGroups",
+    "announce_record",
     "is_followed_once",
     "write_record",
 ]
@@ -121,6 +122,14 @@ class GroupRecords:
         """
         await write_record(self._table, self._partition, user_id, room)
 
+    async def announce(self, user_id: str, room: str) -> None:
+        """Record that the groups are about to differ; it is followed late, unless it is written again before.
+
+        Raises:
+            StoreUnavailableError: Table Storage did not confirm the row.
+        """
+        await announce_record(self._table, self._partition, user_id, room)
+
     async def follow(self, say: Say) -> Followed:
         """Follow every record that is due; ``say`` is told what does not go well.
 
@@ -179,13 +188,33 @@ async def write_record(table: Table, partition: str, user_id: str, room: str) ->
     Raises:
         StoreUnavailableError: Table Storage did not confirm the row.
     """
-    entity = {
+    await _put(table, _record(partition, user_id, room))
+
+
+async def announce_record(table: Table, partition: str, user_id: str, room: str) -> None:
+    """Write a record before the removal that it is of: it is followed after ``SECOND_LOOK_SECONDS``.
+
+    Whoever followed it at once would still find a member. What the service is then told, and does late, would bring the
+    user back after the removal.
+
+    Raises:
+        StoreUnavailableError: Table Storage did not confirm the row.
+    """
+    due = datetime.now(UTC) + timedelta(seconds=SECOND_LOOK_SECONDS)
+    await _put(table, {**_record(partition, user_id, room), "due": format_time(due)})
+
+
+def _record(partition: str, user_id: str, room: str) -> dict[str, Any]:
+    return {
         "PartitionKey": partition,
         "RowKey": _FIRST + hashlib.sha256(f"{user_id}\n{room}".encode()).hexdigest()[:32],
         "userId": user_id,
         "room": room,
         "recorded": format_time(datetime.now(UTC)),
     }
+
+
+async def _put(table: Table, entity: dict[str, Any]) -> None:
     async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
         if await table.insert_one(entity) is None:
             await table.put(entity)

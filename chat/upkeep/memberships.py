@@ -11,7 +11,7 @@ from chat.backends.members import Members
 from chat.backends.table import Table
 from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.outbox import OUTBOX_TABLE_NAME
-from chat.messaging.room_groups import write_record
+from chat.messaging.room_groups import announce_record, write_record
 from chat.model.keys import hub_partition, partition_range, room_of, user_partition, user_row_key
 from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
@@ -60,10 +60,9 @@ class Memberships:
         The app takes open connections out of the groups where nobody else does.
         """
         for one in await self.of_user(user_id):
-            await self._record(user_id, one.room)
+            await announce_record(self._outbox, hub_partition(self._hub), user_id, one.room)
             await self._members.remove(user_id, one.room, f"erased-{uuid.uuid4().hex}")
-            # Again, as the app may have followed the record before there was anything to follow.
-            await self._record(user_id, one.room)
+            await write_record(self._outbox, hub_partition(self._hub), user_id, one.room)
             room = await self._members.elect(one.room)
             if room is not None and room.creator == user_id:
                 await self._members.disown(room)
@@ -84,9 +83,6 @@ class Memberships:
                 room_of(str(row["PartitionKey"]).removeprefix("room|"))
                 async for row in self._members.table.query(query, found, page_size=_PAGE, select=["PartitionKey"])
             ]
-
-    async def _record(self, user_id: str, room: str) -> None:
-        await write_record(self._outbox, hub_partition(self._hub), user_id, room)
 
     async def aclose(self) -> None:
         """Close the running loop's clients."""

@@ -18,11 +18,13 @@ import chat.messaging.private_rooms
 import chat.messaging.room_groups
 import chat.policy
 from chat.backends.members import Members
-from chat.backends.service import Service
+from chat.backends.service import Service, ServiceUnavailableError
 from chat.backends.table import Table, make_client
 from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.messaging.private_rooms import PrivateRooms
+from chat.messaging.room_groups import GroupRecords, RoomGroups
+from chat.model.keys import hub_partition
 from chat.model.rooms import MAX_ROOMS, rooms_fit
 from chat.settings import StorageAccount, WebPubSubEndpoint
 from local.azurite import Azurite
@@ -159,6 +161,37 @@ async def test_a_record_that_was_followed_before_the_removal_holds_messages_back
     assert await ben.told_until("end") == ["RoomJoined"]
     for part in (store, service):
         await part.aclose()
+
+
+async def test_an_answer_that_is_late_brings_nobody_back_who_was_removed_meanwhile(
+    gated: System, storage: Azurite, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g21", "ben")
+    account = StorageAccount(storage.connection_string)
+    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    table = Table(account, OUTBOX_TABLE_NAME)
+    other = GroupRecords(table, hub_partition("chat"), RoomGroups(members, service))
+    admit, remove = Service.admit, Members.remove
+    late: list[tuple[str, str]] = []
+
+    async def admit_late(_: Service, user_id: str, room: str) -> None:
+        late.append((user_id, room))
+        raise ServiceUnavailableError("the service does it later")
+
+    async def remove_late(self: Members, *arguments: Any) -> Any:
+        # Another process looks at its outbox between the record and the removal.
+        await other.follow(lambda *_: None)
+        return await remove(self, *arguments)
+
+    monkeypatch.setattr(Service, "admit", admit_late)
+    monkeypatch.setattr(Members, "remove", remove_late)
+    assert await ana.remove("g21", "ben") == {}
+    for user_id, room in late:
+        await admit(service, user_id, room)
+    assert not await is_in_group(gated, ben, "@g21")
+    await service.aclose()
+    await table.close()
 
 
 async def test_a_record_that_waits_for_its_second_time_is_not_a_waiting_message(
@@ -376,6 +409,29 @@ async def test_events_that_come_again_in_the_wrong_order_are_answered_as_done_an
     assert await post(gated, MANAGE, add, event_id="4") == (200, {})
     assert await post(gated, MANAGE, remove, event_id="3") == (200, {})
     assert await members.is_member("ben", "@g10")
+
+
+@pytest.mark.parametrize("operation", ["Delete", "Add"])
+async def test_a_change_whose_process_died_before_the_groups_followed_is_done_when_it_comes_again_and_is_answered(
+    gated: System, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    room, is_removal = f"g20-{operation}", operation == "Delete"
+    ben = await gated.chat("ben")
+    data = {"title": "A title", "members": ["ben"] if is_removal else [], "roomId": room}
+    await post(gated, CREATE, data, event_id="1")
+
+    async def die(*_: Any) -> Any:
+        raise RuntimeError("the process died here")
+
+    # Nobody comes by meanwhile who looks for what a dead process has recorded.
+    monkeypatch.setattr(Outbox, "start_drain", lambda _: None)
+    change = {"roomId": room, "userId": "ben", "operation": operation}
+    with monkeypatch.context() as death:
+        death.setattr(RoomGroups, "follow", die)
+        assert (await post(gated, MANAGE, change, event_id="2"))[0] == 500
+    assert await is_in_group(gated, ben, f"@{room}") is is_removal
+    assert await post(gated, MANAGE, change, event_id="2") == (200, {})
+    assert await is_in_group(gated, ben, f"@{room}") is not is_removal
 
 
 async def test_who_left_is_told_so_when_the_event_comes_again(gated: System, members: Members) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from local.signals import stop_signals
+from tests.soak.folder import run_folder
 from tests.soak.load.measure import as_json as as_load_json
 from tests.soak.load.measure import measure, page, plots, problems
 from tests.soak.plan import make_plan
@@ -22,12 +23,17 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _FOLDER: Final = _ROOT / ".local" / "soak"
 _PAGE: Final = _ROOT / "docs" / "load.md"
 _OPEN_FILES: Final = 8192
+_MAX_MINUTES: Final = 24 * 60
 T_ = TypeVar("T_")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; the exit status is 1 when a promise was broken."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name in ("minutes", "pause"):
+        if not 0 < getattr(options, name) <= _MAX_MINUTES:
+            parser.error(f"--{name} must be more than 0 and at most {_MAX_MINUTES}")
     _raise_limit()
     return int(options.command(options))
 
@@ -57,8 +63,11 @@ def _soak(options: argparse.Namespace) -> int:
     print("\n".join(map(str, plan)), flush=True)
     if options.plan:
         return 0
-    folder = _FOLDER / f"{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with run_folder(_FOLDER / f"{seed}") as folder:
+        return _soak_in(folder, seed, options)
+
+
+def _soak_in(folder: Path, seed: int, options: argparse.Namespace) -> int:
     report = asyncio.run(_until_stopped(soak(seed, options.minutes, folder, options.pause)))
     (folder / "report.json").write_text(as_json(report), "utf-8")
     print(f"\n{as_table(report)}\nLogs and the table as JSON: {folder}", flush=True)
@@ -66,9 +75,8 @@ def _soak(options: argparse.Namespace) -> int:
 
 
 def _load(_: argparse.Namespace) -> int:
-    folder = _FOLDER / "load"
-    folder.mkdir(parents=True, exist_ok=True)
-    load = asyncio.run(_until_stopped(measure(folder)))
+    with run_folder(_FOLDER / "load") as folder:
+        load = asyncio.run(_until_stopped(measure(folder)))
     _PAGE.write_text(page(load), "utf-8")
     _PAGE.with_suffix(".json").write_text(as_load_json(load), "utf-8")
     for name, svg in plots(load).items():
@@ -96,5 +104,5 @@ def _raise_limit() -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, KeyboardInterrupt):
         sys.exit("Stopped.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["Author", "AzuriteLoss", "Ledger", "Listening", "Message", "Source", "Stay", "token", "tokens_in"]
+__all__ = ["Author", "AzuriteLoss", "Done", "Ledger", "Listening", "Message", "Source", "Stay", "token", "tokens_in"]
 
 _TOKEN: Final = re.compile(r"soak-(\d+)-v\d+")
 
@@ -35,6 +35,14 @@ class Author(StrEnum):
     """One event that is posted many times at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """When something that was done was last asked for, and when the answer came."""
+
+    asked: float
+    at: float
+
+
 @dataclass(slots=True)
 class Message:
     """A message that somebody sent. Times are seconds of the ledger's clock; None is: it did not happen."""
@@ -45,16 +53,15 @@ class Message:
     room: str
     key: str | None
     sent: float
-    acknowledged: float | None = None
+    acknowledged: Done | None = None
     failed: bool = False
     """Its sender was told so, and gave up."""
-    overtaken: bool = False
-    """Its sender was told that it failed, sent others, and then sent it again."""
     refused: str | None = None
     id: str | None = None
     version: int = 1
-    edited: float | None = None
-    deleted: float | None = None
+    edited: Done | None = None
+    deleted: Done | None = None
+    refused_change: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +77,16 @@ class Listening:
 class Stay:
     """A time in which somebody is not a member of a private room.
 
-    It begins when a removal is answered that was ``asked`` for earlier, and lasts ``until`` they are added again, if
-    they are.
+    It begins when the removal is answered, and lasts ``until`` they are added again, if they are. ``reads`` and
+    ``refusals`` count how often they got the history meanwhile, and how often it was refused.
     """
 
     user: str
     room: str
-    asked: float
-    since: float
+    removed: Done
     until: float | None = None
+    reads: int = 0
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,6 @@ class Ledger:
     """By message id: which messages were heard with it."""
     listening: list[Listening] = field(default_factory=list)
     stays: list[Stay] = field(default_factory=list)
-    read_while_out: int = 0
     losses: list[AzuriteLoss] = field(default_factory=list)
     unknown_5xx: Counter[str] = field(default_factory=Counter)
     connections: int = 0
@@ -121,9 +128,9 @@ class Ledger:
         self.messages[number] = message
         return message
 
-    def acknowledge(self, message: Message) -> None:
-        """Note that the sender was told that it is stored."""
-        message.acknowledged = self.clock()
+    def done(self, asked: float) -> Done:
+        """Return that what was last asked for at that time is answered now."""
+        return Done(asked, self.clock())
 
     def hear(self, client: str, message_id: str, text: str, source: Source) -> None:
         """Note that a client got a message whose text this is."""
@@ -155,18 +162,19 @@ class Ledger:
         self.listening.append(Listening(client, room, self.clock()))
 
     def remove(self, user: str, room: str, asked: float) -> None:
-        """Note that somebody was removed from a room: the removal, first asked for at that time, is answered."""
-        self.stays.append(Stay(user, room, asked, self.clock()))
+        """Note that somebody was removed from a room: the removal, last asked for at that time, is answered."""
+        self.stays.append(Stay(user, room, self.done(asked)))
 
     def add(self, user: str, room: str) -> None:
         """Note that somebody is about to be added to a room."""
-        for stay in self.stays:
-            if (stay.user, stay.room, stay.until) == (user, room, None):
-                stay.until = self.clock()
+        stay = self.stay(user, room)
+        if stay is not None:
+            stay.until = self.clock()
 
-    def is_out(self, user: str, room: str) -> bool:
-        """Return whether somebody is removed from a room now."""
-        return any((stay.user, stay.room, stay.until) == (user, room, None) for stay in self.stays)
+    def stay(self, user: str, room: str) -> Stay | None:
+        """Return the time in which somebody is removed from a room, if that is now."""
+        open_stays = (stay for stay in self.stays if (stay.user, stay.room, stay.until) == (user, room, None))
+        return next(open_stays, None)
 
     @property
     def acknowledged(self) -> Iterator[Message]:

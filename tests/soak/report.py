@@ -38,11 +38,9 @@ def as_table(report: Report) -> str:
         "| what | count | promised |",
         "|---|---|---|",
     ]
+    lines += [f"| {figure.name} | {figure.value:,} | {_promised(figure)} |" for figure in report.figures]
     for figure in report.figures:
-        promised = "" if figure.promised is None else f"{figure.promised}{'' if figure.is_kept else ' **broken**'}"
-        lines.append(f"| {figure.name} | {figure.value:,} | {promised} |")
-    for figure in report.figures:
-        if not figure.is_kept:
+        if not figure.is_kept and figure.examples:
             lines += ["", f"{figure.name}:", *(f"- {example}" for example in figure.examples)]
     lines += ["", "| process | memory before → after | open files | tasks |", "|---|---|---|---|"]
     for name, (before, after) in report.usage.items():
@@ -52,6 +50,14 @@ def as_table(report: Report) -> str:
     lines += ["", "| fault | times |", "|---|---|"]
     lines += [f"| {kind} | {count} |" for kind, count in report.faults.items()]
     return "\n".join(lines) + "\n"
+
+
+def _promised(figure: Figure) -> str:
+    if figure.least is not None:
+        text = f"at least {figure.least}"
+    else:
+        text = "" if figure.promised is None else f"{figure.promised}"
+    return text if figure.is_kept else f"{text} **broken**"
 
 
 def as_json(report: Report) -> str:

@@ -6,31 +6,37 @@ import asyncio
 import contextlib
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
 from tests.soak.clients.cast import OPEN_ROOMS, Somebody, make_cast
 from tests.soak.clients.node import Node
+from tests.soak.coverage import cover
 from tests.soak.faults import Faults, pause
 from tests.soak.ledger import Ledger
 from tests.soak.plan import Break, make_plan
 from tests.soak.report import Report
 from tests.soak.system.processes import Usage
-from tests.soak.system.rows import read_rows
+from tests.soak.system.rows import Rows, read_rows
 from tests.soak.system.stack import Stack
-from tests.soak.verdict import has_unheard, judge
+from tests.soak.verdict import Figure, has_unheard, judge
 
 __all__ = ["soak"]
 
 # How long those who send again may take until they are answered, and the outbox until it is empty, once all is well.
 _CALM_SECONDS: Final = 180
 # What the last broadcast and a beat of the page's client take: it reads once a minute what no broadcast brought it.
-_HEAR_SECONDS: Final = 75
-_START_SECONDS: Final = 60
+_HEAR_SECONDS: Final = 150
+_START_SECONDS: Final = 180
+# How much longer people go on where something that is counted has not happened yet.
+_COVER_SECONDS: Final = 180
+_READ_SECONDS: Final = 120
+# All of these together, and as much again for faults that began late.
+_MAX_SECONDS: Final = 1800
 # How long clients keep connections that they do not use, and how many more are none to wait for.
 _SETTLE_SECONDS: Final = 40
 _FEW_FILES: Final = 15
@@ -42,35 +48,42 @@ async def soak(seed: int, minutes: float, folder: Path, pace: float) -> Report:
     ``pace`` is how many seconds a client waits, on average, between what it does.
     """
     ledger, plan = Ledger(), make_plan(seed, minutes * 60)
-    async with AsyncExitStack() as exit_stack:
+    async with asyncio.timeout(minutes * 60 + _MAX_SECONDS), AsyncExitStack() as exit_stack:
         stack = await exit_stack.enter_async_context(Stack(folder, random.Random(f"proxies {seed}")))
         connector = aiohttp.TCPConnector(limit=0)
         http = await exit_stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         scripts = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="node-", dir=folder)))
         node = await exit_stack.enter_async_context(Node(scripts))
         keeper, cast = make_cast(http, f"{stack.front.url}/api", node, ledger, seed, pace)
-        await keeper.make_rooms()
-        people = [asyncio.create_task(one.run()) for one in cast]
-        exit_stack.push_async_callback(_end, people, cast)
-        async with asyncio.timeout(_START_SECONDS):
-            while not all(one.line for one in cast):  # noqa: ASYNC110 - others connect
-                await asyncio.sleep(0.1)
-        _listen(ledger, cast)
-        before = await _usage(stack)
         faults = Faults(stack, ledger, http)
         progress = asyncio.create_task(_tell(ledger, cast, faults))
         exit_stack.callback(progress.cancel)
-        breaking = asyncio.create_task(faults.run(plan, minutes * 60))
-        exit_stack.push_async_callback(_end, [breaking], [])
-        await _until_over(breaking, minutes * 60, people)
-        await _calm_down(cast, ledger, stack, http)
-        after = await _settled_usage(stack, before)
-        rows = await read_rows(stack.storage_connection_string)
-        ledger.unknown_5xx.update(stack.front.unknown_5xx)
-        ledger.broken_requests = stack.storage.broken_requests + stack.service.broken_requests
-        usage: Mapping[str, tuple[Usage, Usage]] = {name: (before[name], after[name]) for name in before}
-        done = {str(kind): faults.done[kind] for kind in Break}
-        return Report(seed, minutes, judge(ledger, rows), done, usage)
+        async with asyncio.timeout(_START_SECONDS):
+            await keeper.make_rooms()
+        people = [asyncio.create_task(one.run()) for one in cast]
+        watch = asyncio.create_task(_watch(stack, node))
+        exit_stack.push_async_callback(_end, [*people, watch], cast)
+
+        async def perform() -> Report:
+            async with asyncio.timeout(_START_SECONDS):
+                while not all(one.line for one in cast):  # noqa: ASYNC110 - others connect
+                    await asyncio.sleep(0.1)
+                _listen(ledger, cast)
+                await stack.wait_until_written()
+            before = await _usage(stack)
+            await asyncio.gather(faults.run(plan, minutes * 60), pause(minutes * 60))
+            await _until_covered(ledger)
+            restless = await _calm_down(cast, ledger, stack, http)
+            after = await _settled_usage(stack, before)
+            rows = await _read_rows(stack)
+            ledger.unknown_5xx.update(stack.front.unknown_5xx)
+            ledger.broken_requests = stack.storage.broken_requests + stack.service.broken_requests
+            usage: Mapping[str, tuple[Usage, Usage]] = {name: (before[name], after[name]) for name in before}
+            done = {str(kind): faults.done[kind] for kind in Break}
+            figures = [*faults.figures(len(plan)), *cover(ledger), *judge(ledger, rows), restless]
+            return Report(seed, minutes, figures, done, usage)
+
+        return await _while_all_live(perform(), [*people, watch, progress])
 
 
 def _listen(ledger: Ledger, cast: Sequence[Somebody]) -> None:
@@ -81,32 +94,59 @@ def _listen(ledger: Ledger, cast: Sequence[Somebody]) -> None:
                 ledger.listen(one.person.name, room)
 
 
-async def _until_over(breaking: asyncio.Task[None], seconds: float, people: Sequence[asyncio.Task[None]]) -> None:
-    """Wait until the faults are over and the time is, too; a person who stops is a mistake of this program."""
-    time_over = asyncio.create_task(pause(seconds))
-    pending: set[asyncio.Task[None]] = {breaking, time_over}
-    while pending:
-        done, _ = await asyncio.wait({*pending, *people}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-            pending.discard(task)
-            if task in people:
-                raise RuntimeError("somebody stopped")
+async def _while_all_live(work: Coroutine[Any, Any, Report], others: Sequence[asyncio.Task[None]]) -> Report:
+    """Do it; a person or a process that stops meanwhile is a failure of the run."""
+    task = asyncio.create_task(work)
+    try:
+        done, _ = await asyncio.wait({task, *others}, return_when=asyncio.FIRST_COMPLETED)
+        for one in done - {task}:
+            one.result()
+            raise RuntimeError("somebody stopped")
+        return task.result()
+    finally:
+        await _end([task], [])
 
 
-async def _calm_down(cast: Sequence[Somebody], ledger: Ledger, stack: Stack, http: aiohttp.ClientSession) -> None:
-    """Send nothing more, and wait until all is answered, the outbox is empty and everyone heard everything."""
+async def _watch(stack: Stack, node: Node) -> None:
+    """Fail as soon as a process has ended that nobody ended."""
+    while True:
+        for process in stack.processes:
+            process.check()
+        node.check()
+        await asyncio.sleep(0.5)
+
+
+async def _until_covered(ledger: Ledger) -> None:
+    """Wait until all that is counted has happened at least once: a slow machine takes longer for that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_COVER_SECONDS):
+            while not all(figure.is_kept for figure in cover(ledger)):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(1)
+
+
+async def _calm_down(cast: Sequence[Somebody], ledger: Ledger, stack: Stack, http: aiohttp.ClientSession) -> Figure:
+    """Send nothing more, and wait until all is answered, the outbox is empty and everyone heard everything.
+
+    Return who was not answered, or not connected, in the end.
+    """
     for one in cast:
         one.is_quiet = True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_CALM_SECONDS):
             while not (all(one.is_idle for one in cast) and await _is_drained(stack, http)):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.5)
-    rows = await read_rows(stack.storage_connection_string)
+    restless = tuple(one.person.name for one in cast if not one.is_idle)
+    rows = await _read_rows(stack)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_HEAR_SECONDS):
             while has_unheard(ledger, rows):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(1)
+    return Figure("clients that were not all answered and connected in the end", len(restless), 0, restless)
+
+
+async def _read_rows(stack: Stack) -> Rows:
+    async with asyncio.timeout(_READ_SECONDS):
+        return await read_rows(stack.storage_connection_string)
 
 
 async def _is_drained(stack: Stack, http: aiohttp.ClientSession) -> bool:
@@ -146,10 +186,10 @@ async def _tell(ledger: Ledger, cast: Sequence[Somebody], faults: Faults) -> Non
         told = f"{clock() - start:6.0f} s  sent {len(ledger.messages):,}  acknowledged {acknowledged:,}"
         told += f"  heard {ledger.live_deliveries:,}  connected {online}/{len(cast)}  {broken}"
         print(told.rstrip(), flush=True)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1 - (clock() - start) % 1)
 
 
-async def _end(people: Sequence[asyncio.Task[None]], cast: Sequence[Somebody]) -> None:
+async def _end(people: Sequence[asyncio.Task[Any]], cast: Sequence[Somebody]) -> None:
     for task in people:
         task.cancel()
     await asyncio.gather(*people, return_exceptions=True)

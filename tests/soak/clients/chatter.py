@@ -61,6 +61,12 @@ class Chatter:
         self._line: Line | None = None
         self._cursors: dict[str, str] = {}
         self._own: list[Message] = []
+        self._asked = 0.0
+
+    @property
+    def asked(self) -> float:
+        """When that was last sent which was answered last."""
+        return self._asked
 
     @property
     def line(self) -> Line | None:
@@ -93,8 +99,11 @@ class Chatter:
     async def act(self) -> None:
         """Do one thing, and insist on it where that is this person's way."""
         changeable = [message for message in self._own if message.id is not None]
+        outside = [room for room in self.person.rooms if self.ledger.stay(self.person.name, room) is not None]
         choice = self.rng.random()
-        if self.person.changes and changeable and choice < 0.3:
+        if outside and choice < 0.5:
+            await self._catch_up(self.rng.choice(outside))
+        elif self.person.changes and changeable and choice < 0.3:
             message = self.rng.choice(changeable)
             await (self._delete(message) if choice < 0.12 else self._edit(message))
         else:
@@ -104,7 +113,9 @@ class Chatter:
         """Ask until it is answered for good; None is for who asks once and does not hear what became of it."""
         while True:
             try:
-                answer = await self.ask(await self._connected(), event, data)
+                line = await self._connected()
+                self._asked = self.ledger.clock()
+                answer = await self.ask(line, event, data)
             except LineLostError:
                 if self.person.author is not Author.INSISTENT:
                     return None
@@ -172,7 +183,7 @@ class Chatter:
 
     async def _catch_up(self, room: str) -> None:
         """Read what came since the last reading, as the page does: first all of it, then it counts."""
-        was_out = self.ledger.is_out(self.person.name, room)
+        stay = self.ledger.stay(self.person.name, room)
         pages: list[Mapping[str, Any]] = []
         before: str | None = None
         cursor = self._cursors.get(room)
@@ -183,6 +194,8 @@ class Chatter:
             query += [("before", before)] if before is not None else []
             status, page = await self._access.get("messages", query)
             if status == 403 and room.startswith("@"):
+                if stay is not None:
+                    stay.refusals += 1
                 return  # a room that is not made yet, or that one is removed from
             if status != 200:
                 await self._wait(0.3)
@@ -193,8 +206,8 @@ class Chatter:
                 newest = page["newest"] or cursor
             pages.append(page)
             before = page["next"]
-        if was_out and self.ledger.is_out(self.person.name, room):
-            self.ledger.read_while_out += 1
+        if stay is not None and stay.until is None:
+            stay.reads += 1
         for page in reversed(pages):
             for entry in reversed(page["messages"]):
                 self._read(entry)
@@ -220,7 +233,7 @@ class Chatter:
         if answer is None or self.person.author is Author.UNTOLD:
             return
         if answer.error is None:
-            self.ledger.acknowledge(message)
+            message.acknowledged = self.ledger.done(self._asked)
             if isinstance(answer.data, dict) and "id" in answer.data:
                 message.id = answer.data["id"]
             self._own = [*self._own[-_KEPT:], message]
@@ -233,13 +246,17 @@ class Chatter:
         message.version += 1
         answer = await self.insist("edit", {"id": message.id, "room": message.room, **_content(message)})
         if answer is not None and answer.error is None:
-            message.edited = self.ledger.clock()
+            message.edited = self.ledger.done(self._asked)
+        elif answer is not None:
+            message.refused_change = f"edit: {answer.error}"
 
     async def _delete(self, message: Message) -> None:
         self._own.remove(message)
         answer = await self.insist("delete", {"id": message.id, "room": message.room})
         if answer is not None and answer.error is None:
-            message.deleted = self.ledger.clock()
+            message.deleted = self.ledger.done(self._asked)
+        elif answer is not None:
+            message.refused_change = f"delete: {answer.error}"
 
     async def _wait(self, seconds: float) -> None:
         """Wait so long, or until the connection is lost; without one, so long."""

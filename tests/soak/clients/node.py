@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ __all__ = ["JavaScriptSdkLine", "Node", "Told"]
 _SCRIPT: Final = Path(__file__).with_name("node_clients.mjs")
 _DEMO: Final = Path(__file__).resolve().parents[3] / "demo"
 _LINE_BYTES: Final = 16 * 1024 * 1024
+_CLOSE_SECONDS: Final = 5
 
 Told: TypeAlias = Callable[[Mapping[str, Any]], None]
 
@@ -33,6 +35,9 @@ class Node:
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[str, Told] = {}
+        self._is_over = False
+        self._failure: Exception | None = None
+        self._log = folder.with_name("node.log")
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -43,13 +48,14 @@ class Node:
         (self._folder / "package.json").write_text('{"type": "module"}', "utf-8")
         for module in _DEMO.glob("*.js"):
             (self._folder / module.name).write_bytes(module.read_bytes())
-        with (self._folder / "node.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(str(ensure_node().node), str(script)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 limit=_LINE_BYTES,
+                start_new_session=True,  # Ctrl+C is not for it
             )
         self._reading = asyncio.create_task(self._read())
         return self
@@ -61,7 +67,7 @@ class Node:
         assert self._process is not None
         assert self._reading is not None
         self._reading.cancel()
-        if self._process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):  # it is gone already
             self._process.kill()
         await self._process.wait()
 
@@ -77,6 +83,8 @@ class Node:
         """
         assert self._process is not None
         assert self._process.stdin is not None
+        if self._is_over:
+            raise LineLostError(f"{name}: Node is gone")
         number = next(self._ids)
         future = self._answers[number] = asyncio.get_running_loop().create_future()
         try:
@@ -89,7 +97,28 @@ class Node:
         finally:
             del self._answers[number]
 
+    def check(self) -> None:
+        """Fail where Node ended although nobody ended it.
+
+        Raises:
+            RuntimeError: It did, or what it said could not be read.
+        """
+        if self._is_over:
+            raise RuntimeError(f"Node ended by itself: see {self._log}") from self._failure
+
     async def _read(self) -> None:
+        try:
+            await self._receive()
+        except Exception as error:
+            self._failure = error
+            raise
+        finally:
+            self._is_over = True
+            for future in self._answers.values():
+                if not future.done():
+                    future.set_exception(ConnectionResetError("Node is gone"))
+
+    async def _receive(self) -> None:
         assert self._process is not None
         assert self._process.stdout is not None
         async for text in self._process.stdout:
@@ -127,7 +156,9 @@ class JavaScriptSdkLine:
 
     async def close(self) -> None:
         """Stop the client."""
-        await self._node.call(self._access.user, "close")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._node.call(self._access.user, "close")
 
     def _take(self, line: Mapping[str, Any]) -> None:
         if line["event"] != "message":

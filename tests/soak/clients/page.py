@@ -23,7 +23,7 @@ class PageUser:
         self.person = person
         self.is_quiet = False
         self._node, self._api, self._ledger, self._rng, self._pause = node, api, ledger, rng, pause
-        self._sent: dict[str, tuple[str, Message]] = {}
+        self._sent: dict[str, tuple[str, Message, float]] = {}
         self._states: dict[str, Mapping[str, Any]] = {}
         self._own: list[Message] = []
         self._state = ""
@@ -69,8 +69,9 @@ class PageUser:
 
     async def _call(self, event: str, message: Message, *arguments: Any) -> str:
         """Send, edit or delete; return the key of what is on its way."""
+        asked = self._ledger.clock()
         key = str(await self._node.call(self.person.name, f"{event}Page", message.room, *arguments))
-        self._sent[key] = (event, message)
+        self._sent[key] = (event, message, asked)
         self._heed(key)
         return key
 
@@ -79,17 +80,20 @@ class PageUser:
         outgoing = self._states.get(key, {})
         if key not in self._sent or outgoing.get("state") not in {"stored", "failed"}:
             return
-        event, message = self._sent.pop(key)
+        # The client does not tell when it last sent it.
+        event, message, asked = self._sent.pop(key)
         match event, outgoing["state"]:
             case "send", "stored":
-                self._ledger.acknowledge(message)
+                message.acknowledged = self._ledger.done(asked)
                 self._own = [*self._own[-_KEPT:], message]
             case "send", _:
                 message.refused = str(outgoing.get("code"))
             case "edit", "stored":
-                message.edited = self._ledger.clock()
+                message.edited = self._ledger.done(asked)
             case "delete", "stored":
-                message.deleted = self._ledger.clock()
+                message.deleted = self._ledger.done(asked)
+            case _:
+                message.refused_change = f"{event}: {outgoing.get('code')}"
 
     def _take(self, line: Mapping[str, Any]) -> None:
         source = Source.LIVE if line.get("source") == "live" else Source.HISTORY

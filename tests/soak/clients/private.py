@@ -77,7 +77,6 @@ class Keeper(ChatUser):
             self.ledger.add(user, room)
         operation = "Add" if is_out else "Delete"
         data = {"roomId": room.removeprefix("@"), "operation": operation, "userId": user}
-        asked = self.ledger.clock()
         answer = await self.insist("chat.manageRoomMember", data)
         if is_out:
             self._out.discard((room, user))
@@ -85,4 +84,4 @@ class Keeper(ChatUser):
             self._out.add((room, user))
             # Who is told that there is nothing to remove does not hear whether the groups followed.
             if answer.error is None:
-                self.ledger.remove(user, room, asked)
+                self.ledger.remove(user, room, self.asked)

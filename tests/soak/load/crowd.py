@@ -109,7 +109,8 @@ async def come_back(system: System, count: int) -> Return:
     start = time.perf_counter()
     for guest in guests:
         guest.failures = 0
-    await asyncio.gather(*(guest.line.lost.wait() for guest in guests))
+    async with asyncio.timeout(_PATIENCE_SECONDS):
+        await asyncio.gather(*(guest.line.lost.wait() for guest in guests))
     back = [asyncio.create_task(guest.come()) for guest in guests]
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while not all(task.done() for task in back):

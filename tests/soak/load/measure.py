@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +26,8 @@ _FLOOD_SECONDS: Final = 10
 _TIMES: Final = 4
 _IDLE: Final = 1000
 _RETURNING: Final = 500
+_HEAR_SECONDS: Final = 120
+_MAX_SECONDS: Final = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class Load:
 
 async def measure(folder: Path) -> Load:
     """Measure everything, and print each part when it is done."""
+    async with asyncio.timeout(_MAX_SECONDS):
+        return await _measure(folder)
+
+
+async def _measure(folder: Path) -> Load:
     print("messages a second …", flush=True)
     async with running_system(folder) as system:
         paces = await _paces(system)
@@ -74,6 +83,7 @@ async def measure(folder: Path) -> Load:
 def problems(load: Load) -> list[str]:
     """Return what was lost: nothing of it may be, at any load."""
     found = {
+        "nothing was sent": not (load.stored[1] and load.heard[1] and load.slow.sent_messages),
         "messages were acknowledged beyond saturation and are not stored": load.stored[0] != load.stored[1],
         "messages were not heard by all of their rooms": load.heard[0] != load.heard[1],
         "the others of a room with a slow client did not hear everything": load.slow.heard_by_others
@@ -183,5 +193,10 @@ async def _overload(system: System, per_second: float) -> tuple[Overload, tuple[
         rows = await read_rows(system.storage)
         rooms = [row.room for row in rows.messages]
         expected = sum(rooms.count(sender.room) for sender in senders)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HEAR_SECONDS):
+                while sum(sender.heard for sender in senders) < expected:  # noqa: ASYNC110 - others hear
+                    await asyncio.sleep(0.1)
         heard = sum(sender.heard for sender in senders)
-    return overload, (len(rows.messages), overload.sent[-1]), (heard, expected)
+    stored = {(row.user, row.key) for row in rows.messages}
+    return overload, (len(stored), overload.sent[-1]), (heard, expected)

@@ -58,6 +58,7 @@ class Process:
 
         Raises:
             TimeoutError: It did not.
+            RuntimeError: It ended.
         """
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -67,28 +68,41 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Ctrl+C is for this program, which ends the others in their order.
+                start_new_session=True,
             )
         async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as http:
-            while not await _answers(http, self._url):  # noqa: ASYNC110 - another process
+            while not await _answers(http, self._url):
+                self.check()
                 await asyncio.sleep(0.05)
 
     async def end(self, number: signal.Signals) -> None:
-        """End it with a signal, and wait until it is gone."""
+        """End it with a signal, and wait until it is gone; it is killed where that takes too long or is cancelled."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(number)
         try:
-            async with asyncio.timeout(_END_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
+            _send(process, number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    await process.wait()
+        finally:
+            _send(process, signal.SIGKILL)
             await process.wait()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal that it survives, such as SIGSTOP."""
         if self._process is not None:
-            self._process.send_signal(number)
+            _send(self._process, number)
+
+    def check(self) -> None:
+        """Fail where it ended although nobody ended it.
+
+        Raises:
+            RuntimeError: It did.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            raise RuntimeError(f"{self.name} ended by itself with {self._process.returncode}: see {self._log}")
 
     async def usage(self) -> Usage:
         """Return what it takes now; it must run."""
@@ -108,6 +122,11 @@ class Process:
                     await asyncio.sleep(0.05)
                 return int(self._tasks_file.read_text("utf-8"))
         return None
+
+
+def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it is gone already
+        process.send_signal(number)
 
 
 def _taken(process: Path) -> tuple[float, int]:

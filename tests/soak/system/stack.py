@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import sys
@@ -68,17 +69,22 @@ class Stack:
         """All processes, in the order in which they start."""
         return [self.azurite, self.emulator, *self.hosts]
 
+    async def wait_until_written(self) -> None:
+        """Wait until Azurite has written what it has answered for until now."""
+        now = time.time()
+        while not (self._file.exists() and self._file.stat().st_mtime > now + _WRITING_SECONDS):  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.2)
+
     async def kill_azurite(self) -> Written:
         """Kill Azurite, and tell how old what it wrote is: it writes every five seconds, and forgets the rest."""
-        file = self.data / "__azurite_db_table__.json"
-        written = file.stat().st_mtime if file.exists() else 0.0
-        age = time.time() - written + _WRITING_SECONDS
+        age = time.time() - self._file.stat().st_mtime + _WRITING_SECONDS
         await self.azurite.end(signal.SIGKILL)
         return Written(time.monotonic(), age)
 
     async def _start(self) -> None:
         storage_port, service_port, front_port = free_port(), free_port(), free_port()
         self.data = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="azurite-", dir=self._folder)))
+        self._file = self.data / "__azurite_db_table__.json"
         self.storage_connection_string = table_connection_string(storage_port)
         self.storage = await self._stack.enter_async_context(Proxy(storage_port, self._rng))
         self.service = await self._stack.enter_async_context(Proxy(service_port, self._rng))
@@ -106,6 +112,7 @@ class Stack:
         self.hosts = [self._host(number, port) for number, port in enumerate(ports)]
         for process in self.processes:
             self._stack.push_async_callback(process.end, signal.SIGINT)
+            print(f"Starting {process.name} …", flush=True)
             await process.start()
         urls = [f"http://localhost:{port}" for port in ports]
         self.front = await self._stack.enter_async_context(Front(urls, front_port))

@@ -47,10 +47,12 @@ def test_nothing_is_lost_at_any_load() -> None:
     [
         replace(LOAD, stored=(3999, 4000)),
         replace(LOAD, heard=(31999, 32000)),
+        replace(LOAD, stored=(0, 0)),
+        replace(LOAD, heard=(0, 0)),
         replace(LOAD, slow=replace(LOAD.slow, heard_by_others=698)),
         replace(LOAD, slow=replace(LOAD.slow, read_afterwards=698)),
     ],
-    ids=["stored", "heard", "beside a slow client", "by the slow client"],
+    ids=["stored", "heard", "nothing sent", "nobody there", "beside a slow client", "by the slow client"],
 )
 def test_what_was_lost_is_a_failure(lossy: Load) -> None:
     assert len(problems(lossy)) == 1

@@ -16,6 +16,8 @@ from tests.soak.verdict import Figure
 KEPT = Figure("acknowledged and not stored", 0, 0)
 BROKEN = Figure("two rows for one key or one event", 1, 0, ("7 by ana",))
 KNOWN = Figure("messages sent", 1234)
+DONE = Figure("removals", 2, least=1)
+NEVER = Figure("removals", 0, least=1)
 
 
 def report(*figures: Figure) -> Report:
@@ -24,7 +26,13 @@ def report(*figures: Figure) -> Report:
 
 
 def test_a_run_is_kept_when_every_promise_is() -> None:
-    assert [report(KNOWN, KEPT).is_kept, report(KNOWN, BROKEN).is_kept] == [True, False]
+    assert [report(KNOWN, KEPT, DONE).is_kept, report(KNOWN, BROKEN).is_kept] == [True, False]
+
+
+def test_a_run_in_which_something_never_happened_is_not_kept() -> None:
+    assert not report(KNOWN, KEPT, NEVER).is_kept
+    assert "| removals | 0 | at least 1 **broken** |" in as_table(report(NEVER))
+    assert "| removals | 2 | at least 1 |" in as_table(report(DONE))
 
 
 def test_the_table_shows_figures_promises_usage_and_examples() -> None:
