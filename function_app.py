@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-# Nothing that is made while modules load is garbage, and to look for it takes a tenth of the start.
+# Loading modules makes no garbage, and looking for some takes a tenth of the start-up time.
 gc.disable()
 
 import asyncio
@@ -82,7 +82,7 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
 
 
 def refuse(error: SettingsError) -> func.FunctionApp:
-    """Make an app that does nothing but tell which settings are wrong.
+    """Make an app that only reports which settings are wrong.
 
     An app that fails to start has no functions and answers 404 everywhere, which explains nothing.
     """
@@ -103,20 +103,21 @@ except SettingsError as problems:
     logger.error("%s", problems)
     app = refuse(problems)
 else:
-    # On a developer's own machine nobody else gets in, and what the sample sets is not the developer's doing.
+    # Not on a developer's machine: nobody else can connect there, and the sample settings cause the warnings.
     if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
         for warning in configured.warnings:
             logger.warning("%s", warning)
     messages = TableStore(configured.hub, configured.storage)
     hub = Service(configured.hub, configured.endpoints[0])
     app = build(configured, messages, hub, Outbox(messages, hub))
-    # There is no hook for the start of a worker, but its loop runs already while it imports the app: what the clients
-    # need is made now, azure.identity and all, and nobody's event waits for it. Elsewhere the first call makes them.
+    # Azure Functions has no hook for the start of a worker, but its loop already runs while it imports the app. So the
+    # clients are made now, which imports azure.identity, and no event waits for that. Without a loop, the first call
+    # makes them.
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
         messages.open()
         hub.open()
 
-# What is loaded stays: a collection that goes through all of it again makes an event wait for 20 ms.
+# What is loaded stays loaded: a garbage collection that walks all of it delays an event by 20 ms.
 gc.freeze()
 gc.enable()

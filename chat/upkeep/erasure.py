@@ -17,10 +17,10 @@ _CONCURRENCY: Final = 8
 
 
 class Herald:
-    """Broadcasts that messages are deleted, which are not stored any more.
+    """Broadcasts the deletion of messages that are no longer stored.
 
     Args:
-        service: What reaches the clients.
+        service: Broadcasts to the clients.
     """
 
     def __init__(self, service: Service) -> None:
@@ -28,7 +28,7 @@ class Herald:
         self.untold = 0
 
     async def tell(self, room: str, message_ids: Sequence[str]) -> None:
-        """Tell a room that these messages are deleted; ``untold`` counts those that the service did not take."""
+        """Tell a room that these messages are deleted; ``untold`` counts those that the service did not accept."""
         if not is_room_name(room):  # older versions stored messages in rooms that nobody can be in
             return
         slots = asyncio.Semaphore(_CONCURRENCY)
