@@ -81,7 +81,7 @@ class MqttConnectProperties:
     protocol_version: MqttProtocolVersion
     clean_start: bool | None
     username: str | None
-    password: bytes | None = field(repr=False)  # a log of the request must not have it
+    password: bytes | None = field(repr=False)  # must not be in a log of the request
     user_properties: Sequence[MqttUserProperty]
 
 
