@@ -156,7 +156,7 @@ async def has_only_the_removal(storage: Azurite) -> bool:
 
 
 @pytest.mark.parametrize("is_added", [True, False], ids=["added", "removed"])
-async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
+async def test_a_member_added_or_removed_while_connecting_gets_the_right_groups(
     gated: System, members: Members, monkeypatch: pytest.MonkeyPatch, is_added: bool
 ) -> None:
     name = f"g6-{is_added}"
@@ -190,7 +190,7 @@ async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
     assert (tries > 2) is is_added
 
 
-async def test_who_is_removed_while_sending_is_stored_or_refused_and_never_both(gated: System) -> None:
+async def test_a_message_of_a_member_who_is_removed_meanwhile_is_stored_or_refused_never_both(gated: System) -> None:
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g7", "ben")
     sent: list[str] = []
@@ -285,7 +285,7 @@ async def test_events_that_come_again_in_the_wrong_order_are_answered_as_done_an
     assert await members.is_member("ben", "@g10")
 
 
-async def test_who_left_is_told_so_when_the_event_comes_again(gated: System, members: Members) -> None:
+async def test_a_repeated_event_is_answered_the_same_way_after_its_user_left(gated: System, members: Members) -> None:
     await post(gated, CREATE, {"title": "A title", "members": [], "roomId": "g11"}, event_id="1")
     leave = {"roomId": "g11", "userId": "ana", "operation": "Delete"}
     for _ in range(2):
