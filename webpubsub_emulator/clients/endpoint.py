@@ -177,7 +177,7 @@ class ClientEndpoint:
     async def _recover(
         self, request: web.BaseRequest, hub: str, connection_id: str, token: str | None, offered: Sequence[str]
     ) -> web.StreamResponse:
-        """Give a client its connection back, or close with 1008: after a refused upgrade, SDKs would try again."""
+        """Recover a client's connection, or close with 1008: after a refused upgrade, SDKs would try again."""
         session = self._sessions.get(connection_id)
         subprotocol = None
         if session is not None:
