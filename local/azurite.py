@@ -44,10 +44,10 @@ def table_connection_string(port: int) -> str:
 
 def free_port() -> int:
     """Return a port that is free at every address of ``localhost``, another one at each call."""
-    return next(port for port in _CANDIDATES if all(_can_be_had(address, port) for address in LOOPBACK_ADDRESSES))
+    return next(port for port in _CANDIDATES if all(_can_bind(address, port) for address in LOOPBACK_ADDRESSES))
 
 
-def _can_be_had(address: str, port: int) -> bool:
+def _can_bind(address: str, port: int) -> bool:
     try:
         bind(address, port).close()
     except OSError as error:

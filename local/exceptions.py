@@ -4,7 +4,7 @@
 
     LocalError
     ├── StackError            the stack cannot start, or a part of it died
-    ├── NodeToolsError        Node or its packages cannot be had
+    ├── NodeToolsError        Node or its packages cannot be installed
     ├── DataLockError         the folder of the data cannot be used, or is in use
     ├── HostSettingsError     a file of the Functions app is missing or not readable
     └── AddressError          the host cannot listen where it should

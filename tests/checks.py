@@ -229,14 +229,14 @@ def call(arguments: Sequence[str]) -> int:
 
 
 def run_tests(step: Step) -> dict[str, Result]:
-    """Run pytest; where no browser is to be had, without the tests of the pages, which are one failure then."""
+    """Run pytest; without a browser, omit the tests of the pages and count them as one failure."""
     REPORT.parent.mkdir(exist_ok=True)
     arguments = (*step.arguments, f"--junit-xml={REPORT}")
     if step != STEPS["tests"]:
         # Fixtures fetch what these tests need.
         return {"tests": run("tests", arguments)}
     print("\n== what the tests need", flush=True)
-    # Where they cannot be had, the tests that need them fail and say so.
+    # If they cannot be installed, the tests that need them fail and say so.
     call(["-m", "tests.node_packages"])
     browser = subprocess.run(
         [sys.executable, "-m", "tests.browser"], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False

@@ -188,4 +188,4 @@ def _event(request: UserEventRequest) -> str:
 
 
 def _too_fast() -> ChatError:
-    return ChatError(Code.TOO_MANY_REQUESTS, "You do this too fast.")
+    return ChatError(Code.TOO_MANY_REQUESTS, "You are doing this too fast.")

@@ -80,8 +80,8 @@ class Announcer:
 
     Without batches, 500 clients that reconnect to one room would cause 500 broadcasts to all of them. An event is
     answered after its batch was sent. So nothing happens outside an invocation, where the host drops log lines and may
-    end the worker; after a failure, which is 503, the service delivers the event again; and no more can wait here than
-    the events in progress.
+    end the worker. A failure is 503, so the service delivers the event again. Only the announcements of events in
+    progress can wait here.
     """
 
     def __init__(self, service: Service) -> None:

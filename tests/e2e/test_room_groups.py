@@ -69,7 +69,7 @@ async def test_a_removal_that_the_service_does_not_take_is_not_answered_as_done_
     assert not await members.is_member("ben", "@g1")
     assert len(await rows(storage)) == 1
     assert await is_in_group(gated, ben, "@g1")
-    # What is sent meanwhile waits until he hears it no more.
+    # What is sent meanwhile waits until he no longer hears it.
     await ana.send("g1", "in private")
     gate.open()
     await eventually(lambda: is_drained_of_messages(storage))

@@ -181,7 +181,7 @@ async def test_a_line_that_died_while_nobody_looked_is_given_up_soon_after(scrip
       document.dispatchEvent(new Event("visibilitychange"));
       await until(() => ana.status === "waiting");
       result = ana.of("status").at(-1)[0].reason;""")
-    assert result == "The line went silent."
+    assert result == "The connection went silent."
 
 
 async def test_a_reading_that_began_before_the_line_was_lost_does_not_count_for_the_next_one(script: Script) -> None:

@@ -208,7 +208,7 @@ async def test_the_page_warns_beside_private_rooms_only_where_anyone_can_take_an
     await ana.page.click("#open-members")
     for warning in warnings:
         await expect(warning).to_be_visible()
-        await expect(warning).to_contain_text("anyone can come in under a member’s name")
+        await expect(warning).to_contain_text("anyone can join under a member’s name")
     await ana.page.evaluate("document.documentElement.dataset.clientAuth = 'app_service'")
     for warning in warnings:
         await expect(warning).to_be_hidden()

@@ -99,7 +99,7 @@ class ClientEndpoint:
             return web.Response(status=refusal.status, text=str(refusal))
 
     async def close(self) -> None:
-        """Close all clients with 1001 and let no more in."""
+        """Close all clients with 1001 and accept no others."""
         self._is_closing = True
         workers = {session.worker for session in self._sessions.values()}
         for session in list(self._sessions.values()):

@@ -101,12 +101,12 @@ class Upstream:
             await asyncio.wait([self._notifiers[key]])
 
     async def drain(self, seconds: float) -> None:
-        """Wait until no notification is under way, for some seconds at most."""
+        """Wait until no notification is in progress, for some seconds at most."""
         if self._notifiers:
             await asyncio.wait(list(self._notifiers.values()), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop, and give up on the notifications that are under way."""
+        """Stop, and give up on the notifications in progress."""
         late = list(self._notifiers.values())
         for task in late:
             task.cancel()

@@ -76,7 +76,7 @@ class MqttUserProperty:
 
 @dataclass(frozen=True, slots=True)
 class MqttConnectProperties:
-    """What a CONNECT packet says; ``clean_start`` is None where the service does not tell."""
+    """What a CONNECT packet says; ``clean_start`` is None if the service does not tell."""
 
     protocol_version: MqttProtocolVersion
     clean_start: bool | None
