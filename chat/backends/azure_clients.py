@@ -1,7 +1,7 @@
 """What all Azure clients share: the pipeline of their requests, time limits, retries, and the identity.
 
 The SDKs' own pipelines have 13 policies. This one has only those that the app needs: retries, authentication, and the
-decoding that the SDKs rely on. It uses only public parameters of azure-core, and nothing of a particular SDK.
+decoding that the SDKs rely on. It uses only public parameters of azure-core, and imports no SDK.
 """
 
 from __future__ import annotations

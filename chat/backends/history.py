@@ -91,7 +91,8 @@ class History:
             StoreUnavailableError: Table Storage did not answer.
         """
         partition = partition_key(self._hub, room)
-        clauses = ["PartitionKey eq @partition", "RowKey lt @behind"]
+        # Only messages have the property: whatever many changes lie between them, storage passes over those.
+        clauses = ["PartitionKey eq @partition", "RowKey lt @behind", "eventId ge ''"]
         parameters: dict[str, Any] = {"partition": partition, "behind": BEHIND_MESSAGES}
         for cursor, comparison, name in ((start, "le", "oldest"), (end, "ge", "newest"), (before, "gt", "last")):
             if cursor is not None:

@@ -15,6 +15,7 @@ from chat import policy
 from chat.backends.member_rows import Change
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups
 from chat.model.chat_client_answers import encode_member, encode_room
@@ -111,10 +112,10 @@ class PrivateRooms:
         """Return the members of a room in the order of joining."""
         return await self._members.list(room.name)
 
-    async def is_created_by(self, event: str, name: str) -> bool:
-        """Return whether an event already created a room."""
-        room = await self._members.room(name)
-        return room is not None and room.event == event
+    async def is_created_by(self, user_id: str, wanted: NewRoom, event: str) -> bool:
+        """Return whether an event already created a room, or opened it again."""
+        name = _name_of(wanted, event)
+        return _is_made_by(await self._members.room(name), event) or await self._is_opened_by(user_id, name, event)
 
     async def is_done_by(self, event: str, wanted: RoomMember) -> bool:
         """Return whether an event already changed a member."""
@@ -126,15 +127,15 @@ class PrivateRooms:
         Raises:
             ChatError: It may not be.
         """
-        name = wanted.name or f"@{event}"
+        name = _name_of(wanted, event)
         others = [member for member in wanted.members if member != user_id]
         found = await self._members.room(name)
-        if found is None or found.event != event:
+        if not (_is_made_by(found, event) or await self._is_opened_by(user_id, name, event)):
             await self._check_new(user_id, name, others, found)
         if found is None:
             new = PrivateRoom(name, wanted.title, user_id, format_time(datetime.now(UTC)), event)
             found = await self._members.make(new)
-            if found.event != event:  # another event was faster
+            if not _is_made_by(found, event):  # another event was faster
                 raise _already_exists()
         # The creator joins first, because the creator adds the others.
         changes = [await self._members.add(user_id, name, event, joined=f"{found.time} 0", is_made=True)]
@@ -183,6 +184,8 @@ class PrivateRooms:
         await self._outbox.record_groups(user_id, room.name)
         try:
             change = await self._members.remove(user_id, room.name, event)
+            # Again, as another process may have followed the record before there was anything to follow.
+            await self._outbox.record_groups(user_id, room.name)
             if change is Change.NOT_MADE:
                 raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")
             if change is Change.MADE_BEFORE:
@@ -213,8 +216,8 @@ class PrivateRooms:
 
     async def _check_change(self, user_id: str, wanted: RoomMember, room: PrivateRoom) -> PrivateRoom:
         is_added = wanted.operation is MemberOperation.ADD
-        if not is_added:
-            room = await self._members.elect(room.name) or room
+        # A process that died may have left a creator who is not a member.
+        room = await self._members.elect(room.name) or room
         if policy.may_manage(user_id, room, wanted.operation, wanted.user_id) is not True:
             raise ChatError(Code.NO_PERMISSION_IN_ROOM, "You may not do this in the room.")
         is_member = await self._members.is_member(wanted.user_id, room.name)
@@ -237,10 +240,13 @@ class PrivateRooms:
                 Code.TOO_MANY_ROOMS, f"One of the users is in {MAX_JOINED_ROOMS} rooms, and cannot be in more."
             )
 
+    async def _is_opened_by(self, user_id: str, name: str, event: str) -> bool:
+        return await self._members.last_change(user_id, name, event) is not Change.NOT_MADE
+
     async def _follow_or_record(self, user_id: str, room: str) -> None:
         try:
             await self._groups.follow(user_id, room)
-        except ServiceUnavailableError as error:
+        except (ServiceUnavailableError, StoreUnavailableError) as error:
             logger.warning("%s: %r", error, error.__cause__)
             await self._outbox.record_groups(user_id, room)
             self._outbox.start_drain()
@@ -273,6 +279,14 @@ class PrivateRooms:
                 return await do(item)
 
         return await asyncio.gather(*(one(item) for item in items))
+
+
+def _name_of(wanted: NewRoom, event: str) -> str:
+    return wanted.name or f"@{event}"
+
+
+def _is_made_by(room: PrivateRoom | None, event: str) -> bool:
+    return room is not None and room.event == event
 
 
 def _already_exists() -> ChatError:

@@ -37,9 +37,12 @@ def is_room_name(name: str) -> bool:
     """Return whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
 
     ``.`` and ``..`` are refused: they would change the URL of a broadcast, and ``groups/../:send`` reaches the whole
-    hub. A name that begins with ``@`` must be a valid name of a private room.
+    hub. A name that begins with ``@`` must be a valid name of a private room. ``%40`` is refused there: a proxy that
+    decodes twice must not let anybody into a private room.
     """
-    return is_private_room_name(name) if is_private(name) else _is_name(name) and name not in (".", "..")
+    if is_private(name):
+        return is_private_room_name(name)
+    return _is_name(name) and name not in (".", "..") and not name.startswith("%40")
 
 
 def is_user_id(user_id: str) -> bool:

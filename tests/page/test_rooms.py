@@ -117,6 +117,7 @@ async def test_a_new_private_room_reaches_its_members_immediately_and_nobody_els
     await expect(ben.page.locator("#people .name")).to_have_text(["ro4-ana", "ro4-ben"])
     await expect(cleo.page.locator("#private-list a")).to_have_count(0)
     await cleo.page.goto(ana.page.url.replace("ro4-ana", "ro4-cleo"))
+    await cleo.until_connected()
     await expect(cleo.page.locator("#no-entry")).to_have_text("You may not join this room.")
     await expect(cleo.page.locator("#messages li")).to_have_count(0)
     await ben.page.reload()
