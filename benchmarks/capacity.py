@@ -21,7 +21,7 @@ _UNIT_SHARE: Final = 0.8
 _UNIT_EVENTS: Final = 500
 _UNIT_REST_CALLS: Final = 180
 _UNIT_OUTBOUND: Final = 3000
-_SIZES: Final = (1, 2, 5, 10, 20, 50, 100)
+_SIZES: Final = (*range(1, 11), *range(20, 101, 10))
 _MAX_UNITS: Final = _SIZES[-1]
 # Scalability targets of Table Storage, entities of 1 KiB.
 _PARTITION_ROWS: Final = 2000

@@ -226,7 +226,7 @@ def test_the_plans_in_the_docs_are_those_that_the_command_prints(capsys: pytest.
         (Load(800, 0.01, 2), "connections", 1),
         (Load(801, 0.01, 2), "connections", 2),
         (Load(100, 120, 2), "REST calls", 2),
-        (Load(100, 1, 100_000), "messages to clients", 100),
+        (Load(100, 1, 100_000), "messages to clients", 60),
     ],
 )
 def test_what_breaks_first_decides_the_units(load: Load, first: str, units: int) -> None:
