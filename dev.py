@@ -1,7 +1,7 @@
 """Two commands for everything: ``python3 dev.py run`` and ``python3 dev.py test``.
 
 Standard library only: this runs before anything is installed. It makes ``.venv``, installs what the command needs
-(again only when the requirements change), and goes on inside it.
+(again only when the requirements change), and continues in it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 MIN_PYTHON = (3, 11)
-# Measured on Linux x64: what pip loads, and what .venv takes then.
+# Measured on Linux x64: what pip downloads, and the size of .venv afterwards.
 SIZES = {
     "requirements-local.txt": "11 MB to load, 80 MB on disk; ",
     "requirements-dev.txt": "135 MB to load, 530 MB on disk; ",
@@ -32,7 +32,7 @@ def python() -> Path:
 
 
 def fingerprint(requirements: Path) -> str:
-    """Return a hash of a requirements file, of those that it names, and of this Python."""
+    """Return a hash of a requirements file, of the files that it includes, and of this Python's version."""
     text = requirements.read_text(encoding="utf-8")
     parts = [sys.version, text]
     parts += [fingerprint(ROOT / name) for name in re.findall(r"^-[cr] (\S+)", text, re.MULTILINE)]
@@ -40,7 +40,7 @@ def fingerprint(requirements: Path) -> str:
 
 
 def prepare(requirements: str) -> None:
-    """Install what a command needs, or end with one line that says what keeps it from that."""
+    """Install what a command needs, or exit with one line that says why that failed."""
     try:
         ensure_environment(ROOT / requirements)
     except KeyboardInterrupt:
@@ -57,7 +57,7 @@ def prepare(requirements: str) -> None:
 
 
 def ensure_environment(requirements: Path) -> None:
-    """Make the virtual environment and install the requirements, unless it was done for just these."""
+    """Create the virtual environment and install the requirements, unless exactly these are installed."""
     marker = VENV / f"{requirements.stem}.installed"
     wanted = fingerprint(requirements)
     if python().exists() and marker.is_file() and marker.read_text(encoding="utf-8") == wanted:
@@ -74,13 +74,13 @@ def ensure_environment(requirements: Path) -> None:
 
 
 def has_pip() -> bool:
-    """Return whether the virtual environment is there as a whole: pip is what comes last."""
+    """Return whether the virtual environment is complete: pip is installed last."""
     command = [str(python()), "-m", "pip", "--version"]
     return python().exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def install(requirements: Path) -> None:
-    """Run pip, and show one line for each package that it loads."""
+    """Run pip, and show one line for each package that it downloads."""
     command = [str(python()), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
@@ -102,7 +102,7 @@ def install(requirements: Path) -> None:
 
 
 def progress(line: str) -> str | None:
-    """Return what a line of pip's output tells about its progress, in short, or None."""
+    """Return the progress in a line of pip's output, or None."""
     line = line.strip()
     if line.startswith("WARNING: Retrying "):
         return "The package index does not answer; pip tries again"
@@ -114,20 +114,20 @@ def progress(line: str) -> str | None:
 
 
 def run(arguments: list[str]) -> int:
-    """Become the whole system, once what it needs is installed: a signal sent to this process is the system's."""
-    from local.arguments import parser  # noqa: PLC0415 - an older Python gets its message from main instead
+    """Install what the system needs, then become it, so that signals to this process reach it."""
+    from local.arguments import parser  # noqa: PLC0415 - main must still tell an older Python that it is too old
     from local.signals import interrupt_on_signals  # noqa: PLC0415
 
-    # Here already: --help and a wrong flag need nothing installed.
+    # Parsed here first: --help and a wrong flag need no installation.
     data = parser().parse_args(arguments).data.resolve()
     interrupt_on_signals()
     prepare("requirements-local.txt")
-    # The system runs in this folder, where a relative --data would be another one. The last of a flag counts.
+    # The system runs in this folder, where a relative --data would mean another one. The last --data counts.
     return become("-m", "local.stack", *arguments, "--data", str(data))
 
 
 def become(*arguments: str) -> int:
-    """Let the environment's Python take the place of this process; on Windows, which cannot, run it as a child."""
+    """Replace this process by the environment's Python; on Windows, which cannot do that, run it as a child."""
     if os.name != "nt":
         os.chdir(ROOT)
         os.execv(python(), [str(python()), *arguments])  # noqa: S606 - the arguments are this command's own
@@ -135,7 +135,7 @@ def become(*arguments: str) -> int:
 
 
 def call(*arguments: str) -> int:
-    """Run the environment's Python in its place and return its exit status; Ctrl+C is the child's to handle."""
+    """Run the environment's Python as a child and return its exit status; the child handles Ctrl+C."""
     with subprocess.Popen([str(python()), *arguments], cwd=ROOT) as child:
         while True:
             try:
@@ -145,7 +145,7 @@ def call(*arguments: str) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run every check; what it takes is told by ``python3 dev.py test --help``."""
+    """Run every check; ``python3 dev.py test --help`` shows the flags."""
     if {"-h", "--help"} & set(arguments):
         return subprocess.run([sys.executable, "-m", "tests.checks", "--help"], cwd=ROOT, check=False).returncode
     prepare("requirements-dev.txt")
@@ -153,7 +153,7 @@ def test(arguments: list[str]) -> int:
 
 
 def main() -> int:
-    """Read the command and do it."""
+    """Parse the command and run it."""
     if sys.version_info < MIN_PYTHON:
         sys.exit(
             f"Error: Python {'.'.join(map(str, MIN_PYTHON))} or newer is needed; this is {sys.version.split()[0]}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-# Until the end of this file: while modules load there is no garbage, and looking for it takes a tenth of the start.
+# Until the end of this file: loading modules makes no garbage, and looking for some takes a tenth of the start.
 gc.disable()
 
 import asyncio
@@ -81,7 +81,7 @@ def build(settings: Settings, store: TableStore, service: Service, outbox: Outbo
 
 
 def refuse(error: SettingsError) -> func.FunctionApp:
-    """Make an app that does nothing but tell which settings are wrong.
+    """Make an app that only reports which settings are wrong.
 
     An app that fails to start has no functions and answers 404 everywhere, which explains nothing.
     """
@@ -97,9 +97,9 @@ def refuse(error: SettingsError) -> func.FunctionApp:
 
 
 def open_clients(store: TableStore, service: Service) -> None:
-    """Make the clients of the SDKs, so that nobody's event waits for it; without a running loop the first call does.
+    """Make the clients of the SDKs, so that no event waits for it; without a running loop, the first call does.
 
-    A worker has no hook for its start, but its loop runs already while it imports this module.
+    A worker has no hook for its start, but its loop already runs while it imports this module.
 
     Raises:
         SettingsError: An SDK does not accept a setting of its own, such as ``AZURE_TOKEN_CREDENTIALS``.
@@ -124,12 +124,12 @@ except SettingsError as error:
     logger.error("%s", error, exc_info=error.__cause__)
     app = refuse(error)
 else:
-    # On a developer's own machine nobody else gets in, and what the sample sets is not the developer's doing.
+    # Not on a developer's machine: nobody else can connect there, and the sample settings cause the warnings.
     if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
         for warning in settings.warnings:
             logger.warning("%s", warning)
     app = build(settings, store, service, Outbox(store, service))
 
-# What is loaded stays: a collection that goes through all of it again makes an event wait for 20 ms.
+# What is loaded stays loaded: a garbage collection that walks all of it delays an event by 20 ms.
 gc.freeze()
 gc.enable()

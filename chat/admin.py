@@ -39,7 +39,7 @@ def _settings(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
         raise SettingsError([f"{path.name}: this is not the JSON of local settings"]) from None
     found = {name: value for name, value in dict(values or {}).items() if isinstance(value, str)}
     if any(name.startswith(_STORAGE) for name in environment):
-        # Where the environment names an account, no other way to name one may win.
+        # If the environment names an account, the file must not name another one in some other way.
         found = {name: value for name, value in found.items() if not name.startswith(_STORAGE)}
     return found | dict(environment)
 
@@ -81,7 +81,7 @@ async def _run(arguments: argparse.Namespace, settings: Mapping[str, str]) -> No
     hub, account = storage_settings(settings)
     tell(f"Messages of the hub {hub!r} in {_place(account)}")
     store = TableStore(hub, account)
-    # No other command tells anybody, so none other needs to know where the service is.
+    # Only erase tells clients, so only erase needs to know where the service is.
     endpoint = service_settings(settings) if arguments.command == "erase" else None
     herald = None if endpoint is None else Herald(Service(hub, endpoint))
     commands = Commands(store, herald, is_sure=getattr(arguments, "yes", False))
@@ -114,10 +114,10 @@ def _days(wanted: int | None, settings: Mapping[str, str]) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status tells whether it came to its end."""
+    """Run a command; the exit status says whether it finished."""
     arguments = _parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
-        # What goes into a file or a pipe has the console's encoding otherwise, which may lack what people write.
+        # By default, output to a file or pipe has the console's encoding, which may lack characters of messages.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")
     try:

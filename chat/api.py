@@ -1,4 +1,4 @@
-"""What browsers ask over HTTP: where to connect, what was said before, and whether all is well."""
+"""The HTTP API for browsers: where to connect, the history, who is present, and the app's health."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MAX_LIMIT: Final = 200
 class ChatApi:
     """Answers ``negotiate``, ``messages``, ``presence`` and ``health``.
 
-    An error is ``{"type":"error","code":…,"message":…}``; one of ours has an ``id`` that the log has, too.
+    An error is ``{"type":"error","code":…,"message":…}``; a failure of the app has an ``id`` that is also in the log.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ChatApi:
         return await _guarded(self._present(headers, read_query(url)))
 
     async def health(self) -> HttpResponse:
-        """Answer 200 if all is well, otherwise 503 with what is not."""
+        """Answer 200 if everything works, otherwise 503 and what does not."""
         state = await self._health.state()
         waiting = state.waiting
         parts: dict[str, Any] = {
@@ -86,7 +86,7 @@ class ChatApi:
         }
         can_sign_in = self._settings.client_auth is not ClientAuth.APP_SERVICE or self._settings.is_behind_app_service
         if not can_sign_in:
-            # Otherwise the app looks well while every user gets 401.
+            # Otherwise the app looks healthy while every user gets 401.
             parts["sign_in"] = "CLIENT_AUTH is app_service, and App Service authentication is off"
         is_healthy = state.is_ok and can_sign_in
         return json_response(200 if is_healthy else 503, {"status": "ok" if is_healthy else "unhealthy"} | parts)
@@ -133,7 +133,7 @@ class ChatApi:
 
 
 async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
-    """Answer what went wrong on the way to an answer: with 4xx what the client can fix, with 503 what it cannot."""
+    """Turn errors into answers: 4xx if the client can fix them, 503 if it cannot."""
     try:
         return await answer
     except RequestRefusedError as error:
@@ -145,7 +145,7 @@ async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
 
 
 def json_response(status: int, document: Any) -> HttpResponse:
-    """Make a JSON answer that no cache keeps."""
+    """Make a JSON answer that must not be cached."""
     return _json(status, json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
 
 

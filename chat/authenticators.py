@@ -1,4 +1,4 @@
-"""What an event must prove, by the settings."""
+"""The proofs that the settings demand of an event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def make_authenticators(settings: Settings) -> list[Authenticator]:
     if settings.access_keys:
         proofs.append(AccessKeyAuthenticator(settings.access_keys))
     if settings.entra_caller:
-        # A tenth of a second of import that key users never pay.
+        # The import takes a tenth of a second, which is wasted if keys are used.
         from webpubsub_handler.entra import EntraAuthenticator  # noqa: PLC0415
 
         proofs.append(

@@ -20,7 +20,7 @@ _NOT_SIGNED_IN = "Sign in first."
 class RequestRefusedError(Exception):
     """Raised when a client's request is refused.
 
-    ``status``, ``code``, ``message`` and ``room`` (of several, the one that is refused) may be answered to it.
+    ``status``, ``code``, ``message`` and ``room`` (of several, the refused one) may be told to the client.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class RequestRefusedError(Exception):
 def read_query(url: str) -> Query:
     """Return the parameters of a URL and the values of each.
 
-    The host's own parameters will not do: it joins repeated ones by a comma, which a value may hold too, and drops
-    empty ones. The URL holds the caller's function key: it is in no log and in no answer.
+    The host's own parameters are not used: it joins repeated ones with a comma, which a value may contain, and drops
+    empty ones. The URL holds the caller's function key: it must not be in a log or an answer.
     """
     return parse_qs(url.partition("?")[2].partition("#")[0], keep_blank_values=True)
 
 
 def parameter(query: Query, name: str) -> str | None:
-    """Return the one value of a parameter, None when it is missing.
+    """Return the value of a parameter, or None when it is missing.
 
     Raises:
-        RequestRefusedError: It has several.
+        RequestRefusedError: It is repeated.
     """
     values = query.get(name, ())
     if len(values) > 1:
@@ -61,7 +61,7 @@ def identify(settings: Settings, headers: Mapping[str, str], query: Query) -> st
     With App Service authentication it is the principal's id, which nobody can choose, and never what the query says.
 
     Raises:
-        RequestRefusedError: The caller is nobody, or the id cannot be one.
+        RequestRefusedError: The caller is not signed in, or the id is not valid.
     """
     if settings.client_auth is ClientAuth.APP_SERVICE:
         user_id = headers.get("X-MS-CLIENT-PRINCIPAL-ID")
@@ -85,7 +85,7 @@ def identify(settings: Settings, headers: Mapping[str, str], query: Query) -> st
 
 
 def requested_room(query: Query, default: str) -> str:
-    """Return the room that is asked for, ``default`` where the query names none.
+    """Return the requested room, ``default`` if the query names none.
 
     Raises:
         RequestRefusedError: No room can have this name, or there are several.
@@ -95,7 +95,7 @@ def requested_room(query: Query, default: str) -> str:
 
 
 def requested_rooms(query: Query, default: str) -> Sequence[str]:
-    """Return the rooms that are asked for, each once and in their order, ``default`` where the query names none.
+    """Return the requested rooms in order and without repeats, ``default`` if the query names none.
 
     Raises:
         RequestRefusedError: No room can have one of these names, or they are too many.

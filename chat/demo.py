@@ -25,10 +25,10 @@ _TYPES: Final = {
 
 
 class DemoFiles:
-    """Serves the files of a folder and those below it by their paths in it, ``index.html`` for none.
+    """Serves the files of a folder and its subfolders by their relative paths; an empty path is ``index.html``.
 
-    They are read once; a name that is not among them is 404, so no path can lead elsewhere. ``index.html`` is told what
-    the page must know of the settings before it asks the app anything.
+    The files are read once. Any other name is 404, so no path can lead outside the folder. ``index.html`` gets the
+    settings that the page needs before its first request.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class DemoFiles:
         return HttpResponse(200, headers, body)
 
     def _policy(self, name: str) -> str:
-        # Two people side by side are two frames of the page in one that may hold them, and nothing else is framed.
+        # Only the split view has frames: two of the page itself, for two users side by side.
         frames = "frame-src 'self'; " if name == _SPLIT else ""
         ancestors = "'self'" if name == _INDEX else "'none'"
         return (
@@ -71,5 +71,5 @@ class DemoFiles:
 
 def _connectable(endpoints: Sequence[WebPubSubEndpoint]) -> list[str]:
     sockets = ["ws" + endpoint.url.removeprefix("http") for endpoint in endpoints]
-    # The emulator, and only that, is plain HTTP; it also takes faults.
+    # Only the emulator has plain HTTP; the page also sends it faults to simulate.
     return sockets + [endpoint.url for endpoint in endpoints if endpoint.url.startswith("http://")]

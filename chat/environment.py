@@ -24,7 +24,7 @@ class SettingsError(Exception):
 
 
 class Environment:
-    """Reads one setting after the other and remembers what is wrong with each.
+    """Reads settings one by one and collects what is wrong with them.
 
     Args:
         values: The values by their names.
@@ -39,10 +39,10 @@ class Environment:
         self._problems.append(text)
 
     def raise_problems(self) -> None:
-        """Raise what is wrong with all that was read.
+        """Raise an error that names all problems so far.
 
         Raises:
-            SettingsError: Something is.
+            SettingsError: There are problems.
         """
         if self._problems:
             raise SettingsError(self._problems)
@@ -63,7 +63,7 @@ class Environment:
         return value in ("true", "1")
 
     def number(self, name: str, default: int, least: int, most: int, *alternative: str) -> int:
-        """Return a whole number within bounds; ``alternative`` is what else the fix names."""
+        """Return a whole number within bounds; ``alternative`` is added to the text of the fix."""
         value = self.text(name, str(default))
         if value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most:
             return int(value)
@@ -79,7 +79,7 @@ class Environment:
             return default
 
     def https_url(self, name: str, url: str, what: str) -> str:
-        """Return a URL without a slash at its end; ``what`` is what the fix says that it is the URL of."""
+        """Return a URL without a slash at its end; ``what`` names the resource in the text of the fix."""
         try:
             parts = urlsplit(url)
             is_valid = parts.scheme == "https" and _HOST.fullmatch(parts.netloc) is not None

@@ -1,4 +1,4 @@
-"""The event handler of the app: what an event must prove, and what happens on each one."""
+"""The app's event handler: the proofs that it demands, and the function for each event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_event_handler(
     delivery: Delivery,
     private_rooms: PrivateRooms | None,
 ) -> WebPubSubEventHandler:
-    """Make the handler with a function for each event; without ``private_rooms`` there are none."""
+    """Make the handler with a function for each event; if ``private_rooms`` is None, there are none."""
     handler = WebPubSubEventHandler(
         settings.hub,
         make_authenticators(settings),

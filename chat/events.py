@@ -58,11 +58,11 @@ class ChatEvents:
         delivery: Stores messages and tells rooms.
         changes: Edits and deletes messages.
         service: Puts connections into rooms and takes them out.
-        announcer: Tells rooms who comes and goes; None if nobody is told.
+        announcer: Tells rooms who connects and disconnects; None tells nobody.
         private_rooms: The rooms whose names begin with ``@``; None refuses every such name.
         default_room: The room of a connection that names none.
-        max_messages_per_second: What the policy is told about how fast a user may send; 0 means no limit.
-        clock: Seconds that never go back.
+        max_messages_per_second: The configured rate, which the policy may change; 0 means no limit.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ChatEvents:
         handler.on_user_event("typing")(self.typing)
 
     async def connect(self, request: ConnectEventRequest) -> ConnectEventResponse | EventErrorResponse:
-        """Let a client in, put it into its rooms, and keep them in the connection state.
+        """Accept a client, put it into its rooms, and keep them in the connection state.
 
         The query of a client's URL is not signed, so its rooms are checked again here. Groups do not outlive a
         connection, so every answer names them all.
@@ -130,9 +130,9 @@ class ChatEvents:
         return ConnectEventResponse(groups=list(dict.fromkeys(groups)))
 
     async def connected(self, request: ConnectedEventRequest) -> EventErrorResponse | None:
-        """Tell the rooms of a connection that it came.
+        """Tell the rooms of a connection that it connected.
 
-        Who is in private rooms may have changed since the answer to ``connect`` named them.
+        Its private rooms are corrected first: memberships may have changed since the answer to ``connect``.
         """
         context, asked = request.context, asked_rooms(request.context)
         if self._private_rooms is not None and asked is not None and context.user_id is not None:
@@ -143,7 +143,7 @@ class ChatEvents:
         return await self._announce(request.context, joined_rooms(request.context) or ())
 
     async def disconnected(self, request: DisconnectedEventRequest) -> EventErrorResponse | None:
-        """Tell the rooms of a connection that it went."""
+        """Tell the rooms of a connection that it disconnected."""
         return await self._announce(request.context, joined_rooms(request.context) or ())
 
     async def joined(self, request: GroupJoinedEventRequest) -> EventErrorResponse | None:
@@ -185,7 +185,7 @@ class ChatEvents:
         return await self._of_member(request, self._changes.delete, self._changes.refuse)
 
     async def typing(self, request: UserEventRequest) -> UserEventResponse | None:
-        """Tell the room of a member that the user is writing."""
+        """Tell a member's room that the user is typing."""
         room = self._room_of(request)
         if isinstance(room, UserEventResponse):
             return room
@@ -193,27 +193,27 @@ class ChatEvents:
         return None
 
     async def tell_rooms(self, context: ConnectionContext, event: Mapping[str, object]) -> None:
-        """Tell every room that a connection is in, and may be in, what is not stored.
+        """Broadcast an event, which is not stored, to every room that a connection is in and may be in.
 
-        It may do so as often as it may send messages; what comes faster is told to nobody.
+        The rate limit of messages applies; faster events are dropped.
         """
         await self._tell(context, joined_rooms(context) or (), event)
 
     async def _of_member(self, request: UserEventRequest, store: _Store, refuse: _Refuse) -> _Answer:
-        """Pass on what is to be stored in a room, if it comes from a member and not too fast."""
+        """Store an event in a room if it comes from a member and within the rate limit."""
         room = self._room_of(request)
         if isinstance(room, str):
             return await self._in_room(request, room, store, refuse)
         subject = subject_of(request)
         if "key" not in subject or "room" not in subject:
             return room
-        # Its sender may have been in the room when it came first, and only its sender's own row has this key.
+        # The sender may have been in the room when the event first came, and only the sender's own row has this key.
         wait = self.wait_of(request.context, "message")
         return rate_limited(wait, subject) if wait else await refuse(request, subject["room"], room)
 
     async def _in_room(self, request: UserEventRequest, room: str, store: _Store, refuse: _Refuse) -> _Answer:
         context = request.context
-        # First, as an expulsion is a call to the service, and a private room one to the store.
+        # Count first: an expulsion calls the service, and a private room calls the store.
         wait = self.wait_of(context, "message")
         if wait:
             return await refuse(request, room, rate_limited(wait, subject_of(request)))
@@ -237,12 +237,12 @@ class ChatEvents:
     async def _announce(self, context: ConnectionContext, rooms: Iterable[str]) -> EventErrorResponse | None:
         if self._announcer is None:
             return None
-        # Private rooms are told who is a member, not who is there.
+        # Private rooms are told who is a member, not who is connected.
         open_rooms = (room for room in rooms if is_room_name(room) and not is_private(room))
         return await self._announcer.announce(context, context.event_name, open_rooms)
 
     async def _heard(self, user_id: str | None, room: str) -> Sequence[str] | None:
-        """Return the rooms that a name stands for, None if the user may not be there now."""
+        """Return the rooms that a name stands for, or None if the user may not be in them now."""
         if not is_private(room):
             return [room] if admits(room, user_id) else None
         return None if self._private_rooms is None else await self._private_rooms.heard(user_id, room)
@@ -250,7 +250,7 @@ class ChatEvents:
     def _room_of(self, request: UserEventRequest) -> str | UserEventResponse:
         """Return the room that an event is for: the one that it names, or the only one of its connection.
 
-        Where there is none, return what its sender is told.
+        If there is none, return the error for its sender.
         """
         try:
             room = named_room(request)

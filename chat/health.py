@@ -1,4 +1,4 @@
-"""Whether both back ends answer and what waits in the outbox; asked at most once in a few seconds."""
+"""Whether both back ends answer and what waits in the outbox; checked at most once every few seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chat.messaging.outbox_rows import Waiting
 
 __all__ = ["MAX_AGE_SECONDS", "Health", "State"]
 
-# Anyone may ask for the health, and each question would cost three calls.
+# Anyone may ask for the health, and each check costs three calls.
 MAX_AGE_SECONDS: Final = 3.0
 
 logger = logging.getLogger("chat")
@@ -32,12 +32,12 @@ class State:
 
     @property
     def is_ok(self) -> bool:
-        """Return whether messages can be stored and broadcast; one that waits is not lost."""
+        """Return whether messages can be stored and broadcast; waiting messages do not count, as they are not lost."""
         return self.is_storage_ok and self.is_service_ok
 
 
 class Health:
-    """Answers from what was asked at most ``MAX_AGE_SECONDS`` ago; callers who come meanwhile share one question."""
+    """Answers with a check that is at most ``MAX_AGE_SECONDS`` old; concurrent callers share one check."""
 
     def __init__(
         self, store: TableStore, service: Service, outbox: Outbox, clock: Callable[[], float] = time.monotonic
@@ -59,7 +59,7 @@ class Health:
         if question is None or not is_of_this_loop or now - self._asked >= MAX_AGE_SECONDS:
             self._asked = now
             question = self._question = asyncio.create_task(self._ask())
-        # One caller who goes away must not take the answer from the others.
+        # If one caller is cancelled, the others must still get the answer.
         return await asyncio.shield(question)
 
     async def _ask(self) -> State:

@@ -14,25 +14,25 @@ __all__ = ["max_messages_per_second", "may_change", "may_create_room", "may_join
 def may_join(user_id: str | None, room: str) -> bool:
     """Return whether this user may be in this room; None is a user without a name.
 
-    It is asked at negotiate, for history and presence, at connect and for each event of a connection. Only True lets
-    the user in.
+    It is called at negotiate, for history and presence, at connect and for each event of a connection. Only True admits
+    the user.
     """
     return True
 
 
 def may_send(message: Message) -> bool | str:
-    """Return True to let this message pass; a text refuses it, and its sender is told that text.
+    """Return True to accept this message, or a text to refuse it: its sender is told that text.
 
-    It is asked before the message is stored, when type and size are right and the sender may be in the room. False
-    refuses with a general text. It is asked about an edit, too, with the message as it would be: ``edited_at`` is set.
+    It is called before the message is stored, after type, size and membership were checked. False refuses with a
+    general text. It is also called for an edit, with the edited message: ``edited_at`` is set.
     """
     return True
 
 
 def may_change(context: ConnectionContext, message: Message) -> bool | str:
-    """Return True to let this connection edit or delete this message; a text refuses it, and the sender is told that.
+    """Return True to let this connection edit or delete this message, or a text to refuse it: the sender is told that.
 
-    ``message`` is as it is now, and the user is in its room. To let moderators do so, too::
+    ``message`` is the current message, and the user is in its room. To allow moderators, too::
 
         return is_author(context, message) or context.user_id in MODERATORS
     """
@@ -55,7 +55,7 @@ def may_create_room(user_id: str) -> bool:
 def may_manage(user_id: str, room: PrivateRoom, operation: MemberOperation, other: str) -> bool:
     """Return whether a member of a private room may add somebody (``Add``) or end a membership (``Delete``).
 
-    It is asked about members only. A member who ends their own membership leaves. Here, every member may add, the
+    It is called for members only. A member who ends their own membership leaves. Here, every member may add, the
     creator may remove, and everyone may leave. Only True allows it.
     """
     return operation == "Add" or user_id in (other, room.creator)

@@ -57,7 +57,7 @@ class StorageAccount:
 
 @dataclass(frozen=True, slots=True)
 class EntraCaller:
-    """Whose tokens of Entra ID prove events: ids are GUIDs; the audience is an application's id or its URI.
+    """Whose Entra ID tokens prove events: ids are GUIDs; the audience is an application's id or its URI.
 
     ``authority`` is the URL of the cloud that the tenant is in.
     """
@@ -77,7 +77,7 @@ def read_endpoints(env: Environment) -> tuple[WebPubSubEndpoint, ...]:
     service_uri = env.text(f"{name}__serviceUri")
     if service_uri:
         url = env.https_url(f"{name}__serviceUri", service_uri, "the service")
-        # The identity is the stronger way to send, so its endpoint goes first.
+        # An identity is more secure than a key, so its endpoint goes first.
         endpoints.insert(0, WebPubSubEndpoint(url))
     if not endpoints and not listed:
         env.problem(
@@ -94,7 +94,7 @@ def read_storage(env: Environment) -> StorageAccount:
     table_url = env.text(f"{name}__tableServiceUri")
     account = env.text(f"{name}__accountName")
     if table_url or account:
-        # The identity is the stronger way in, so it goes first, as for Web PubSub.
+        # An identity is more secure than a key, so it goes first, as for Web PubSub.
         url = table_url or f"https://{account}.table.core.windows.net"
         url = env.https_url(f"{name}__tableServiceUri", url, "the table service")
         return StorageAccount(table_url=url, has_unused_key=bool(connection_string))
@@ -112,7 +112,7 @@ def read_storage(env: Environment) -> StorageAccount:
 
 
 def read_entra_caller(env: Environment) -> EntraCaller | None:
-    """Read whose tokens prove events, None where no setting says so."""
+    """Read whose tokens prove events, or return None if no setting says so."""
     caller = EntraCaller(
         tenant_id=env.text("WEBHOOK_TENANT_ID"),
         audience=env.text("WEBHOOK_APP_CLIENT_ID"),

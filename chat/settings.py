@@ -45,7 +45,7 @@ _HUB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 
 
 class ClientAuth(StrEnum):
-    """Who a client of ``negotiate`` and ``messages`` is, and who says so."""
+    """How a client of ``negotiate`` and ``messages`` is identified."""
 
     APP_SERVICE = "app_service"
     FUNCTION_KEY = "function_key"
@@ -54,12 +54,11 @@ class ClientAuth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the app runs with.
+    """All settings of the app.
 
-    ``endpoints`` has the service that sends the broadcasts first; events of all of them are accepted.
-    ``max_event_age_seconds`` is 0 for any age. ``default_room`` is where a client is that names no room.
-    ``max_messages_per_second`` is for each user and process, 0 for no limit. ``message_retention_days`` is 0 to keep
-    every message.
+    The first of ``endpoints`` sends the broadcasts; events of all of them are accepted. ``max_event_age_seconds`` is 0
+    for any age. ``default_room`` is the room of a client that names none. ``max_messages_per_second`` is for each user
+    and process, 0 for no limit. ``message_retention_days`` is 0 to keep every message.
     """
 
     hub: str
@@ -89,7 +88,7 @@ class Settings:
 
     @property
     def proves_events(self) -> bool:
-        """Return whether anything tells the service's events from those of others."""
+        """Return whether events of the service can be told from forged ones."""
         return bool(self.access_keys) or self.entra_caller is not None
 
     @property
@@ -99,7 +98,7 @@ class Settings:
 
     @property
     def warnings(self) -> list[str]:
-        """What is open to anyone, for the console at start."""
+        """What to warn about on the console at start."""
         found = []
         if self.client_auth is ClientAuth.ANONYMOUS:
             found.append("CLIENT_AUTH is anonymous: anyone can connect and read, under any name.")
@@ -122,7 +121,7 @@ class Settings:
         """Read the settings.
 
         Raises:
-            SettingsError: Some are missing or wrong; all of them are named at once.
+            SettingsError: Some are missing or wrong; it names all of them.
         """
         env = Environment(values)
         settings = cls(
@@ -156,7 +155,7 @@ class Settings:
 
 
 def storage_settings(values: Mapping[str, str]) -> tuple[str, StorageAccount]:
-    """Read the hub and where its table is: what works on the stored messages needs no more.
+    """Read the hub and where its table is: all that work on stored messages needs.
 
     Raises:
         SettingsError: They are missing or wrong.
@@ -168,10 +167,10 @@ def storage_settings(values: Mapping[str, str]) -> tuple[str, StorageAccount]:
 
 
 def service_settings(values: Mapping[str, str]) -> WebPubSubEndpoint | None:
-    """Read where the Web PubSub service is, None where no setting says so.
+    """Read where the Web PubSub service is, or return None if no setting says so.
 
     Raises:
-        SettingsError: A setting says so, and is wrong.
+        SettingsError: The setting is wrong.
     """
     env = Environment(values)
     if not any(env.text(name) for name in (SERVICE, f"{SERVICE}__serviceUri")):

@@ -188,7 +188,7 @@ export class Line {
     const run = this.#run.signal;
     const asked = performance.now();
     if (!this.isReady || !this.#write({ type: "ping" })) return;
-    setTimeout(() => this.#lastFrame < asked && this.#lose(run, new FailedError("The line went silent.")), SETTLE_MS);
+    setTimeout(() => this.#lastFrame < asked && this.#lose(run, new FailedError("The connection went silent.")), SETTLE_MS);
   }
 
   /** @param {Partial<Health>} told */
@@ -247,7 +247,7 @@ export class Line {
         else if (frame?.type !== "system") receive(frame ?? {});
         else {
           clearTimeout(timer);
-          why = frame.message ?? "The line dropped.";
+          why = frame.message ?? "The connection was lost.";
           if (frame.event === "connected") resolve(frame.connectionId);
         }
       };
@@ -275,7 +275,7 @@ export class Line {
     const beat = () => {
       this.#failures = 0; // not before: a line that drops as soon as it is there would be tried for ever without a pause
       // Not by the time that passed: browsers hold back the timers of a tab that nobody looks at.
-      if (this.#lastFrame < this.#lastPing) return this.#lose(run, new FailedError("The line went silent."));
+      if (this.#lastFrame < this.#lastPing) return this.#lose(run, new FailedError("The connection went silent."));
       const isLate = performance.now() - last > 2 * BEAT_MS;
       last = this.#lastPing = performance.now();
       this.#write({ type: "ping" });
@@ -292,7 +292,7 @@ export class Line {
     this.owner.lost();
     this.#socket = this.connectionId = null;
     this.isReady = false;
-    for (const { reject } of this.#invocations.values()) reject(new FailedError("The line dropped."));
+    for (const { reject } of this.#invocations.values()) reject(new FailedError("The connection was lost."));
   }
 
   /** @param {AbortSignal} run @param {Error & { code?: string, errorId?: string }} error */

@@ -97,7 +97,7 @@ export class Outbox {
     const what = { ...(event === "send" ? { key } : { id }), room, dataType, data };
     const frame = { type: "event", event, ackId, dataType: "json", data: what };
     if (new Blob([JSON.stringify(frame)]).size > MAX_FRAME_BYTES) {
-      return this.#settle(outgoing, "failed", "It is larger than the service takes.", "too_large");
+      return this.#settle(outgoing, "failed", "It is larger than the service accepts.", "too_large");
     }
     const timer = setTimeout(() => {
       this.line.askHealth();
@@ -228,7 +228,7 @@ export class Requests {
 
   /** @param {"join" | "leave"} event @param {string} room @returns {Promise<void>} */
   ask(event, room) {
-    this.reject(room, new Error("Something else was asked of this room since."));
+    this.reject(room, new Error("A later request for this room replaced it."));
     return new Promise((resolve, reject) => {
       this.#all.set(room, { event, resolve, reject });
       this.#write(room);

@@ -8,7 +8,7 @@ import { announce, get } from "./elements.js";
 const STATES = { connecting: "Connecting", connected: "Connected", waiting: "Offline", refused: "Not connected", stopped: "Offline" };
 const PARTS = { service: "Web PubSub", app: "App", storage: "Storage" };
 const FAILING = {
-  service: "Web PubSub does not take what the app sends.",
+  service: "Web PubSub does not accept what the app sends.",
   app: "The app fails: nothing is stored now.",
   storage: "The storage fails: nothing is stored now.",
 };
@@ -110,7 +110,7 @@ export class StatusBar {
 /** What a person is told after a time away. @param {{ seconds: number, missed: number, isComplete: boolean }} back @returns {string} */
 export function returnInWords({ seconds, missed, isComplete }) {
   const messages = missed === 1 ? "1 missed message" : `${missed} missed messages`;
-  const what = !isComplete ? "More was missed than is read at once: scroll up for it." : missed ? `${messages} read from the history.` : "You missed nothing.";
+  const what = !isComplete ? "You missed more than was loaded: scroll up to read it." : missed ? `${messages} read from the history.` : "You missed nothing.";
   const text = `Reconnected after ${Math.max(1, Math.round(seconds))} s. ${what}`;
   announce(text);
   return text;

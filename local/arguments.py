@@ -1,4 +1,4 @@
-"""What ``python dev.py run`` takes. Standard library only: the help is shown before anything is installed."""
+"""The flags of ``python dev.py run``. Standard library only: the help is shown before anything is installed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _folder(text: str) -> Path:
-    # A variable of a shell that is not set; as a path it would be the folder that the shell is in.
+    # An empty text may come from an unset shell variable; as a path it would be the current folder.
     if text:
         return Path(text)
     raise argparse.ArgumentTypeError("name a folder")

@@ -22,7 +22,7 @@ __all__ = ["ACCOUNT_KEY", "Azurite", "azurite_command", "free_port", "table_conn
 # The account of every storage emulator; public, so it protects nothing.
 ACCOUNT_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _START_SECONDS: Final = 60
-# Below those that systems hand out to whoever asks for any: such a port may be gone before it is bound.
+# Below the range from which systems assign free ports: such a port may be taken before it is bound.
 _CANDIDATES: Final = itertools.cycle(secrets.SystemRandom().sample(range(20_000, 32_768), 12_768))
 
 
@@ -43,11 +43,11 @@ def table_connection_string(port: int) -> str:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at any address of ``localhost``, another one at each call."""
-    return next(port for port in _CANDIDATES if all(_can_be_had(address, port) for address in LOOPBACK_ADDRESSES))
+    """Return a port that is free at every address of ``localhost``, another one at each call."""
+    return next(port for port in _CANDIDATES if all(_can_bind(address, port) for address in LOOPBACK_ADDRESSES))
 
 
-def _can_be_had(address: str, port: int) -> bool:
+def _can_bind(address: str, port: int) -> bool:
     try:
         bind(address, port).close()
     except OSError as error:
@@ -69,7 +69,7 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        """What the storage SDKs need."""
+        """The connection string for the storage SDKs."""
         return table_connection_string(self.port)
 
     async def start(self) -> None:
@@ -88,7 +88,7 @@ class Azurite:
                 await asyncio.sleep(0.05)
 
     async def stop(self) -> None:
-        """Stop as Ctrl+C does: at any other signal Azurite forgets the last five seconds."""
+        """Stop as Ctrl+C does: at any other signal Azurite loses the last five seconds of data."""
         if self._process is not None:
             # Ctrl+C in a terminal has reached it, too, and it may have ended.
             with contextlib.suppress(ProcessLookupError):

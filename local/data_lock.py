@@ -19,14 +19,14 @@ else:
 __all__ = ["DataLock", "lock_data"]
 
 _NAME: Final = "stack.lock"
-# Windows lets nobody read what is locked, so that is a byte beyond the text.
+# On Windows locked bytes cannot be read, so the locked one is beyond the text.
 _LOCKED_BYTE: Final = 1 << 30
 
 
 class DataLock:
     """A held lock on ``folder``; its file has a line ``name pid`` for each process that may hold it.
 
-    A child process that inherits the ``descriptor`` holds the lock too, until the last of them ends, however it ends.
+    A child process that inherits the ``descriptor`` also holds the lock. It is released when the last of them ends.
     """
 
     def __init__(self, folder: Path, descriptor: int) -> None:
@@ -36,14 +36,14 @@ class DataLock:
         self.add_holder("dev.py", os.getpid())
 
     def add_holder(self, name: str, pid: int) -> None:
-        """Note another process that the file names to the next stack."""
+        """Add another process to the file, for the message of the next stack."""
         os.lseek(self.descriptor, 0, os.SEEK_END)
         os.write(self.descriptor, f"{name} {pid}\n".encode())
 
 
 @contextmanager
 def lock_data(folder: Path) -> Iterator[DataLock]:
-    """Make a folder and hold its lock.
+    """Create a folder and hold its lock.
 
     Raises:
         DataLockError: The folder cannot be made, or another stack holds it.

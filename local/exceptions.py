@@ -1,10 +1,10 @@
-"""What keeps the stack or a part of it from starting, in one tree.
+"""The errors that keep the stack or a part of it from starting.
 
 ::
 
     LocalError
     ├── StackError            the stack cannot start, or a part of it died
-    ├── NodeToolsError        Node or its packages cannot be had
+    ├── NodeToolsError        Node or its packages cannot be installed
     ├── DataLockError         the folder of the data cannot be used, or is in use
     ├── HostSettingsError     a file of the Functions app is missing or not readable
     └── AddressError          the host cannot listen where it should
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class LocalError(Exception):
-    """Something on this machine does not do; the text says what, and the fix."""
+    """Something on this machine does not work; the text says what, and the fix."""
 
 
 class StackError(LocalError):
@@ -33,7 +33,7 @@ class StackError(LocalError):
 
 
 class NodeToolsError(LocalError):
-    """Raised when Node or the packages cannot be had; the text says what was tried."""
+    """Raised when Node or the packages cannot be installed; the text says what was tried."""
 
 
 class DataLockError(LocalError):

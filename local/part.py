@@ -22,7 +22,7 @@ __all__ = ["TOLD", "Part", "answers", "prefix", "say"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TOLD: Final = ""
-"""The problem of a part that has told it in its own words."""
+"""The problem of a part that gives no answer."""
 _NO_ANSWER: Final = "no answer"
 _START_SECONDS: Final = 90
 _PATIENCE_SECONDS: Final = 10
@@ -35,10 +35,10 @@ _PREFIX_WIDTH: Final = max(map(len, _COLOURS))
 
 @dataclass
 class Part:
-    """One child process: how it is called, and how one sees that it is healthy.
+    """One child process: its command, and how to see that it is healthy.
 
-    ``health_problem`` returns what is wrong, or None. ``start_seconds`` None waits for as long as it takes: what keeps
-    the app from starting its developer must fix. ``lock`` is the one of the data that it writes.
+    ``health_problem`` returns what is wrong, or None. If ``start_seconds`` is None, there is no limit: the developer
+    may first have to fix the app. ``lock`` is the lock of the data that it writes.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Part:
             self.lock.add_holder(self.name, self.process.pid)
 
     async def until_healthy(self, http: aiohttp.ClientSession) -> None:
-        """Wait until it is healthy, and tell once what it waits for if that takes long and nobody has told it yet.
+        """Wait until it is healthy; if that takes long and the part printed no reason, print one once.
 
         Raises:
             StackError: It takes too long.
@@ -81,7 +81,7 @@ class Part:
             waited = clock() - start
             if self.start_seconds is not None and waited > self.start_seconds:
                 raise StackError(f"{self.name} was not healthy after {self.start_seconds:g} s: {problem}")
-            # A part without an answer that has printed why needs no second voice.
+            # A part that does not answer, but has printed something, needs no second message.
             is_silent = not (problem == _NO_ANSWER and self.last_lines)
             if waited > _PATIENCE_SECONDS and problem not in told and is_silent:
                 say(f"{prefix(self.name)} still waiting: {problem}")
@@ -89,7 +89,7 @@ class Part:
             await asyncio.sleep(0.1 if waited < _PATIENCE_SECONDS else 1)
 
     async def stream(self) -> int:
-        """Print what it prints, prefixed, until it ends; return its exit status."""
+        """Print its output with a prefix until it ends; return its exit status."""
         process = self._started()
         printing = asyncio.create_task(self._print())
         while process.returncode is None:  # noqa: ASYNC110 - wait() also waits for a grandchild that holds the pipe
@@ -99,7 +99,7 @@ class Part:
         return process.returncode
 
     def describe_end(self, status: int) -> str:
-        """Return how it ended, for a status as ``stream`` returns it; a signal goes by its name."""
+        """Return how it ended, for a status as ``stream`` returns it; a signal has its name."""
         if status >= 0:
             return f"{self.name} ended with exit status {status}"
         try:
@@ -109,7 +109,7 @@ class Part:
         return f"{self.name} was killed ({by})"
 
     async def stop(self) -> None:
-        """End it and what it started as Ctrl+C does: at any other signal Azurite forgets the last five seconds."""
+        """Stop it and its children as Ctrl+C does: at any other signal Azurite loses the last five seconds of data."""
         if self.process is None:
             return
         _signal(self.process, signal.SIGINT)
@@ -136,7 +136,7 @@ async def _read_line(stream: asyncio.StreamReader) -> bytes:
     try:
         return await stream.readline()
     except ValueError:
-        # Once nobody reads here, the part stops, too, as soon as the pipe is full.
+        # Keep reading: otherwise, the part would stop when the pipe is full.
         return b"(part of a very long line)\n"
 
 
@@ -159,7 +159,7 @@ def _is_alive(process: asyncio.subprocess.Process) -> bool:
 
 
 def say(text: str) -> None:
-    """Print; where nobody reads any more, ask the stack to stop, as it would if the terminal had told it."""
+    """Print a text; if nobody reads the output any more, stop the stack as a signal of the terminal would."""
     try:
         print(text, flush=True)
     except OSError:
@@ -177,7 +177,7 @@ def prefix(name: str) -> str:
 
 
 async def answers(http: aiohttp.ClientSession, method: str, url: str, most: int = 299) -> str | None:
-    """Return None when a URL answers with at most a status, else what is wrong with it."""
+    """Return None if a URL answers with a status of at most ``most``, otherwise what is wrong."""
     try:
         async with http.request(method, url) as response:
             return None if response.status <= most else f"{response.status} {(await response.text())[:500]}"

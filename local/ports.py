@@ -1,4 +1,4 @@
-"""The ports of the stack's parts, looked at before anything starts."""
+"""The ports of the stack's parts, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["refuse_taken_ports"]
 
 
 def refuse_taken_ports(parts: Sequence[Part]) -> None:
-    """Look at every port, at both addresses that ``localhost`` may mean.
+    """Check every port, at both addresses that ``localhost`` may mean.
 
     Raises:
-        StackError: Some cannot be had, or one is for two parts; each is named with its flag.
+        StackError: Some cannot be used, or two parts have the same one; it names each with its flag.
     """
     for first, second in combinations(parts, 2):
         if first.port == second.port:

@@ -17,6 +17,6 @@ def stop_signals() -> list[signal.Signals]:
 
 
 def interrupt_on_signals() -> None:
-    """Let each of them raise KeyboardInterrupt, also SIGINT, which a shell ignores for what runs in the background."""
+    """Make each of them raise KeyboardInterrupt, even SIGINT, which shells ignore for background jobs."""
     for number in stop_signals():
         signal.signal(number, signal.default_int_handler)

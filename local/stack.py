@@ -27,7 +27,7 @@ __all__ = ["main", "plan", "run"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _HUB_SETTING: Final = "WebPubSubHub"
-# What pages and this stack ask again and again: its lines would push everything else off the screen.
+# What pages and this stack poll: its log lines would push everything else off the screen.
 _POLLED: Final = ("health", "presence", "negotiate")
 
 
@@ -35,7 +35,7 @@ def plan(arguments: argparse.Namespace, hub: str, lock: DataLock) -> list[Part]:
     """Return the parts in the order in which they start.
 
     Raises:
-        StackError: Core Tools are asked for and missing.
+        StackError: Core Tools are requested and missing.
     """
     if arguments.host == "func" and not shutil.which("func"):
         raise StackError("func is not on PATH: install Azure Functions Core Tools, or use --host builtin")
@@ -102,7 +102,7 @@ def _storage(arguments: argparse.Namespace) -> str:
 
 
 async def run(parts: Sequence[Part], welcome: str) -> None:
-    """Start the parts one after the other, then wait until one dies or the stack is told to stop.
+    """Start the parts one by one, then wait until one dies or the stack is stopped.
 
     Raises:
         StackError: A part died, or did not become healthy.

@@ -122,8 +122,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"This takes about {length} on two cores: {', '.join(wanted)}.", flush=True)
     results: dict[str, Result] = {}
     if "tests" in wanted and wanted["tests"] == STEPS["tests"]:
-        # Before anything else: the soak needs it, too, and two would install it at once. Where it cannot be had, what
-        # needs it fails and says so.
+        # Before anything else: the soak needs it, too, and two processes would install it at the same time. If it fails,
+        # the tests that need it fail and say so.
         print("\n== what the tests need", flush=True)
         call(["-m", "tests.node_packages"])
     REPORT.unlink(missing_ok=True)
@@ -234,7 +234,7 @@ def call(arguments: Sequence[str]) -> int:
 
 
 def run_tests(step: Step) -> dict[str, Result]:
-    """Run pytest; where no browser is to be had, without the tests of the pages, which are one failure then."""
+    """Run pytest; without a browser, omit the tests of the pages and count them as one failure."""
     REPORT.parent.mkdir(exist_ok=True)
     arguments = (*step.arguments, f"--junit-xml={REPORT}")
     if step != STEPS["tests"]:

@@ -1,6 +1,6 @@
 """An emulator of Azure Web PubSub: the other side of the wire, on your machine.
 
-``core`` has connections, hubs and what they exchange, and ``subprotocols`` how clients write it. ``upstream`` calls
+``core`` has connections, hubs and messages, and ``subprotocols`` how they are encoded for clients. ``upstream`` calls
 event handlers. ``clients`` and ``rest`` are the two ways in. ``console`` is the traffic view with its faults.
 ``Emulator`` puts all of them behind one port. Imports go one way: from the later of these folders to the earlier.
 """

@@ -47,7 +47,7 @@ async def _serve(options: argparse.Namespace, settings: EmulatorSettings) -> Non
         except NotImplementedError:
             # Windows event loops have no signal handlers; Ctrl+C interrupts the run there.
             signal.signal(signal_number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    # Before the start: what changes from here on is noticed.
+    # Before the start, so that every later change is noticed.
     version = _version(options.settings)
     async with Emulator(settings) as emulator:
         key = DEFAULT_ACCESS_KEY if settings.access_key == DEFAULT_ACCESS_KEY else "<your access key>"
@@ -69,7 +69,7 @@ def _print_handlers(settings: EmulatorSettings) -> None:
 
 
 async def _watch(options: argparse.Namespace, settings: EmulatorSettings, version: object, emulator: Emulator) -> None:
-    """Take the settings again whenever their file changes; a wrong file changes nothing."""
+    """Reload the settings whenever their file changes; a file with errors changes nothing."""
     while options.settings is not None:
         await asyncio.sleep(_WATCH_SECONDS)
         before, version = version, _version(options.settings)
@@ -91,7 +91,7 @@ async def _watch(options: argparse.Namespace, settings: EmulatorSettings, versio
 
 
 def _version(file: Path | None) -> object:
-    """Return what differs after a change of a file, also where editors put another file in its place."""
+    """Return a value that differs after a change of a file, even if an editor replaced the file."""
     try:
         status = file.stat() if file is not None else None
     except OSError:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _check(handler: EventHandler, hub: str, origin: str, access_key: str | None) -> int:
     verdicts = []
-    # Cookies would make the second event another one than the first.
+    # Cookies would make the second event differ from the first.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         async for finding in findings(session, handler, hub, origin, access_key):
             print(finding, flush=True)

@@ -1,4 +1,4 @@
-"""The program's flags, and the settings that they make together with environment and file."""
+"""The program's flags, and the settings from flags, environment and file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ key. Handlers of the command line come before those of both; the first that matc
 
 
 def program_name() -> str:
-    """Return how this program was called: by its command, or as a module."""
+    """Return how this program was started: by its command, or as a module."""
     return _COMMAND if Path(sys.argv[0]).stem == _COMMAND else "python -m webpubsub_emulator"
 
 
@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def settings(options: argparse.Namespace, environ: Mapping[str, str]) -> EmulatorSettings:
-    """Return the settings that flags, environment and file make together.
+    """Return the settings from flags, environment and file.
 
     Raises:
         SettingsError: when one is not valid; the message names it and the fix.

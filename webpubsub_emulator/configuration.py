@@ -1,8 +1,8 @@
 """Settings from a JSON file and from the environment, with the key names of Microsoft's emulator.
 
 Both are one tree: ``WebPubSub__Hubs__chat__EventHandlers__0__UrlTemplate`` in the environment is, in the file,
-``{"WebPubSub":{"Hubs":{"chat":{"EventHandlers":[{"UrlTemplate":…}]}}}}``. The environment goes before the file, key by
-key. Keys have no case. Every problem is reported at once.
+``{"WebPubSub":{"Hubs":{"chat":{"EventHandlers":[{"UrlTemplate":…}]}}}}``. The environment overrides the file, key by
+key. Keys are case-insensitive. All problems are reported together.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ KEYS: Final = {
 """Every key below ``WebPubSub``, as a file nests it, and what it takes."""
 _HANDLER_KEYS: Final = "UrlTemplate, SystemEvents, EventPattern and GroupPresenceEvents"
 _GROUP_KEYS: Final = "EventNames and GroupFilters"
-# How many keys lead to an event handler: root, Hubs, the hub, EventHandlers, its number.
+# The number of keys to an event handler: root, Hubs, the hub, EventHandlers, its number.
 _HANDLER_DEPTH: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What file and environment say; ``None`` is nothing."""
+    """The settings of file and environment; ``None`` is not set."""
 
     access_key: str | None = None
     secondary_access_key: str | None = None
@@ -100,7 +100,7 @@ def _from_file(file: Path) -> _Values:
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{file} is not valid JSON: {error}.") from None
     sections = tree if isinstance(tree, dict) else {}
-    # Other sections are for other programs, as in an appsettings.json.
+    # Other sections belong to other programs, as in an appsettings.json.
     found = {key: section for key, section in sections.items() if key.lower() == ROOT.lower()}
     if not found:
         raise SettingsError(f'{file} has no {ROOT} section: write {{"{ROOT}": {{"Hubs": {{…}}}}}}.')
@@ -108,7 +108,7 @@ def _from_file(file: Path) -> _Values:
 
 
 def _leaves(node: Any, keys: tuple[str, ...], file: Path) -> Iterator[_Value]:
-    """Return the values of a JSON tree; members of a list have their number as key, and null is nothing."""
+    """Return the values of a JSON tree; members of a list have their number as key, and null is omitted."""
     if isinstance(node, dict | list):
         for key, child in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _leaves(child, (*keys, str(key)), file)

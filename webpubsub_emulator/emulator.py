@@ -38,10 +38,10 @@ http_logger = logging.getLogger("webpubsub_emulator.http")
 
 
 class _WithoutTraceback(logging.Filter):
-    """What aiohttp cannot parse is its sender's mistake, not ours; and its text may hold a token."""
+    """Requests that aiohttp cannot parse are their sender's mistake, and their text may hold a token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a record pass, but bare; none about a body that its sender has been told of."""
+        """Pass a record without its traceback; drop it if its sender was already told about the body."""
         is_told = record.exc_info is not None and isinstance(record.exc_info[1], web.RequestPayloadError)
         record.exc_info = None
         return not is_told
@@ -51,7 +51,7 @@ http_logger.addFilter(_WithoutTraceback())
 
 
 class _Parts:
-    """What exists while the emulator runs: each part knows those that were made before it, and no other."""
+    """The parts of a running emulator; each knows only those that were made before it."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Parts:
         )
 
     def inject(self, fault: Fault) -> int:
-        """Arm a fault, or cut connections at once; return how many connections it concerns now."""
+        """Arm a fault, or cut connections now; return how many connections it concerns now."""
         concerned = [connection for hub in self.hubs for connection in hub if fault.concerns(connection.context)]
         logger.warning("FAULT %s is injected: %s.", fault.kind, fault)
         if fault.kind is FaultKind.CUT_CONNECTIONS:
@@ -147,7 +147,7 @@ class Emulator:
 
     @property
     def console_url(self) -> str | None:
-        """Where the traffic view is; ``None`` when the network could reach it, as then it is not served."""
+        """The URL of the traffic view; ``None`` if the network could reach it, because then it is not served."""
         return self._running().console.links.console
 
     @property
@@ -156,7 +156,7 @@ class Emulator:
         return self._running().traffic
 
     def inject(self, fault: Fault) -> int:
-        """Let something go wrong on purpose; return how many connections it concerns now."""
+        """Inject a fault; return how many connections it concerns now."""
         return self._running().inject(fault)
 
     @property
@@ -165,13 +165,13 @@ class Emulator:
         return self._running().faults.armed()
 
     def clear_faults(self) -> None:
-        """Let all go well again."""
+        """Disarm all faults."""
         self._running().faults.clear()
 
     async def reload(self, settings: EmulatorSettings) -> None:
-        """Take event handlers and anonymous hubs of other settings, and ask each handler for its consent at once.
+        """Use the event handlers and anonymous hubs of other settings, and ask all handlers for their consent now.
 
-        What is under way ends with the settings before. All other settings are for the start only.
+        Events in progress keep the previous settings. All other settings need a restart.
         """
         parts = self._running()
         parts.hub_settings.replace(settings.event_handlers, settings.anonymous_hubs)
@@ -182,7 +182,7 @@ class Emulator:
 
         Raises:
             PortTakenError: when the port is in use.
-            SettingsError: when there is no such address on this machine, or it is not for this user.
+            SettingsError: when this machine has no such address, or this user may not use it.
         """
         settings = self._settings
         server = BoundedServer(
@@ -226,7 +226,7 @@ class Emulator:
             return
         self._runner = None
         await parts.clients.close()
-        # Event handlers that hear of it may call the service, which still answers them.
+        # Event handlers that are told of it may call the service, which still answers them.
         await parts.upstream.drain(_SHUTDOWN_SECONDS)
         self._parts = None
         parts.traffic.close()

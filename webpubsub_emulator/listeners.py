@@ -1,4 +1,4 @@
-"""Where a server of this machine listens: at one address, or at both that ``localhost`` means."""
+"""The addresses that a server on this machine listens on: one, or both that ``localhost`` means."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["ABSENT", "LOOPBACK_ADDRESSES", "bind", "listen"]
 
 LOOPBACK_ADDRESSES: Final = ("127.0.0.1", "::1")
 ABSENT: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
-"""What binding ``::1`` fails with on a machine without IPv6."""
+"""The errors of binding ``::1`` on a machine without IPv6."""
 _MAX_ATTEMPTS: Final = 20
 
 
 async def listen(runner: web.BaseRunner, host: str, port: int) -> None:
     """Serve at an address, or at both loopback addresses for ``localhost``; port 0 takes one that is free at both.
 
-    A browser may try ``::1`` first for ``localhost``: whoever listens there alone would get what is meant for us.
+    A browser may try ``::1`` first for ``localhost``, and would reach another program that listens only there.
 
     Raises:
-        OSError: An address cannot be had; ``filename`` says which.
+        OSError: An address cannot be used; ``filename`` says which.
     """
     if host != "localhost":
         try:
@@ -40,7 +40,7 @@ def bind(address: str, port: int) -> socket.socket:
     """Return a socket bound to a numeric address.
 
     Raises:
-        OSError: The address cannot be had; ``filename`` names it as URLs do.
+        OSError: The address cannot be used; ``filename`` names it as in URLs.
     """
     is_v6 = ":" in address
     try:

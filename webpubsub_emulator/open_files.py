@@ -10,12 +10,12 @@ if sys.platform != "win32":
 
 __all__ = ["allow_many_files"]
 
-# As many as macOS takes, whose own limit is given as infinite.
+# The maximum on macOS, which reports its limit as infinite.
 _WANTED: Final = 10_240
 
 
 def allow_many_files() -> None:
-    """Raise the limit as far as the system lets a user: what shells begin with is used up by a thousand clients."""
+    """Raise the limit as far as a user may: a thousand clients use up the default of shells."""
     if sys.platform != "win32":
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = _WANTED if hard == resource.RLIM_INFINITY else min(hard, _WANTED)

@@ -1,7 +1,7 @@
 """A pytest fixture that runs the emulator in the test's own process.
 
-pytest finds it where the wheel is installed; in a checkout the root ``conftest.py`` names it:
-``pytest_plugins = ["webpubsub_emulator.pytest_plugin"]``. Then, with pytest-asyncio:
+pytest finds it if the wheel is installed; in a checkout the root ``conftest.py`` names it: ``pytest_plugins =
+["webpubsub_emulator.pytest_plugin"]``. Then, with pytest-asyncio:
 
     async def test_a_message_arrives(webpubsub_emulator: StartEmulator) -> None:
         emulator = await webpubsub_emulator()                                   # defaults, on a free port
@@ -37,7 +37,7 @@ __all__ = ["StartEmulator", "webpubsub_emulator"]
 
 
 class StartEmulator(Protocol):
-    """Starts an emulator on the settings, by default those of a free port; ``faults`` come to those of the settings."""
+    """Starts an emulator with these settings, by default on a free port; ``faults`` are added to theirs."""
 
     async def __call__(self, settings: EmulatorSettings | None = None, *, faults: Sequence[Fault] = ()) -> Emulator:
         """Start one more."""

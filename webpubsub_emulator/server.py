@@ -1,4 +1,4 @@
-"""HTTP with a bound on how long a client may take for its request, as Kestrel has: silence must not keep others out."""
+"""HTTP with a time limit for requests, like Kestrel's: silent clients must not block others."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class BoundedServer(web.Server):
         request_seconds: float = _REQUEST_SECONDS,
         **options: Any,
     ) -> None:
-        """``request_seconds`` is for the first request of a connection, and once more for each body."""
+        """``request_seconds`` is the limit for the first request of a connection, and again for each body."""
         super().__init__(self._begin, **options)
         self._handle = handle
         self._request_seconds = request_seconds
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Wait for the first request."""
+        """Start to wait for the first request."""
         super().connection_made(handler, transport)
         self._silent[handler] = self._later(handler.force_close)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         self._has_spoken(handler)
         super().connection_lost(handler, exc)
 

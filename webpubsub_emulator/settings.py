@@ -16,7 +16,7 @@ from webpubsub_emulator.upstream.faults import Fault
 __all__ = ["DEFAULT_ACCESS_KEY", "EmulatorSettings"]
 
 DEFAULT_ACCESS_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
-"""Public on purpose: the default of Microsoft's emulator too. It protects nothing."""
+"""Public on purpose, and the default of Microsoft's emulator, too. It protects nothing."""
 
 _ENDPOINT: Final = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?", re.IGNORECASE)
 _MAX_PORT: Final = 65535
@@ -27,10 +27,10 @@ class EmulatorSettings:
     """Where one emulator listens, which keys it accepts and which handlers it calls.
 
     ``host`` ``localhost`` means both of its addresses, 127.0.0.1 and ::1. ``port`` 0 takes a free one.
-    ``public_endpoint`` is what clients and handlers call the service, for example behind a proxy;
-    ``http://localhost:{port}`` when absent. Tokens made for one of ``known_endpoints`` are accepted too.
-    ``event_handlers`` goes by hub, in any case; clients of ``anonymous_hubs`` need no token. ``faults`` are injected
-    at the start. ``app_url`` is the page of the app, for a link in the traffic view. Times are in seconds.
+    ``public_endpoint`` is the URL by which clients and handlers reach the service, for example behind a proxy; by
+    default ``http://localhost:{port}``. Tokens made for one of ``known_endpoints`` are accepted too. ``event_handlers``
+    are by hub, case-insensitive; clients of ``anonymous_hubs`` need no token. ``faults`` are injected at the start.
+    ``app_url`` is the page of the app, for a link in the traffic view. Times are in seconds.
     """
 
     host: str = "localhost"
@@ -46,15 +46,15 @@ class EmulatorSettings:
     app_url: str | None = None
     retry_delays: Sequence[float] = (1, 3, 5)
     upstream_timeout: float = 100
-    # Clients of the Python SDK send and only then wait; an ack that comes first is missed and costs them 30 seconds.
-    # The same goes for the answer to an upgrade request.
+    # Clients of the Python SDK send and only then wait; they miss an earlier ack, which costs them 30 seconds. This
+    # also applies to the answer to an upgrade request.
     ack_delay: float = 0.005
     recovery_timeout: float = 30
     ping_interval: float = 20
     outgoing_buffer_bytes: int = 16 * 1024 * 1024
 
     def __post_init__(self) -> None:
-        """Refuse what could never work; bring hub names to lower case."""
+        """Refuse settings that cannot work; convert hub names to lower case."""
         if not 0 <= self.port <= _MAX_PORT:
             raise SettingsError(f"There is no port {self.port}: choose one up to {_MAX_PORT}, or 0 for any free one.")
         _check_access_key(self.access_key, "AccessKey")
@@ -91,7 +91,7 @@ def _is_endpoint(url: str) -> bool:
 
 
 def _check_access_key(key: str, name: str) -> None:
-    """Raise ``SettingsError`` for a key that is none, or that a connection string cannot hold."""
+    """Raise ``SettingsError`` for a key that is empty, or that a connection string cannot hold."""
     if not key:
         raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or omit it.")
     if ";" in key or key != key.strip() or not key.isprintable():

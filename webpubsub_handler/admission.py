@@ -31,7 +31,7 @@ _LOST_BODY: Final = (
 
 
 class Admission:
-    """Reads the event of a request that may have one.
+    """Reads the event of a request, if it is admitted.
 
     Args:
         authenticators: The proofs; each must hold.
@@ -67,12 +67,12 @@ class Admission:
         """Return the event of a request.
 
         Raises:
-            EventRefusedError: It is too large (413), its body was lost (411), or an authenticator cannot tell now.
+            EventRefusedError: It is too large (413), its body was lost (411), or an authenticator cannot decide now.
             AuthenticationError: A proof does not hold.
-            MalformedEventError: It is not an event of Web PubSub, too old, or of the future.
+            MalformedEventError: It is not an event of Web PubSub, is too old, or is from the future.
             Exception: An authenticator failed.
         """
-        # What costs nothing to tell comes before the proofs: they may fetch keys, and nobody is let in here.
+        # Cheap checks come before the proofs, which may fetch keys. They admit nobody.
         if len(request.body) > self.max_body_bytes:
             raise EventRefusedError(413, "The event is too large.")
         if not request.body and (lost := _lost_body(request)):
@@ -80,7 +80,7 @@ class Admission:
             raise EventRefusedError(411, "The body of the event did not arrive: send it with a Content-Length.")
         for authenticator in self.authenticators:
             await _demand(authenticator, request)
-        # Only now: a caller that proves nothing must not learn what is wrong with an event.
+        # Only now: an unauthenticated caller must not learn what is wrong with an event.
         event = decode(request)
         self._check_time(event)
         return event
@@ -96,7 +96,7 @@ class Admission:
 def _proofs(authenticators: Iterable[Authenticator]) -> tuple[Authenticator, ...]:
     if hasattr(authenticators, "authenticate"):
         raise ConfigurationError("authenticators is a list of proofs: write [AccessKeyAuthenticator(…)]")
-    # Before it is looked at: an iterator counts as something even when nothing is left in it.
+    # Copied before the check: an iterator is true even when it is empty.
     proofs = tuple(authenticators)
     if not proofs:
         raise ConfigurationError(
@@ -110,7 +110,7 @@ def _proofs(authenticators: Iterable[Authenticator]) -> tuple[Authenticator, ...
 
 
 async def _demand(authenticator: Any, request: HttpRequest) -> None:
-    # One that returns False to say no would otherwise let everybody in.
+    # Otherwise, an authenticator that returns False to refuse would admit everybody.
     if await authenticator.authenticate(request) is not None:
         raise TypeError(
             f"authenticate() of {type(authenticator).__name__} returned a value: raise AuthenticationError when the "
@@ -119,7 +119,7 @@ async def _demand(authenticator: Any, request: HttpRequest) -> None:
 
 
 def _lost_body(request: HttpRequest) -> str | None:
-    """Return the header by which an empty request says that it has a body."""
+    """Return the header that announces a body in a request without one, or None."""
     if request.headers.get("Transfer-Encoding") is not None:
         return "Transfer-Encoding"
     return "Content-Length" if (request.headers.get("Content-Length") or "0").strip("0") else None

@@ -15,19 +15,19 @@ _Message: TypeAlias = MutableMapping[str, Any]
 
 
 class Routes(Protocol):
-    """What takes routes: a ``Starlette``, a ``FastAPI``, or a router of theirs."""
+    """What routes can be added to: a ``Starlette``, a ``FastAPI``, or one of their routers."""
 
     def add_route(self, path: str, route: Any, /) -> Any:
-        """Let an ASGI application answer every request to a path."""
+        """Route every request to a path to an ASGI application."""
 
 
 def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
-    """Let a handler answer ``path``, ``path/`` and everything below, such as ``path/validate`` and ``path/message``.
+    """Route ``path``, ``path/`` and everything below to a handler, such as ``path/validate`` and ``path/message``.
 
         mount(app, "/eventhandler", handler)
 
-    ``app.mount(path, AsgiEventHandler(handler))`` does so too, except for ``path`` itself: Starlette sends that away to
-    ``path/`` with a 307, which drops the client, as the service follows no redirect.
+    ``app.mount(path, AsgiEventHandler(handler))`` does the same, except for ``path`` itself: Starlette redirects it to
+    ``path/`` with a 307. The service follows no redirect, so it drops the client.
 
     Args:
         app: A Starlette or FastAPI application or router.
@@ -37,7 +37,7 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
     Raises:
         ConfigurationError: The path does not begin with a slash, or names ``{event}``.
     """
-    # The hub's URL template ends in {event}, and is easily taken for the path.
+    # The hub's URL template ends in {event}, and is easily mistaken for the path.
     if not path.startswith("/") or "{event" in path:
         raise ConfigurationError(
             f"{path!r} is not a path to mount at: it begins with a slash and omits {{event}}, because everything below "
@@ -53,7 +53,7 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
 class AsgiEventHandler:
     """An ASGI application that answers the service, whatever the path.
 
-    It is what ``mount`` adds. Added by hand, it is one route, or two in a list of routes:
+    ``mount`` adds it. To add it yourself, use one route, or two in a list of routes:
 
         app.add_route("/eventhandler{event:path}", AsgiEventHandler(handler))
 
@@ -72,17 +72,17 @@ class AsgiEventHandler:
         """Answer one HTTP request (ASGI 3, HTTP connection scope).
 
         Raises:
-            ValueError: The scope is another one, such as a WebSocket's.
+            ValueError: The scope is not HTTP, but for example a WebSocket.
         """
         if scope["type"] != "http":
             raise ValueError(f"an event handler answers HTTP, not {scope['type']}")
-        # Servers hand over bytes; Latin-1 keeps them all, and UTF-8 in them is mended when it is read.
+        # Servers pass bytes. Latin-1 keeps them all, and UTF-8 in them is repaired when it is read.
         fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         body = await self._read(receive)
         if body is None:
             return
         response = await self._handler.handle(HttpRequest(scope["method"], Headers(fields), body))
-        # A 204 has no body, and must not say how long it is (RFC 9110 8.6).
+        # A 204 must not have a Content-Length (RFC 9110 8.6).
         length = [(b"content-length", str(len(response.body)).encode())] if response.status != 204 else []
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()
@@ -91,9 +91,9 @@ class AsgiEventHandler:
         await send({"type": "http.response.body", "body": response.body})
 
     async def _read(self, receive: Callable[[], Awaitable[_Message]]) -> bytes | None:
-        """Return the body, None when the caller is gone before its end: half an event is none."""
+        """Return the body, or None if the caller disconnects before its end."""
         body = bytearray()
-        # A little too much is enough for the handler to refuse it.
+        # The handler refuses a body beyond its limit, so the rest need not be read.
         while len(body) <= self._handler.max_body_bytes:
             message = await receive()
             if message["type"] == "http.disconnect":

@@ -1,6 +1,6 @@
-"""Who may call the event handler: proofs that an event comes from the service.
+"""Authenticators: proofs that an event comes from the service.
 
-Tokens of Entra ID are in ``webpubsub_handler.entra``.
+The one for Entra ID tokens is in ``webpubsub_handler.entra``.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class Authenticator(Protocol):
     """One proof. It sees the request before its body is parsed."""
 
     async def authenticate(self, request: HttpRequest) -> None:
-        """Return when the proof holds.
+        """Return if the proof holds.
 
         Raises:
             AuthenticationError: It does not.
-            EventRefusedError: That cannot be told now (503).
+            EventRefusedError: The proof cannot be checked now (503).
         """
 
 
 class AccessKeyAuthenticator:
     """Demands a signature made with one of the service's access keys (``ce-signature``).
 
-    It proves that the sender knows a key, for this connection id; it covers neither body nor time. The service sends
-    none when its local authentication is off. An event must also name the service that sends it
+    It proves that the sender knows a key, for this connection id; it covers neither body nor time. The service sends no
+    signature when its local authentication is off. An event must also name the service that sends it
     (``WebHook-Request-Origin``), as the service's events do: one without that header is refused, whichever way the keys
     are given.
 
@@ -63,7 +63,7 @@ class AccessKeyAuthenticator:
         access_keys: The keys of one service. Or, for several services, the keys of each by its host (``"*"``: of any):
             an event must be signed with a key of a host in its ``WebHook-Request-Origin``. Or a function, plain or
             ``async``, that returns either; it is called for every event, so keys rotate without a restart. It must not
-            block, and should cache what it fetched; an ``async`` one is given up after 10 seconds (503).
+            block, and should cache what it fetched; an ``async`` one times out after 10 seconds (503).
 
     Raises:
         ConfigurationError: There is no key, or an empty one.
@@ -95,7 +95,7 @@ class AccessKeyAuthenticator:
             raise AuthenticationError("no value of ce-signature was made with a configured access key")
 
     async def keys_by_host(self) -> Mapping[str, Sequence[str]]:
-        """Return the keys of each host that hold now, those of any host under ``"*"``.
+        """Return the current keys of each host; keys for any host are under ``"*"``.
 
         Raises:
             ConfigurationError: A provider returned no key, or an empty one.
@@ -119,7 +119,7 @@ async def _in_time(provided: Awaitable[AccessKeys]) -> AccessKeys:
         async with asyncio.timeout(PROVIDER_TIMEOUT_SECONDS) as limit:
             return await provided
     except TimeoutError:
-        # What the provider itself waited for can have a limit too.
+        # The timeout may be one of the provider's own.
         if not limit.expired():
             raise
     logger.warning("Refused an event: the provider of access keys did not return in %s s.", PROVIDER_TIMEOUT_SECONDS)
@@ -129,7 +129,7 @@ async def _in_time(provided: Awaitable[AccessKeys]) -> AccessKeys:
 def _by_host(keys: AccessKeys) -> Mapping[str, Sequence[str]]:
     by_host: dict[str, tuple[str, ...]] = {}
     for origin, listed in (keys if isinstance(keys, Mapping) else {_ANY_ORIGIN: keys}).items():
-        # Text is a sequence too, of keys that are one letter long; bytes are one of numbers.
+        # A str is also a sequence, of one-letter strings, and bytes are one of numbers.
         if isinstance(listed, str) or not listed or not all(isinstance(key, str) and key.strip() for key in listed):
             raise ConfigurationError(
                 "AccessKeyAuthenticator needs a list of at least one access key, and none may be empty"

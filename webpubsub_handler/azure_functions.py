@@ -43,13 +43,14 @@ def blueprint(
 
 
 def to_request(request: func.HttpRequest) -> HttpRequest:
-    """Take over method, header fields (the host joins repeated ones by a comma) and body.
+    """Return the request's method, header fields (the host joins repeated ones with a comma) and body.
 
-    The host passes on a chunked body as an empty one. ``Transfer-Encoding`` tells the handler so, and it refuses that.
+    The host passes on a chunked body as an empty one. The handler recognizes it by ``Transfer-Encoding``, and refuses
+    it.
     """
     return HttpRequest(request.method.upper(), Headers(request.headers), request.get_body() or b"")
 
 
 def to_func_response(response: HttpResponse) -> func.HttpResponse:
-    """Make the host's response; it carries one value a header name."""
+    """Make the host's response; it carries one value per header name."""
     return func.HttpResponse(response.body, status_code=response.status, headers=dict(response.headers))

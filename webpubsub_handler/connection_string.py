@@ -21,7 +21,7 @@ class ConnectionString:
 
     @property
     def host(self) -> str:
-        """Return the host that the service calls itself in ``WebHook-Request-Origin``."""
+        """Return the host that the service sends in ``WebHook-Request-Origin``."""
         return normalize_host(self.endpoint)
 
     @classmethod
@@ -31,7 +31,7 @@ class ConnectionString:
         Raises:
             ConfigurationError: There is no URL of a service or no key in it; the text of the error holds no part of it.
         """
-        # What an environment variable that is not set reads as, for one.
+        # For example None, from an environment variable that is not set.
         if not isinstance(text, str):
             raise ConfigurationError(f"a connection string of Web PubSub must be a str, not {type(text).__name__}")
         # At the first "=" only: a key is base64, and may end in more of them.
@@ -46,7 +46,7 @@ class ConnectionString:
 
 
 def access_keys_by_host(connection_strings: Iterable[str], other_origins: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """Return the keys of every service by its host; other origins, such as a custom domain, have the keys of all.
+    """Return the keys of every service by its host; other origins, such as a custom domain, get the keys of all.
 
     Raises:
         ConfigurationError: There is no connection string, or one cannot be read, or an origin has no host.
@@ -57,7 +57,7 @@ def access_keys_by_host(connection_strings: Iterable[str], other_origins: Iterab
     keys: dict[str, tuple[str, ...]] = {}
     for service in services:
         keys[service.host] = (*keys.get(service.host, ()), service.access_key)
-    # Which of the services a custom domain belongs to is not known here.
+    # It is not known here which service a custom domain belongs to.
     for origin in normalize_hosts(other_origins):
         keys.setdefault(origin, tuple(service.access_key for service in services))
     return keys

@@ -1,4 +1,4 @@
-"""What an issuer of tokens publishes about itself: fetched when it is needed, and not more often than that."""
+"""What an issuer of tokens publishes about itself, fetched only when it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["TIMEOUT_SECONDS", "Issuers", "Published"]
 TIMEOUT_SECONDS: Final = 5
 
 _MAX_AGE_SECONDS: Final = 24 * 60 * 60
-# Anyone can name unknown keys, and must not make this ask the issuer each time.
+# Anyone can name unknown keys, so not each of them may cause a request to the issuer.
 _REFRESH_SECONDS: Final = 60
 # After a failure sooner: the service delivers again after 1, 3 and 5 s.
 _RETRY_SECONDS: Final = 1
@@ -31,12 +31,12 @@ logger = logging.getLogger("webpubsub_handler")
 
 
 class Published(ABC, Generic[ValueT]):
-    """Values by name: fetched when first needed, again after a day, and when one is asked for that is not known.
+    """Values by name: fetched when first needed, again after a day, and when an unknown one is requested.
 
     One object belongs to one event loop.
 
     Args:
-        failure: The line of the log when the values cannot be fetched; what was raised follows it.
+        failure: The log line when the values cannot be fetched; the exception follows it.
         clock: Returns seconds that never go back.
     """
 
@@ -53,14 +53,14 @@ class Published(ABC, Generic[ValueT]):
         """Fetch all values; runs in a thread.
 
         Raises:
-            Exception: They cannot be had now.
+            Exception: They cannot be fetched now.
         """
 
     async def get(self, name: str) -> ValueT | None:
         """Return a value, or None when nothing of that name is published.
 
         Raises:
-            EventRefusedError: That cannot be told now (503).
+            EventRefusedError: The values cannot be fetched now (503).
         """
         if self._lacks(name):
             async with self._lock:

@@ -1,4 +1,4 @@
-"""The functions of an event handler: which one an event gets, and the middleware around it."""
+"""The functions of an event handler: which one handles an event, and the middleware around it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ GroupJoinedFunction: TypeAlias = Callable[[GroupJoinedEventRequest], _Notified |
 GroupLeftFunction: TypeAlias = Callable[[GroupLeftEventRequest], _Notified | Awaitable[_Notified]]
 UserEventFunction: TypeAlias = Callable[[UserEventRequest], _Replied | Awaitable[_Replied]]
 
-# A decorator returns the very function that it was given, so its type must be that of the function, not of all.
+# A decorator returns the function that it was given, so it must keep that function's own type.
 ConnectFunctionT = TypeVar("ConnectFunctionT", bound=ConnectFunction)
 ConnectedFunctionT = TypeVar("ConnectedFunctionT", bound=ConnectedFunction)
 DisconnectedFunctionT = TypeVar("DisconnectedFunctionT", bound=DisconnectedFunction)
@@ -87,7 +87,7 @@ logger = logging.getLogger("webpubsub_handler")
 
 @dataclass(frozen=True, slots=True)
 class _UserEvent:
-    """The function for a user event, and how much it takes."""
+    """The function for a user event, and its largest body."""
 
     function: EventFunction
     max_body_bytes: int
@@ -117,7 +117,7 @@ class Functions:
         self._functions[request] = function
 
     def add_user_event(self, name: str, function: EventFunction, max_body_bytes: int) -> None:
-        """Register the function for a user event; names have no case.
+        """Register the function for a user event; names are case-insensitive.
 
         Raises:
             ConfigurationError: It is not a function of one request, or there is one already.
@@ -130,7 +130,7 @@ class Functions:
         self._user_events[name.lower()] = _UserEvent(function, max_body_bytes)
 
     def add_middleware(self, middleware: Middleware) -> None:
-        """Register middleware inside of what is registered already.
+        """Register middleware, inside the middleware that is registered already.
 
         Raises:
             ConfigurationError: It cannot be called with a request and ``call_next``.
@@ -145,7 +145,7 @@ class Functions:
         self._middleware.append(middleware)
 
     async def call(self, event: Event) -> object:
-        """Return what the event's function answers, None when there is none; its exceptions come through.
+        """Return the answer of the event's function, or None if it has none; exceptions are passed on.
 
         Raises:
             InvalidDataError: The body is larger than the function takes; neither it nor any middleware saw it.
@@ -168,7 +168,7 @@ class Functions:
         return found.function
 
     def _hint(self, name: str) -> None:
-        # Clients choose the names: one line for each, and not without end.
+        # Clients choose the names, so there is one line for each, and a limit.
         if name not in self._hinted and len(self._hinted) < _MAX_HINTS:
             self._hinted.add(name)
             identifier = "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
@@ -176,7 +176,7 @@ class Functions:
 
 
 def _check_function(function: object, example: str) -> None:
-    """Let only what can answer events be registered.
+    """Refuse what cannot answer events.
 
     Raises:
         ConfigurationError: It cannot be called with one request, or is a generator.
@@ -197,7 +197,7 @@ def _takes(function: object, count: int) -> bool:
     try:
         signature = inspect.signature(function)
     except ValueError:
-        return True  # something in C that does not tell
+        return True  # a C function without a signature
     try:
         signature.bind(*range(count))
     except TypeError:
@@ -218,8 +218,8 @@ def _passing(middleware: Middleware, call_next: CallNext) -> CallNext:
         if not inspect.isawaitable(returned):
             raise TypeError(f"the middleware {middleware!r} returned {type(returned).__name__}: make it an async def")
         answer = await returned
-        # None lets a client in. So it must not be what is left of a refusal, or of a rule that was never asked, when
-        # the middleware lacks its return or its await.
+        # None accepts a client. So a middleware without its return or await must fail: its None would hide a refusal,
+        # or a rule that was never asked.
         if answer is None and passed_on and passed_on[-1] is not None:
             raise TypeError(f"the middleware {middleware!r} lost the answer: write: return await call_next(request)")
         if answer is None and not passed_on and isinstance(event, ConnectEventRequest):
@@ -238,8 +238,8 @@ def _calling(function: EventFunction | None) -> CallNext:
             return None
         if inspect.iscoroutinefunction(function):
             return await function(event)
-        # Inspection does not see that a callable object or a lambda returns a coroutine: it is made in the thread,
-        # where nothing of it runs yet, and awaited here.
+        # Inspection does not see that a callable object or a lambda returns a coroutine. The thread only creates the
+        # coroutine; it is awaited here.
         result = await asyncio.to_thread(_run, function, event)
         return await result if inspect.isawaitable(result) else result
 
@@ -250,5 +250,5 @@ def _run(function: EventFunction, event: Event) -> object:
     try:
         return function(event)
     except StopIteration as error:
-        # A future cannot hold it, so the request would wait without end (CPython issue 112182).
+        # A future cannot hold it, so the request would wait forever (CPython issue 112182).
         raise RuntimeError("the function raised StopIteration") from error

@@ -1,4 +1,4 @@
-"""Tokens of Microsoft Entra ID as the proof that an event comes from the service. Needs ``PyJWT[crypto]``.
+"""Microsoft Entra ID tokens as proof that an event comes from the service. Needs ``PyJWT[crypto]``.
 
 Sources: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 and https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud
@@ -25,14 +25,13 @@ from webpubsub_handler.signing_keys import ALGORITHM, SigningKeys
 __all__ = ["EntraAuthenticator", "EntraAuthority", "Issuers", "SigningKeys"]
 
 _BEARER: Final = re.compile(r"(?i:bearer) +([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII)
-# Entra's are 1 to 2 KiB.
+# Entra ID's tokens have 1 to 2 KiB.
 _MAX_HEADER_LENGTH: Final = 16 * 1024
 _MAX_VERIFIED: Final = 64
 _CLOCK_SKEW_SECONDS: Final = 5 * 60
 
 _AUTHORITY: Final = re.compile(r"https://([a-z0-9.-]+)/?")
-# Who signs tokens of version 1 and 2 in each cloud. Which version the service gets is a property of the audience's
-# application.
+# The issuers of tokens of version 1 and 2 in each cloud. The audience's application determines the version.
 _ISSUERS: Final[Mapping[str, tuple[str, str]]] = {
     "login.microsoftonline.com": ("https://sts.windows.net/{}/", "https://login.microsoftonline.com/{}/v2.0"),
     "login.microsoftonline.us": ("https://sts.windows.net/{}/", "https://login.microsoftonline.us/{}/v2.0"),
@@ -63,7 +62,7 @@ class EntraAuthority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Lifetime:
-    """From when until when a token holds, in seconds since 1970."""
+    """The time in which a token is valid, in seconds since 1970."""
 
     start: int
     end: int
@@ -79,8 +78,8 @@ class EntraAuthenticator:
     """Demands a bearer token of Entra ID that was issued to the service's managed identity.
 
     An audience alone proves little: every identity of the tenant can ask for a token. So the caller is pinned, by the
-    object id of its identity, its application id, or both; what is given must hold. A token that was verified is
-    remembered by its SHA-256 until it expires.
+    object id of its identity, its application id, or both: each one given must match. A verified token is remembered by
+    its SHA-256 until it expires.
 
         EntraAuthenticator(tenant_id="<GUID>", audience="<client id>", object_ids=["<principal id of the service>"])
 
@@ -88,12 +87,12 @@ class EntraAuthenticator:
         tenant_id: The tenant's GUID.
         audience: The resource that the hub's event handler asks tokens for: the application's id or its URI. For
             a GUID both spellings, with and without ``api://``, are accepted.
-        object_ids: The callers that may (claim ``oid``).
-        application_ids: The applications that may (claim ``azp`` or ``appid``).
+        object_ids: The allowed callers (claim ``oid``).
+        application_ids: The allowed applications (claim ``azp`` or ``appid``).
         authority: The cloud that the tenant is in, or the URL of another one. Issuers and keys follow from it; a token
             of an issuer that is not known beforehand passes only if the tenant's own OpenID metadata names it.
-        keys: The tenant's keys, when not those that the authority publishes.
-        issuers: The tenant's metadata, when not that of the authority.
+        keys: The tenant's keys, if not those that the authority publishes.
+        issuers: The tenant's metadata, if not that of the authority.
         clock: Returns now, in seconds since 1970.
 
     Raises:
@@ -137,15 +136,15 @@ class EntraAuthenticator:
         """Verify the token in ``Authorization``.
 
         Raises:
-            AuthenticationError: It does not hold.
-            EventRefusedError: The keys to verify it with cannot be had now (503).
+            AuthenticationError: It is missing or not valid.
+            EventRefusedError: The keys to verify it with cannot be fetched now (503).
         """
         token = _bearer_token(request)
         digest = hashlib.sha256(token.encode()).digest()
         lifetime = self._verified.get(digest)
         if lifetime is None:
             lifetime = await self._verify(token)
-            # The service uses one token for hours; the bound is for somebody who collects tokens of the same caller.
+            # The service uses one token for hours. The limit is for a caller that sends many valid tokens.
             if len(self._verified) >= _MAX_VERIFIED:
                 del self._verified[next(iter(self._verified))]
             self._verified[digest] = lifetime
@@ -164,7 +163,7 @@ class EntraAuthenticator:
                 key,
                 algorithms=[ALGORITHM],
                 audience=self._audiences,
-                # The times are checked again at every use, the issuer below.
+                # The times are checked at every use, and the issuer below.
                 options={
                     "require": ["exp", "iss", "aud", "tid"],
                     "verify_exp": False,
@@ -180,7 +179,7 @@ class EntraAuthenticator:
         return _lifetime(claims)
 
     async def _check_issuer(self, issuer: object) -> None:
-        # The tenant is asked only about what its own keys have signed, so nobody else can make this ask.
+        # Only for tokens signed with the tenant's own keys, so nobody else can cause a request to the tenant.
         if issuer not in self._known_issuers and (
             not isinstance(issuer, str) or await self._issuers.get(issuer) is None
         ):
@@ -191,7 +190,7 @@ class EntraAuthenticator:
             raise AuthenticationError("the bearer token is of another tenant")
         if self._object_ids and claims.get("oid") not in self._object_ids:
             raise AuthenticationError("the bearer token was issued to another object id")
-        # Version 1 says appid, version 2 azp; a token with both must not choose between them.
+        # Version 1 has appid, version 2 azp; in a token with both, both must match.
         applications = [claims[name] for name in ("azp", "appid") if name in claims]
         if self._application_ids and not (applications and all(a in self._application_ids for a in applications)):
             raise AuthenticationError("the bearer token was issued to another application id")

@@ -6,7 +6,7 @@
     ├── ConfigurationError      the event handler is set up wrongly: at start, or by keys that a provider returns
     ├── MalformedEventError     the request is not a CloudEvent of Web PubSub (400)
     ├── AuthenticationError     a configured proof is missing or wrong (401)
-    ├── EventRefusedError       a function refuses its event, an authenticator cannot tell now (the status it names)
+    ├── EventRefusedError       a function refuses its event, or a proof cannot be checked now (the status it names)
     ├── InvalidDataError        the data of a user event is not what its content type says (answered to its sender)
     └── ConnectionStateError    a connection state cannot be carried in a header, or not be set in this event (500)
 """
@@ -30,7 +30,7 @@ class WebPubSubHandlerError(Exception):
 
 
 class ConfigurationError(WebPubSubHandlerError, ValueError):
-    """Raised at start when the event handler cannot be what it was asked to be."""
+    """Raised when the event handler is set up wrongly."""
 
 
 class MalformedEventError(WebPubSubHandlerError, ValueError):
@@ -55,7 +55,7 @@ class AuthenticationError(WebPubSubHandlerError):
 class EventRefusedError(WebPubSubHandlerError):
     """Raised by a function or middleware to refuse an event, as if it had returned an ``EventErrorResponse``.
 
-    An authenticator raises it with 503 when it cannot tell now, so that the service sends the event again.
+    An authenticator raises it with 503 if it cannot decide now, so that the service sends the event again.
 
     Raises:
         ValueError: The status is not 400 to 599, so the answer would let the event pass.
@@ -69,7 +69,7 @@ class EventRefusedError(WebPubSubHandlerError):
 
 
 class InvalidDataError(WebPubSubHandlerError, ValueError):
-    """Raised by ``UserEventRequest.data`` when a client sent something else than its content type says.
+    """Raised by ``UserEventRequest.data`` when a client's data is not what its content type says.
 
     A function may catch it, or raise its own. One that escapes is answered to the sender with ``code`` and the text,
     so neither may hold anything that the sender must not see.
@@ -85,7 +85,7 @@ class ConnectionStateError(WebPubSubHandlerError, ValueError):
 
 
 def check_error_status(status: object) -> None:
-    """Let only the statuses of an error pass.
+    """Refuse a status that is not an error's.
 
     Raises:
         ValueError: The status is not a whole number of 400 to 599.

@@ -1,4 +1,4 @@
-"""What ids of Microsoft Entra ID look like: tenants, applications and principals."""
+"""The form of Microsoft Entra ID's ids of tenants, applications and principals."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The event handler: validation, then authenticate, decode, dispatch, encode.
 
-What is answered, in one place:
+All answers:
 
 ============================================  ======  ==========================================
-no event (OPTIONS)                            200     400 when no requested origin is allowed
+validation (OPTIONS)                          200     400 when no requested origin is allowed
 a proof is missing or wrong                   401
 a proof cannot be checked now                 503     the service sends the event again
-no Web PubSub event                           400
-the event is too old, or of the future        400     a 408 or 5xx would be sent again
+not a Web PubSub event                        400
+the event is too old, or from the future      400     a 408 or 5xx would be sent again
 the body was lost on its way                  411
 another hub                                   404
 neither POST nor OPTIONS                      405
@@ -18,7 +18,7 @@ unknown event, no function for an event       204
 a function or an authenticator raised         500     generic text with an id that the log has too
 ============================================  ======  ==========================================
 
-An MQTT client's connect event gets the same from ``another hub`` on, as a CONNACK code in JSON.
+From ``another hub`` on, the answer to an MQTT client's connect event is a CONNACK code in JSON.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class WebPubSubEventHandler:
         allowed_origins: The hosts of the services that may ask for this endpoint (OPTIONS), or ``["*"]``.
         max_event_age: How many seconds ago an event may have been sent (``ce-time``), at least 600 so that what the
             service delivers again passes; None for any age. An event from more than 300 seconds in the future is
-            refused in any case. It is not a proof: a signature does not cover the time, so whoever knows one can send
-            new events of its connection.
+            refused in any case. It is not a proof: a signature does not cover the time, so anyone who knows one can
+            send new events of its connection.
         max_body_bytes: How large an event may be.
         clock: Returns now, in seconds since 1970.
 
@@ -167,7 +167,7 @@ class WebPubSubEventHandler:
         return function
 
     def on_connected(self, function: ConnectedFunctionT) -> ConnectedFunctionT:
-        """Register the function that is told of a connection (``ConnectedEventRequest``)."""
+        """Register the function that is told of a new connection (``ConnectedEventRequest``)."""
         self._functions.add(ConnectedEventRequest, "on_connected", function)
         return function
 
@@ -189,16 +189,17 @@ class WebPubSubEventHandler:
     def on_user_event(
         self, *names: str, max_body_bytes: int | None = None
     ) -> Callable[[UserEventFunctionT], UserEventFunctionT]:
-        """Register the function for each ``UserEventRequest`` of these names, ``"*"`` for all that have no other.
+        """Register the function for the user events (``UserEventRequest``) of these names, ``"*"`` for all other names.
 
         A plain WebSocket client's frames are the event ``message``.
 
         Args:
             names: The names of the events; case does not matter.
-            max_body_bytes: How much the function takes, when less than the handler does. The sender of more is told so.
+            max_body_bytes: The largest body for this function, if smaller than the handler's. The sender of a larger
+                one gets an error.
 
         Raises:
-            ConfigurationError: There is no name, or the function cannot be one, or another has the event.
+            ConfigurationError: There is no name, the function is not valid, or the event already has one.
         """
         if not names or not all(isinstance(name, str) and name for name in names):
             raise ConfigurationError(
@@ -219,18 +220,18 @@ class WebPubSubEventHandler:
         return register
 
     def middleware(self, function: MiddlewareT) -> MiddlewareT:
-        """Register what is called as ``await function(request, call_next)`` around the functions of all events.
+        """Register middleware, called as ``await function(request, call_next)`` around the functions of all events.
 
-        The first that is registered is outermost. What it returns is the answer: what ``await call_next(request)``
-        gave, or its own. One that returns nothing although ``call_next`` gave something has forgotten to, and fails; to
-        keep a reply back, return ``UserEventResponse("")``. So does one that neither calls the next nor answers when a
-        client connects; to accept it, return ``ConnectEventResponse()``.
+        The first one registered is outermost. What it returns is the answer: the result of ``await
+        call_next(request)``, or its own. It fails if it returns None although ``call_next`` returned an answer; to
+        suppress a reply, return ``UserEventResponse("")``. It also fails if a client connects and it neither calls
+        ``call_next`` nor answers; to accept the client, return ``ConnectEventResponse()``.
         """
         self._functions.add_middleware(function)
         return function
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer one HTTP message; whatever comes in, this returns a response."""
+        """Answer one HTTP request; this always returns a response."""
         if request.method == "OPTIONS":
             return self._validate(request)
         if request.method != "POST":
@@ -248,7 +249,7 @@ class WebPubSubEventHandler:
             logger.warning("Refused an event: %r.", error.reason)
             return HttpResponse.text(401, "The event is not authenticated.")
         except EventRefusedError as error:
-            # Made once more: what was checked when the error was made can have changed since.
+            # Made again, which checks the status: it may have been changed since the error was made.
             refusal = EventErrorResponse(error.status, error.message)
             return HttpResponse.text(refusal.status, refusal.message)
         except MalformedEventError as error:
@@ -256,7 +257,7 @@ class WebPubSubEventHandler:
             return HttpResponse.text(400, f"Not an event of Web PubSub: {error}.")
 
     async def _answer(self, event: Event) -> HttpResponse:
-        # An answer from here on can be in the client's own protocol, as the event is known.
+        # From here on the event is known, so an answer can be in the client's own protocol.
         if event.context.hub != self.hub:
             logger.warning("Refused an event of a hub other than %r.", self.hub)
             return encode_error(event, EventErrorResponse(404, "This event handler serves another hub."))

@@ -1,1 +1,1 @@
-"""Table Storage and the Web PubSub service: what is kept and read there, and how they are called."""
+"""Table Storage and the Web PubSub service: what is stored and read there, and how they are called."""

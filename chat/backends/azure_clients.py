@@ -1,7 +1,7 @@
 """What all Azure clients share: the pipeline of their requests, time limits, retries, and the identity.
 
-A pipeline of the SDKs has 13 policies. Ours has those that do something for the app: retries, authentication, and the
-decoding that the SDKs rely on. It is made of public parameters of azure-core only, and imports no SDK.
+The SDKs' own pipelines have 13 policies. This one has only those that the app needs: retries, authentication, and the
+decoding that the SDKs rely on. It uses only public parameters of azure-core, and imports no SDK.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ __all__ = [
     "make_pipeline",
 ]
 
-# Fail soon: the service delivers an event again after 1, 3 and 5 s, and an answer that comes late is of no use.
+# Fail soon: the service delivers an event again after 1, 3 and 5 s, and a late answer is useless.
 _TIME_LIMITS: Final[dict[str, Any]] = {"connection_timeout": 2, "read_timeout": 10}
 _RETRIES: Final[dict[str, Any]] = {"retry_total": 2, "retry_backoff_factor": 0.1}
-# azure-core does not repeat a POST, as it may have arrived. Ours may: an insert meets its own row, and clients drop a
-# broadcast whose id they have.
+# azure-core does not repeat a POST, because it may have arrived. Here that is safe: a repeated insert finds its own
+# row, and clients drop a broadcast whose id they have.
 REPEATABLE_POST: Final[dict[str, Any]] = {"retry_on_methods": frozenset({"POST"}), "read_timeout": 2}
 
-# A token is sent for so long, and valid for as long again: what is late on its way must still arrive with a valid one.
+# A token is used for this long and valid for twice as long, so that a delayed request still has a valid one.
 TOKEN_SECONDS: Final = 60
 MAX_TOKENS: Final = 1000
 
 MAX_TIMEOUTS: Final = 5
 PROBE_SECONDS: Final = 1.0
 
-# azure-core wraps most of what its transport raises, but not all: a body that breaks off while it is read, for one.
+# azure-core wraps most of what its transport raises, but not all: for example, not a body that breaks off.
 _FAILURES: Final = (AzureError, ClientError, OSError, TimeoutError)
 _TIMEOUTS: Final = (TimeoutError, ServiceRequestTimeoutError, ServiceResponseTimeoutError)
 
@@ -77,9 +77,9 @@ class TooManyTimeoutsError(TimeoutError):
 
 
 class Calls:
-    """The calls of one kind to one service: each has a time limit, and all fail at once while they keep timing out.
+    """The calls of one kind to one service: each has a time limit, and all fail immediately while they keep timing out.
 
-    After ``MAX_TIMEOUTS`` in a row, one call in ``PROBE_SECONDS`` is made to find out, until one is answered.
+    After ``MAX_TIMEOUTS`` in a row, only one call every ``PROBE_SECONDS`` is made, until one is answered.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,10 +89,10 @@ class Calls:
 
     @asynccontextmanager
     async def limit(self, seconds: float, unavailable: Exception) -> AsyncIterator[None]:
-        """Bound what is called inside, waiting for a pooled connection and all tries included.
+        """Limit the time of the calls inside, including the wait for a pooled connection and all retries.
 
         Raises:
-            Exception: ``unavailable``, from the cause, when the call failed or took longer than so many seconds.
+            Exception: ``unavailable``, with the cause, if a call failed or took longer than ``seconds``.
         """
         try:
             self._admit()
@@ -105,7 +105,7 @@ class Calls:
             raise unavailable from error
         except Exception as error:
             self._note(is_timeout=False)
-            # The table SDK trips over an answer that broke off: it looks for the headers of a response that is None.
+            # The table SDK fails on an answer that broke off: it reads the headers of a response that is None.
             if isinstance(error, AttributeError) and isinstance(error.__context__, AzureError):
                 raise unavailable from error.__context__
             raise
@@ -126,11 +126,11 @@ class Calls:
 
 
 class TablePolicy(SansIOHTTPPolicy[Any, Any]):
-    """Dates requests to Table Storage, and tells its SDK that they went to the primary location: no other is used."""
+    """Dates requests to Table Storage, and tells its SDK that they went to the primary location, the only one used."""
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         """Set the date."""
-        # The SDK names a location with each query, reads it again with the answer, and has a policy in between.
+        # The SDK sets a location for each query and reads it with the answer; usually, one of its policies does this.
         request.context["location_mode"] = request.context.options.pop("use_location", "primary")
         request.http_request.headers["x-ms-date"] = formatdate(usegmt=True)
 
@@ -150,7 +150,7 @@ class AccountKeyPolicy(TablePolicy):
         super().on_request(request)
         http = request.http_request
         name, key = self._credential.named_key
-        # The transport sends the URL as yarl writes it, and what is sent is what must be signed.
+        # The transport sends the URL as yarl writes it, and the URL must be signed as it is sent.
         url = URL(http.url)
         operation = url.query.get("comp")
         resource = f"/{name}{url.raw_path}" + (f"?comp={operation}" if operation else "")
@@ -161,9 +161,9 @@ class AccountKeyPolicy(TablePolicy):
 
 
 class TokenPolicy(SansIOHTTPPolicy[Any, Any]):
-    """Signs requests to Web PubSub with an access key: a token for each URL, made once in ``TOKEN_SECONDS``.
+    """Signs requests to Web PubSub with an access key: a token for each URL, renewed every ``TOKEN_SECONDS``.
 
-    The tokens of at most ``MAX_TOKENS`` URLs are kept, those that were used last.
+    The tokens of the ``MAX_TOKENS`` URLs that were used last are kept.
     """
 
     def __init__(self, credential: AzureKeyCredential, clock: Callable[[], float] = time.time) -> None:
@@ -179,7 +179,7 @@ class TokenPolicy(SansIOHTTPPolicy[Any, Any]):
     def _token(self, url: str) -> str:
         now = self._clock()
         token, made = self._tokens.get(url, ("", float("-inf")))
-        # A clock that was set back must not keep a token.
+        # A token must not be kept longer because the clock was set back.
         if not made <= now < made + TOKEN_SECONDS:
             claims = {"aud": url, "exp": int(now) + 2 * TOKEN_SECONDS}
             token = jwt.encode(claims, self._credential.key, "HS256")
@@ -191,12 +191,12 @@ class TokenPolicy(SansIOHTTPPolicy[Any, Any]):
 
 
 def make_pipeline(credential: Credential, scope: str) -> dict[str, Any]:
-    """Return the options with which an SDK's client is made for the running loop.
+    """Return the options for making an SDK's client for the running loop.
 
-    ``scope`` is what an identity's token is asked for.
+    ``scope`` is what an identity's token is requested for.
     """
     return {
-        # A request that is tried again is signed again, with the time that it is then.
+        # A retry is signed again, with its own time.
         "policies": [
             ContentDecodePolicy(response_encoding="utf-8"),
             AsyncRetryPolicy(**_RETRIES),
@@ -219,7 +219,7 @@ def _authentication(credential: Credential, scope: str) -> tuple[Policy, ...]:
 
 def make_credential() -> AsyncTokenCredential:
     """Make the credential of the app's identity: managed in Azure, the developer's own on a laptop."""
-    # Half a second of import that key users never pay.
+    # The import takes half a second, which is wasted if keys are used.
     from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
 
     return DefaultAzureCredential()

@@ -16,7 +16,7 @@ __all__ = ["ChangeStore", "MessageDeletedError", "MessageNotFoundError", "Reques
 
 # One event has 10 s for everything: to change, or to find what was changed before, to broadcast, to record.
 _CHANGE_SECONDS: Final = 2.9
-# Each lost race is one that somebody else won.
+# A try fails only because another change of the message succeeded.
 _MAX_TRIES: Final = 10
 
 Revise: TypeAlias = Callable[[Message], Message | DeletedMessage]
@@ -24,7 +24,7 @@ Revise: TypeAlias = Callable[[Message], Message | DeletedMessage]
 
 @dataclass(frozen=True, slots=True)
 class RequestedChange:
-    """What an event wants: ``id`` is made of the event as a message id is; ``message_id`` is what the client named."""
+    """What an event asks for: ``id`` is made like a message id; ``message_id`` is the message to change."""
 
     id: str
     room: str
@@ -54,7 +54,7 @@ class ChangeStore:
     async def apply(self, wanted: RequestedChange, revise: Revise) -> Message | DeletedMessage | None:
         """Replace a message with what ``revise`` returns; None if this change was made before.
 
-        ``revise`` is asked again when somebody else changed the message meanwhile. What it raises ends the attempt.
+        ``revise`` is called again if somebody else changed the message in the meantime. What it raises is passed on.
 
         Raises:
             MessageDeletedError: The message is deleted.
@@ -84,7 +84,7 @@ class ChangeStore:
                     ):
                         return revised
                 except RowExistsError:
-                    # Storage has other conflicts, too: "done already" would lose the change.
+                    # Storage has other conflicts, too: to report those as "done already" would lose the change.
                     if await self._table.get(partition, row_key(wanted.id)) is None:
                         raise unavailable from None
                     return None

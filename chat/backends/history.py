@@ -14,20 +14,20 @@ from chat.model.messages import Change, DeletedMessage, Message, Page, encode_ch
 
 __all__ = ["REDELIVERY_WINDOW_SECONDS", "History"]
 
-# A redelivered message can arrive behind newer ones: a reader that was away reads again from so long before.
+# A redelivered message can arrive after newer ones, so a reader that was away starts this much earlier.
 REDELIVERY_WINDOW_SECONDS: Final = 120
 
 _HISTORY_SECONDS: Final = 10.0
 _FIND_SECONDS: Final = 2.0
 _MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
-# What an event is answered goes to the client as one frame.
+# The answer to an event reaches the client as one frame.
 _MAX_ANSWER_BYTES: Final = 512 * 1024
-# What is read at once stays in memory until it is written.
+# What is read in parallel stays in memory until it is written.
 _MAX_READS: Final = 50
 
 
 class History:
-    """Reads what is stored: a message is in it as it is now, and a change as the message that it changed.
+    """Reads what is stored: messages as they are now, and in place of a change the message that it changed.
 
     Args:
         store: Where the messages are.
@@ -42,8 +42,8 @@ class History:
     ) -> Page:
         """Read one page, newest first: older than the message or change ``before``, newer than ``after``.
 
-        ``after`` reaches back by so many seconds; readers merge by id. A page ends when its JSON is large, too. Several
-        changes of one message in a page are one, as they say the same.
+        ``after`` reaches back by ``reach_back_seconds``; readers merge by id. A page also ends when its JSON gets
+        large. Several changes of one message in a page are merged into one, as their content is the same.
 
         Raises:
             InvalidCursorError: A cursor is not this room's.
@@ -65,7 +65,7 @@ class History:
             return await self._page(partition, room, rows, has_more=has_more)
 
     async def broadcast(self, room: str, cursor: str) -> Broadcast | None:
-        """Return what a room must be told of a message or a change, as it is now; None for nothing any more.
+        """Return what a room must be told of a message or a change, as it is now, or None if it is gone.
 
         Raises:
             StoreUnavailableError: Table Storage did not answer.
@@ -83,8 +83,8 @@ class History:
     ) -> tuple[Sequence[Message], str | None]:
         """Read one page of messages that are not deleted, newest first, as they are now.
 
-        They are from ``start`` to ``end``, both included, and older than ``before``. Return them and what is ``before``
-        of the next page, None at the end. A page ends when it is large, too.
+        They are from ``start`` to ``end``, both included, and older than ``before``. Return them and the ``before`` of
+        the next page, None at the end. A page also ends when it gets large.
 
         Raises:
             InvalidCursorError: A cursor is not this room's.
@@ -165,9 +165,10 @@ class History:
         messages: Set[str],
         told: Set[str],
     ) -> Mapping[str, Message | DeletedMessage]:
-        """Read the messages that some rows changed and that are not in the page, at once.
+        """Read, in parallel, the messages that some rows changed and that are not in the page.
 
-        A page is read newest first, and not in one moment: only a message that comes after its change is newer than it.
+        A page is read newest first, and not in one moment: only a message that was read after its change surely
+        includes it.
         """
         ids = {
             row.message_id: None

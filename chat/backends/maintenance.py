@@ -1,7 +1,7 @@
-"""What goes through whole rooms: which there are, and the deletion of what is in them with the rows of its keys.
+"""Work on whole rooms: find them, read and delete their messages together with the rows of their keys.
 
-Nothing here scans rows that stay: rooms are found by skipping from one partition to the next, what is old is a range of
-keys.
+Nothing here scans rows that stay: rooms are found by skipping from one partition to the next, and old messages are a
+range of keys.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Maintenance:
         return hub_partition(self._hub)
 
     async def partitions(self, start: str = "") -> AsyncIterator[str]:
-        """Find the partitions that hold something, in their order, beginning at one: first what is in no room."""
+        """Find the partitions that are not empty, in order, from ``start`` on; messages without a room come first."""
         if start <= self.roomless and await self._first("PartitionKey eq @start", {"start": self.roomless}):
             yield self.roomless
         first, last = partition_range(self._hub)
@@ -71,8 +71,8 @@ class Maintenance:
     ) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         """Read pages of a partition's messages, newest first: those sent before a time, those of a user, or all.
 
-        What is left of deleted messages and the rows of changes are among them: of a change, the time is its own and
-        the user the author of what was changed.
+        Remains of deleted messages and rows of changes are included. A change has its own time; its user is the author
+        of the changed message.
         """
         query = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @end"
         parameters = {
@@ -109,14 +109,14 @@ class Maintenance:
             row = idempotency_row_key(entity.get("userId"), str(entity.get("connectionId")), entity["key"])
             rows.append({"PartitionKey": partition, "RowKey": row, "messageId": moved_id})
         async with self._table.writes.limit(_CALL_SECONDS, StoreUnavailableError("a message was not moved")):
-            # The key may be taken in the other room; and one that was interrupted finds its row.
+            # The key may be taken in the other room, or an interrupted move may have left its row there.
             if not await self._table.insert(*rows):
                 await self._table.insert(moved)
         await self.delete(source, [entity])
         return True
 
     async def bookmark(self) -> str:
-        """Return the partition that the last retention stopped at, "" when it came to its end."""
+        """Return the partition that the last retention stopped at, "" if it finished."""
         async with self._table.reads.limit(_CALL_SECONDS, StoreUnavailableError("the bookmark was not read")):
             entity = await self._table.get(*self._bookmark_key())
         return "" if entity is None else str(entity.get("partition", ""))
@@ -128,7 +128,7 @@ class Maintenance:
             await self._table.put({**keys, "partition": partition})
 
     def _bookmark_key(self) -> tuple[str, str]:
-        # No hub's name begins so.
+        # No hub's name begins with "=".
         return "=retention", hub_partition(self._hub)
 
     async def _first(self, query: str, parameters: dict[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -152,7 +152,7 @@ class Maintenance:
 
 def count_messages(page: Sequence[Mapping[str, Any]]) -> int:
     """Return how many rows of a page are messages: neither changes nor what is left of deleted ones."""
-    # A row has only some of the properties that were selected, or has them as None.
+    # A row may lack a selected property, or have it as None.
     return sum(entity.get("kind") is None and entity.get("deletedAt") is None for entity in page)
 
 

@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Change(Enum):
-    """What an event changed: the last change that there was is its own, one before others is, or none is."""
+    """What an event changed: it made the last change, an earlier one, or none."""
 
     MADE = auto()
     MADE_BEFORE = auto()
@@ -44,7 +44,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row of a room's list; one that is not sure may be of a change that did not come to its end."""
+    """A row of a room's list; one that is not sure may belong to an unfinished change."""
 
     user_id: str
     joined: str
@@ -54,7 +54,7 @@ class Listed:
 
 
 def made_by(truth: Mapping[str, Any] | None, event: str) -> Change:
-    """Return whether an event changed the truth of a person and a room before."""
+    """Return whether an event already changed the truth of a person and a room."""
     changes = changes_of(truth)
     if event not in changes:
         return Change.NOT_MADE
@@ -83,5 +83,5 @@ def own_properties(entity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timestamp() -> str:
-    """Return the time as rows have it."""
+    """Return the current time in the format of the rows."""
     return format_time(datetime.now(UTC))

@@ -3,10 +3,10 @@
 It has three kinds of rows. The *truth* of a person and a room says whether the person is a member, and stays, marked,
 after a removal. The *list* of a room has a row for each member. The *room* itself has one row, which nobody deletes.
 
-Somebody is added to the list first and to the truth second; a removal goes the other way. So a process that dies can
-leave a listed person who is not a member, never a member that nobody sees. For that, whoever deletes a row of the list
-changed the truth after reading that row, and deletes it only as it was read: an addition that is under way fails on one
-of the two, and begins again.
+An addition writes the list first and the truth second; a removal goes the other way. So a process that dies can leave a
+listed person who is not a member, but never a member who is not listed. To keep this true, a row of the list is deleted
+only after its reader changed the truth, and only if the row is unchanged. A concurrent addition fails on one of the
+two, and is repeated.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LIST_SECONDS: Final = 4.0
 _CHANGE_SECONDS: Final = 4.0
 _PAGE: Final = 1000
 _MAX_TRIES: Final = 8
-# A row of the list that is younger may be of a change that is still under way.
+# A younger row of the list may belong to a change that is still in progress.
 _UNDER_WAY_SECONDS: Final = 30.0
 _ROOM_ROW: Final = "room"
 _FIRST_MEMBER: Final = "member-"
@@ -54,8 +54,8 @@ _BEHIND_MEMBERS: Final = "member."
 class Members:
     """The members of a hub's private rooms.
 
-    Every method raises ``StoreUnavailableError`` when Table Storage does not answer; all can be repeated. An event is
-    named by an id that a redelivered one has, too.
+    Every method raises ``StoreUnavailableError`` when Table Storage does not answer; all can be repeated. ``event`` is
+    an id that a redelivered event has, too.
 
     Args:
         hub: The hub whose rooms these are.
@@ -73,9 +73,9 @@ class Members:
         return truth is not None and truth.get("isMember") is True
 
     async def rooms_of(self, user_id: str, *, changed_since: datetime | None = None) -> Sequence[Membership]:
-        """Return the rooms that a person is in, or was in; only those where that changed since a time, if there is one.
+        """Return the rooms that a person is or was in; with ``changed_since``, only those changed since then.
 
-        One look at a partition, which is the person's own.
+        This reads one partition, which is the person's own.
         """
         query, parameters = "PartitionKey eq @partition", {"partition": user_partition(self.hub, user_id)}
         if changed_since is not None:
@@ -94,7 +94,7 @@ class Members:
         return None if row is None else to_room(name, row)
 
     async def make(self, room: PrivateRoom) -> PrivateRoom:
-        """Make a room; return the one that has the name, which may be another."""
+        """Create a room; return the room with this name, which may be another one."""
         entity = {
             "PartitionKey": members_partition(self.hub, room.name),
             "RowKey": _ROOM_ROW,
@@ -112,9 +112,9 @@ class Members:
             return to_room(room.name, found)
 
     async def list(self, room: str) -> Sequence[str]:
-        """Return the members of a room, the one who joined first comes first.
+        """Return the members of a room in the order of joining.
 
-        What a process that died left unsure is looked up and repaired.
+        Rows that a process left unfinished are checked and repaired.
         """
         listed = [row async for row in self._rows(room)]
         unsure = {row.user_id: await self._mend(room, row) for row in listed if not row.is_sure}
@@ -122,15 +122,15 @@ class Members:
         return [row.user_id for row in sorted(members, key=lambda row: (row.joined, row.user_id))]
 
     async def last_change(self, user_id: str, room: str, event: str) -> Change:
-        """Return whether an event changed the membership of a person before."""
+        """Return whether an event already changed the membership of a person."""
         async with self.table.reads.limit(_READ_SECONDS, StoreUnavailableError("the membership was not read")):
             truth = await self.table.get(user_partition(self.hub, user_id), room)
         return made_by(truth, event)
 
     async def add(self, user_id: str, room: str, event: str, *, joined: str, is_made: bool = False) -> Change:
-        """Make a person a member of a room; ``is_made`` says that the person made it.
+        """Make a person a member of a room; ``is_made`` says that the person created it.
 
-        ``joined`` sorts the members: who has the least one is the first.
+        Members are sorted by ``joined``.
         """
         partition, row = members_partition(self.hub, room), user_row_key(user_id)
         listed = {"userId": user_id, "joined": joined, "isSure": False, "changed": timestamp()}
@@ -161,7 +161,7 @@ class Members:
                 found = await self.table.get(partition, row)
                 etag = None
                 if found is not None:
-                    # A listing looks it up from now on.
+                    # From now on, a listing checks this row.
                     listed = own_properties(found) | {"isSure": False, "changed": timestamp()}
                     etag = await self._write(partition, row, listed, found)
                     if etag is None:
@@ -173,7 +173,7 @@ class Members:
         raise StoreUnavailableError("the member was not removed: others changed the same at the same time")
 
     async def elect(self, name: str) -> PrivateRoom | None:
-        """Return a room whose creator is a member: who joined first becomes it where the creator left."""
+        """Return a room whose creator is a member: if the creator left, the member who joined first becomes it."""
         partition = members_partition(self.hub, name)
         for _ in range(_MAX_TRIES):
             async with self.table.reads.limit(_READ_SECONDS, StoreUnavailableError("the room was not read")):
@@ -192,7 +192,7 @@ class Members:
         raise StoreUnavailableError("the room was not changed: others changed it at the same time")
 
     async def disown(self, room: PrivateRoom) -> None:
-        """Leave a room without members with no creator, as that person is erased."""
+        """Remove the creator of a room without members, because that person is erased."""
         partition = members_partition(self.hub, room.name)
         async with self.table.writes.limit(_CHANGE_SECONDS, StoreUnavailableError("the room was not changed")):
             row = await self.table.get(partition, _ROOM_ROW)
@@ -220,7 +220,7 @@ class Members:
             yield Listed(user_id, joined, row.get("isSure") is True, changed, etag_of(row))
 
     async def _mend(self, room: str, listed: Listed) -> bool:
-        """Return whether somebody is a member whose row is of a change that did not come to its end; end it."""
+        """Return whether the person of a row is a member; finish the change that the row belongs to if it is old."""
         partition, row = members_partition(self.hub, room), user_row_key(listed.user_id)
         is_old = listed.changed < format_time(datetime.now(UTC) - timedelta(seconds=_UNDER_WAY_SECONDS))
         async with self.table.writes.limit(_CHANGE_SECONDS, StoreUnavailableError("the members were not read")):
@@ -244,7 +244,7 @@ class Members:
         is_member: bool,
         is_made: bool | None = None,
     ) -> bool:
-        """Write a row of the truth in place of the one that was read; return False if it is another one now."""
+        """Replace the row of the truth that was read; return False if it has changed since."""
         changes = changes_of(truth) + ([] if event is None else [event])
         entity = {
             "isMember": is_member,
@@ -257,7 +257,7 @@ class Members:
     async def _write(
         self, partition: str, row: str, properties: Mapping[str, Any], found: Mapping[str, Any] | None
     ) -> str | None:
-        """Write a row in place of what was found; return its ETag, None if it is another one, or is there, now."""
+        """Replace the row that was found, or insert one; return its ETag, None if the row has changed since."""
         entity = keyed(partition, row, properties)
         if found is not None:
             return await self.table.replace(entity, etag_of(found))

@@ -23,7 +23,7 @@ class PerLoop(Generic[T]):
         self._made: dict[asyncio.AbstractEventLoop, T] = {}
 
     def get(self) -> T:
-        """Return the running loop's own."""
+        """Return the running loop's object."""
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
@@ -34,5 +34,5 @@ class PerLoop(Generic[T]):
         return made
 
     def pop(self) -> T | None:
-        """Take the running loop's own away, to close it."""
+        """Remove the running loop's object and return it, so that it can be closed."""
         return self._made.pop(asyncio.get_running_loop(), None)

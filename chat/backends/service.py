@@ -38,10 +38,10 @@ MAX_BROADCAST_BYTES: Final = 1024 * 1024
 MAX_LISTED_CONNECTIONS: Final = 1000
 _TOKEN_LIFETIME: Final = timedelta(minutes=60)
 _API_VERSION: Final = "2024-12-01"
-# What an identity's token is for.
+# What an identity's token is requested for.
 _SCOPE: Final = "https://webpubsub.azure.com/.default"
 
-# What an event may wait for; see the store's limits beside it.
+# How long an event may wait; the store's limits add to this.
 _BROADCAST_SECONDS: Final = 3.0
 _GROUP_SECONDS: Final = 2.5
 _CALL_SECONDS: Final = 10.0
@@ -69,7 +69,7 @@ class RoomConnection:
 
 @dataclass(frozen=True, slots=True)
 class ClientAccess:
-    """An URL that connects one client, token included, and when the token ends (UTC)."""
+    """A URL that connects one client, with its token, and when the token expires (UTC)."""
 
     url: str
     expires: datetime
@@ -78,7 +78,7 @@ class ClientAccess:
 class Service:
     """One hub of the Web PubSub service.
 
-    ``after_broadcast`` is called when the service took a broadcast of any kind.
+    ``after_broadcast`` is called when the service accepted a broadcast of any kind.
 
     Args:
         hub: The hub's name.
@@ -97,7 +97,7 @@ class Service:
         self._others = Calls()
 
     async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:
-        """Send a JSON text to everyone in a room, but not to the connection ``unheard_by``.
+        """Send a JSON text to everyone in a room except the connection ``unheard_by``.
 
         Raises:
             ServiceUnavailableError: The service did not accept it.
@@ -107,7 +107,7 @@ class Service:
             self.after_broadcast()
 
     async def tell_others(self, room: str, user_id: str, envelope: bytes) -> None:
-        """Send a JSON text to everyone in a room but one user.
+        """Send a JSON text to everyone in a room except one user.
 
         Raises:
             ServiceUnavailableError: The service did not accept it.
@@ -126,7 +126,7 @@ class Service:
         """Make the URL for a client; the rooms travel in its query to the connect event.
 
         Raises:
-            ServiceUnavailableError: The service did not make a token (only asked with a managed identity).
+            ServiceUnavailableError: The service did not make a token (only called with a managed identity).
         """
         expires = datetime.now(UTC) + _TOKEN_LIFETIME
         minutes = int(_TOKEN_LIFETIME.total_seconds()) // 60
@@ -146,9 +146,9 @@ class Service:
             return [RoomConnection(member.connection_id, member.user_id or None) async for member in members]
 
     async def join(self, connection_id: str, room: str) -> bool:
-        """Put one connection into a room, so that it hears the room.
+        """Put one connection into a room.
 
-        Return False if the service does not know the connection: not yet, or not any more.
+        Return False if the service does not know the connection: not yet, or no longer.
 
         Raises:
             ServiceUnavailableError: The service did not do it.
@@ -161,7 +161,7 @@ class Service:
         return True
 
     async def leave(self, connection_id: str, room: str) -> None:
-        """Take one connection out of a room, so that it hears the room no more; it stays connected.
+        """Take one connection out of a room; it stays connected.
 
         Raises:
             ServiceUnavailableError: The service did not do it.
@@ -180,7 +180,7 @@ class Service:
             await self._request("POST", f"{self._path}/:addToGroups", 200, body)
 
     async def admit(self, user_id: str, room: str) -> None:
-        """Put every connection that a user has now into a room; a user without one is fine.
+        """Put every current connection of a user into a room; there may be none.
 
         Raises:
             ServiceUnavailableError: The service did not do it.
@@ -190,9 +190,9 @@ class Service:
                 await client.add_user_to_group(room, user_id)
 
     async def remove(self, user_id: str, room: str) -> None:
-        """Take every connection of a user out of a room, so that none of them hears it any more.
+        """Take every connection of a user out of a room.
 
-        What they send and whether they come back, ``may_join`` decides: change the rule first.
+        ``may_join`` decides whether they can still send and come back: change the rule first.
 
         Raises:
             ServiceUnavailableError: The service did not do it.
@@ -201,7 +201,7 @@ class Service:
             await client.remove_user_from_group(room, user_id)
 
     async def close(self, connection_id: str) -> None:
-        """End one connection; the client may come back if ``may_join`` lets it.
+        """Close one connection; the client may come back if ``may_join`` allows it.
 
         Raises:
             ServiceUnavailableError: The service did not do it.
@@ -210,17 +210,17 @@ class Service:
             await client.close_connection(connection_id)
 
     async def check(self) -> None:
-        """Ask the service whether it is there.
+        """Check whether the service answers.
 
         Raises:
-            ServiceUnavailableError: It is not.
+            ServiceUnavailableError: It does not.
         """
-        # Health is asked to find out, so it is asked while the others are refused, too.
+        # The health check has to find out, so it is made even while other calls are refused.
         async with Calls().limit(_CHECK_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("HEAD", "/api/health", 200, b"")
 
     def open(self) -> None:
-        """Make the running loop's client now; else the first call does."""
+        """Make the running loop's client now; otherwise, the first call does."""
         self._clients.get()
 
     async def aclose(self) -> None:
@@ -235,14 +235,14 @@ class Service:
     async def _client(
         self, failure: str, *names: str, seconds: float = _GROUP_SECONDS
     ) -> AsyncIterator[WebPubSubServiceClient]:
-        """Yield the client for a call that is bounded in time and is about these names; ``failure`` is what it is."""
+        """Yield the client for a call about these names, with a time limit; ``failure`` is the text of its error."""
         _refuse_steps(*names)
         async with self._others.limit(seconds, ServiceUnavailableError(failure)):
             yield self._clients.get()
 
     async def _send(self, receivers: str, name: str, envelope: bytes, query: Mapping[str, str]) -> None:
         _refuse_steps(name)
-        # send_to_group would encode the JSON again; here it goes out as it is stored.
+        # send_to_group would encode the JSON again; this sends it as it is stored.
         path = f"{self._path}/{receivers}/{quote(name, safe='')}/:send"
         async with self._broadcasts.limit(_BROADCAST_SECONDS, ServiceUnavailableError("the service does not answer")):
             await self._request("POST", path, 202, envelope, query)
@@ -253,7 +253,7 @@ class Service:
         request = HttpRequest(
             method,
             path,
-            # As the SDK writes them: the URL is what the access token is for, so it is encoded before.
+            # Encoded first, as the SDK does, because the access token is made for the encoded URL.
             params={name: quote(value, safe="") for name, value in {"api-version": _API_VERSION, **query}.items()},
             headers={"Content-Type": "application/json"} if body else {},
             content=body or None,
@@ -269,7 +269,7 @@ def _quoted(text: str) -> str:
 
 
 def _refuse_steps(*names: str) -> None:
-    """Refuse what would lead a call elsewhere: ``groups/../:send`` reaches every client of the hub.
+    """Refuse names that would change the path of a call: ``groups/../:send`` reaches every client of the hub.
 
     Raises:
         ValueError: A name is a step in a path, or empty.

@@ -1,4 +1,4 @@
-"""Tables of Azure Table Storage: how they are read, written and made."""
+"""Tables of Azure Table Storage: how they are read, written and created."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from chat.settings import StorageAccount
 
 __all__ = ["RowExistsError", "Table", "etag_of", "make_client"]
 
-# What an identity's token is for, in every cloud.
+# What an identity's token is requested for, in every cloud.
 _SCOPE: Final = "https://storage.azure.com/.default"
-# Without it, Table Storage answers with the row that it was sent.
+# Without it, Table Storage sends the row back.
 _NO_CONTENT: Final = {"Prefer": "return-no-content"}
-# What a conditional call is answered when the entity is another one now, or gone.
+# The answers to a conditional call when the entity was changed or is gone.
 _CHANGED: Final = (404, 412)
 _MAX_TRANSACTION: Final = 100
 
@@ -30,11 +30,11 @@ logger = logging.getLogger("chat")
 
 
 class RowExistsError(Exception):
-    """Raised when a row is there already that was to be inserted together with a change."""
+    """Raised when a row that was to be inserted together with a change already exists."""
 
 
 class Table:
-    """A table, which is made when it is missing; ``reads`` and ``writes`` bound what is called.
+    """A table, which is created when it is missing; ``reads`` and ``writes`` limit its calls.
 
     Args:
         account: Where the table is.
@@ -48,7 +48,7 @@ class Table:
         self.writes = Calls()
 
     async def insert(self, *entities: Mapping[str, Any]) -> bool:
-        """Insert entities of one partition, all or none; return False when one of them is there already."""
+        """Insert entities of one partition, all or none; return False when one of them already exists."""
         try:
             try:
                 await self._create(entities)
@@ -66,10 +66,10 @@ class Table:
     async def insert_and_replace(self, inserted: Mapping[str, Any], replaced: Mapping[str, Any], etag: str) -> bool:
         """Insert an entity and replace another one of its partition, both or neither.
 
-        Return False when the one to replace is not any more as it was read, with this ETag.
+        Return False if the entity to replace no longer has this ETag.
 
         Raises:
-            RowExistsError: The one to insert is there already.
+            RowExistsError: The entity to insert already exists.
         """
         condition = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
         try:
@@ -85,7 +85,7 @@ class Table:
         return True
 
     async def get(self, partition: str, row: str) -> TableEntity | None:
-        """Read an entity, None when there is none."""
+        """Read an entity, or return None if there is none."""
         try:
             return await self._clients.get().get_entity(partition, row)
         except ResourceNotFoundError:
@@ -105,7 +105,7 @@ class Table:
             return
 
     async def first(self, query: str, parameters: dict[str, Any], count: int) -> Sequence[Mapping[str, Any]]:
-        """Read at most so many of the entities that a filter selects: those whose keys come first."""
+        """Read the first ``count`` entities that a filter selects, in the order of their keys."""
         found: list[Mapping[str, Any]] = []
         async for entity in self.query(query, parameters, page_size=count):
             found.append(entity)
@@ -114,18 +114,18 @@ class Table:
         return found
 
     async def merge(self, entity: Mapping[str, Any]) -> None:
-        """Change some properties of an entity; one that is gone stays so."""
+        """Change some properties of an entity, if it still exists."""
         try:
             await self._clients.get().update_entity(dict(entity), UpdateMode.MERGE)
         except ResourceNotFoundError:
             return
 
     async def put(self, entity: Mapping[str, Any]) -> None:
-        """Write an entity, in place of one with the same keys."""
+        """Insert an entity, or replace the one with the same keys."""
         await self._clients.get().upsert_entity(dict(entity), UpdateMode.REPLACE)
 
     async def insert_one(self, entity: Mapping[str, Any]) -> str | None:
-        """Insert an entity; return its ETag, None when there is one with its keys."""
+        """Insert an entity; return its ETag, or None if one with its keys exists."""
         client = self._clients.get()
         try:
             try:
@@ -142,9 +142,9 @@ class Table:
         return str(inserted["etag"])
 
     async def replace(self, entity: Mapping[str, Any], etag: str) -> str | None:
-        """Write an entity in place of the one that has this ETag; return the new one, None if there is none any more.
+        """Replace the entity that has this ETag; return the new ETag, or None if no entity has it any more.
 
-        None may also mean that it was written: a call that got no answer is made again.
+        None may also mean that the entity was written: a call that got no answer is repeated.
         """
         try:
             replaced = await self._clients.get().update_entity(
@@ -167,7 +167,7 @@ class Table:
                 raise
 
     async def delete(self, partition: str, rows: Sequence[str]) -> None:
-        """Delete entities of one partition; those that are gone do not matter."""
+        """Delete entities of one partition; those that do not exist are ignored."""
         client = self._clients.get()
         for start in range(0, len(rows), _MAX_TRANSACTION):
             batch = rows[start : start + _MAX_TRANSACTION]
@@ -177,12 +177,12 @@ class Table:
             except HttpResponseError as error:
                 if error.status_code != 404:
                     raise
-                # One that is gone ends a transaction; alone, it is not an error.
+                # A missing entity makes a transaction fail; deleting it alone is not an error.
                 for row in batch:
                     await client.delete_entity(partition, row)
 
     async def create(self) -> None:
-        """Make the table if it is missing."""
+        """Create the table if it is missing."""
         try:
             await self._clients.get().create_table()
             logger.info("Created the table %r.", self._name)
@@ -190,7 +190,7 @@ class Table:
             pass
 
     async def check(self) -> None:
-        """Ask for an entity that is not there, and make the table if it is missing."""
+        """Read an entity that does not exist, and create the table if it is missing."""
         try:
             await self._clients.get().get_entity("health", "health")
         except ResourceNotFoundError as error:
@@ -198,7 +198,7 @@ class Table:
                 await self.create()
 
     def open(self) -> None:
-        """Make the running loop's client now; else the first call does."""
+        """Make the running loop's client now; otherwise, the first call does."""
         self._clients.get()
 
     async def close(self) -> None:
@@ -227,7 +227,7 @@ def make_client(account: StorageAccount, table: str) -> TableClient:
     if account.connection_string is None:
         url, credential = account.table_url or "", make_credential()
         return TableClient(url, table, credential=credential, **make_pipeline(credential, _SCOPE))
-    # The SDK knows all that a connection string can hold.
+    # The SDK understands everything that a connection string can contain.
     parsed = TableClient.from_connection_string(account.connection_string, table)
     return TableClient.from_connection_string(
         account.connection_string, table, **make_pipeline(parsed.credential, _SCOPE)

@@ -45,9 +45,9 @@ class TableStore:
     async def append(self, message: Message) -> Message | None:
         """Store a message once and return what is stored: for a repeated one, the first with its id and time.
 
-        A redelivered event has the row key of the first. A message that its sender sends again is another event; its
-        idempotency key has a row, made in one transaction with the message's. None means that the message was stored
-        and is deleted since.
+        A redelivered event has the row key of the first. A message that its sender sends again is another event, so its
+        idempotency key has a row of its own, inserted in one transaction with the message's. None means that the
+        message was stored before and has been deleted since.
 
         Raises:
             KeyTakenError: The key belongs to a message with another body.
@@ -64,9 +64,10 @@ class TableStore:
         return stored if isinstance(stored, Message) else None
 
     async def find(self, message: Message) -> Message | DeletedMessage | None:
-        """Return what is stored of an event that may have been delivered before, or of its key; None for nothing.
+        """Return what is stored for an event that may have been delivered before, or for its key; None if nothing is.
 
-        Ask before a message is refused: its sender must not be told "refused" of what the others read.
+        Call this before you refuse a message: its sender must not be told "refused" about a message that others can
+        read.
 
         Raises:
             StoreUnavailableError: Table Storage did not answer.
@@ -81,17 +82,17 @@ class TableStore:
                 return None
 
     async def check(self) -> None:
-        """Ask the table for a row that is not there.
+        """Check whether the table answers.
 
         Raises:
             StoreUnavailableError: It did not answer.
         """
-        # Health is asked to find out, so it is asked while the others are refused, too.
+        # The health check has to find out, so it is made even while other calls are refused.
         async with Calls().limit(_CHECK_SECONDS, StoreUnavailableError("the table does not answer")):
             await self.table.check()
 
     def open(self) -> None:
-        """Make the running loop's client now; else the first call does."""
+        """Make the running loop's client now; otherwise, the first call does."""
         self.table.open()
 
     async def aclose(self) -> None:
@@ -111,7 +112,7 @@ class TableStore:
         if isinstance(stored, Change):  # somebody edited the key's row by hand
             raise KeyTakenError("the key does not belong to a message")
         if sent is not None:
-            # A key stands for its first body, whatever the message says now; ids of older versions do not tell it.
+            # A key stands for its first body, whatever the message says now. Older versions' ids have no digest of it.
             digest = body_part(stored_id) or (entity and first_digest(entity))
             is_first = not isinstance(stored, Message) or stored.body == message.body
             if not (digest == body_part(message.id) if digest else is_first):

@@ -1,1 +1,1 @@
-"""What the app does with messages and rooms: checks, stores, tells, changes and deletes."""
+"""What the app does with messages and rooms: check, store, broadcast, change and delete."""

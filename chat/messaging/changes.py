@@ -1,7 +1,7 @@
-"""The ``edit`` and ``delete`` events: a message is replaced, and its room told.
+"""The ``edit`` and ``delete`` events: replace a message and tell its room.
 
-An edit passes every check of a message. A deletion is final. A redelivered event changes nothing, and tells the room
-what the message is by then, in case the first delivery did not come so far.
+An edit passes every check of a message. A deletion is final. A redelivered event changes nothing. It tells the room
+what the message is now, in case the first delivery did not get that far.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _KINDS: Final = {"edit": ChangeKind.EDITED, "delete": ChangeKind.DELETED}
 class Changes:
     """Edits and deletes messages.
 
-    None as an answer means changed, and broadcast or recorded in the outbox. The user's mistakes, and what may not
-    pass, are sender errors; 503 asks the service to deliver again, which changes nothing twice.
+    The answer None means that the change is stored, and broadcast or recorded in the outbox. A user's mistake or a
+    refusal is a sender error. 503 asks the service to deliver the event again, which does not change the message twice.
 
     Args:
         store: Where messages are kept.
-        delivery: Broadcasts changes, and knows what may be stored.
+        delivery: Broadcasts changes, and has the checks.
     """
 
     def __init__(self, store: TableStore, delivery: Delivery) -> None:
@@ -47,7 +47,7 @@ class Changes:
         self._checks = delivery.checks
 
     async def edit(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
-        """Replace what a message of a room says."""
+        """Replace the content of a message."""
         try:
             incoming = read_edit(request)
             self._checks.check(incoming)
@@ -70,7 +70,7 @@ class Changes:
         return await self._change(request, room, revise)
 
     async def delete(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
-        """Leave nothing of what a message of a room says."""
+        """Delete the content of a message."""
 
         def revise(message: Message) -> DeletedMessage:
             _ask_policy(request.context, message)
@@ -89,7 +89,7 @@ class Changes:
     async def refuse(
         self, request: UserEventRequest, room: str, error: UserEventResponse
     ) -> UserEventResponse | EventErrorResponse | None:
-        """Answer a refusal that a change met which may be made already: then its sender is told so."""
+        """Answer a refused change with ``error``, or tell the room again if the change was already made."""
         try:
             return await self._tell_again(request, _wanted(request, room), error)
         except InvalidMessageError:
@@ -119,9 +119,9 @@ class Changes:
     async def _tell_again(
         self, request: UserEventRequest, wanted: RequestedChange, otherwise: UserEventResponse | None
     ) -> UserEventResponse | EventErrorResponse | None:
-        """Tell the room of a change that was made before: what the message is now, which may be later than this change.
+        """Tell the room what the message is now if this change was made before; if it was not, return ``otherwise``.
 
-        Of one that was not made, answer ``otherwise``.
+        The message may also have later changes.
         """
         try:
             broadcast = await self._history.broadcast(wanted.room, wanted.id)
@@ -132,7 +132,7 @@ class Changes:
 
 def _wanted(request: UserEventRequest, room: str) -> RequestedChange:
     kind, message_id = _KINDS[request.context.event_name.lower()], read_message_id(request)
-    # Nothing of the text: a deletion must leave no digest of it either. What cannot be encoded is the id of nothing.
+    # No digest of the text: a deletion must not leave that either. No message has an id that cannot be encoded.
     digest = body_digest(kind, message_id.encode(errors="replace"))
     return RequestedChange(event_message_id(request.context, room, digest), room, kind, message_id)
 

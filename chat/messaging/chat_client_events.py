@@ -31,13 +31,13 @@ __all__ = ["ChatClientEvents"]
 
 logger = logging.getLogger("chat")
 
-# Below what the service waits for an answer.
+# Less than the service waits for an answer.
 _INVOCATION_SECONDS: Final = 9.0
-# A user id has 128 bytes, six times as many where each is escaped.
+# A user id has up to 128 bytes, and six times as many if each is escaped.
 _MAX_ROOM_BYTES: Final = 128 * 1024
 _MAX_SMALL_BYTES: Final = 8 * 1024
 _UNAVAILABLE: Final = EventErrorResponse(503, "Try again.")
-# What a message is refused with elsewhere, as the SDK reads it.
+# The SDK's codes for the refusals of a message.
 _CODES: Final = {
     "not_a_member": Code.ROOM_NOT_FOUND,
     "refused": Code.NO_PERMISSION_IN_ROOM,
@@ -52,8 +52,8 @@ class ChatClientEvents:
 
     Args:
         rooms: The private rooms.
-        history: What was said.
-        send: Stores a message of a user in a room if that may be, and broadcasts it.
+        history: The history of the rooms.
+        send: Stores a user's message in a room if that is allowed, and broadcasts it.
         wait_of: Counts an event of a user; returns 0.0, or how many seconds too early it came.
     """
 
@@ -81,7 +81,7 @@ class ChatClientEvents:
         handler.on_user_event(Invocation.QUERY_MESSAGE_HISTORY, **small)(self.query_message_history)
 
     async def login(self, request: UserEventRequest) -> Answer:
-        """Tell a client its rooms, and let its connection hear them all."""
+        """Tell a client its rooms, and put its connection into all of them."""
         return await _answered(request, self._login(request))
 
     async def create_room(self, request: UserEventRequest) -> Answer:
@@ -97,11 +97,11 @@ class ChatClientEvents:
         return await _answered(request, self._manage_room_member(request))
 
     async def query_message_history(self, request: UserEventRequest) -> Answer:
-        """Answer a page of a room's messages, newest first."""
+        """Answer with a page of a room's messages, newest first."""
         return await _answered(request, self._query_message_history(request))
 
     async def send_text_message(self, request: UserEventRequest) -> Answer:
-        """Store a text and broadcast it to everyone in the room but the connection that sent it."""
+        """Store a text and broadcast it to everyone in the room except the connection that sent it."""
         try:
             _user(request)
             room, _ = read_text_message(request)
@@ -150,7 +150,7 @@ class ChatClientEvents:
 
 
 async def _answered(request: UserEventRequest, work: Awaitable[Mapping[str, Any]]) -> Answer:
-    """Answer a result, or what was wrong with the invocation; 503 asks the service to deliver it again."""
+    """Answer with the result, or with the invocation's error; 503 asks the service to deliver it again."""
     try:
         async with asyncio.timeout(_INVOCATION_SECONDS):
             return UserEventResponse(await work)
@@ -173,10 +173,10 @@ def _user(request: UserEventRequest) -> str:
 
 def _event(request: UserEventRequest) -> str:
     context = request.context
-    # An MQTT client keeps its connection id when it comes back, and its events may be counted from one again.
+    # An MQTT client that reconnects keeps its connection id, but its events may be counted from 1 again.
     counted = context.physical_connection_id or context.connection_id
     return event_key(counted, context.event_id, context.time, body_digest(request.data_type, request.body))
 
 
 def _too_fast() -> ChatError:
-    return ChatError(Code.TOO_MANY_REQUESTS, "You do this too fast.")
+    return ChatError(Code.TOO_MANY_REQUESTS, "You are doing this too fast.")

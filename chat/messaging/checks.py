@@ -1,4 +1,4 @@
-"""Who may be in an open room, and what a message has to pass before it is stored or replaces another."""
+"""Who may be in an open room, and the checks of a message before it is stored or replaces another."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _CONTENT_TYPES: Final = ("text/plain", "application/json", "application/octet-st
 def admits(room: str, user_id: str | None) -> bool:
     """Return whether this user may be in this open room now; ``RoomGroups`` knows who may be in a private one.
 
-    The policy is asked only about names that a room can have. Only its True admits: a rule that forgets to return, or
-    that was written as ``async def``, must not let everybody in.
+    The policy is asked only about valid room names. Only True admits: a rule that forgets to return, or that was
+    written as ``async def``, must not admit everybody.
     """
     return is_room_name(room) and not is_private(room) and policy.may_join(user_id, room) is True
 
@@ -44,7 +44,7 @@ class Checks:
         self._max_message_bytes = max_message_bytes
 
     def check(self, incoming: Incoming) -> None:
-        """Refuse what has another type than messages have, nothing in it, or too much."""
+        """Refuse a message that has the wrong type, is empty, or is too large."""
         if incoming.content_type not in _CONTENT_TYPES:
             raise MessageRefusedError("unsupported_type", "A message must be text, JSON or binary.")
         if not incoming.body:
@@ -53,12 +53,12 @@ class Checks:
             raise self._too_large()
 
     def check_envelope(self, envelope: bytes) -> None:
-        """Refuse what is too large for a broadcast once it is encoded."""
+        """Refuse a message whose envelope is too large to broadcast."""
         if len(envelope) > MAX_BROADCAST_BYTES:
             raise self._too_large()
 
     def ask_policy(self, message: Message) -> None:
-        """Refuse what the policy does not let pass."""
+        """Refuse a message that the policy refuses."""
         verdict = policy.may_send(message)
         if verdict is not True:
             reason = verdict if isinstance(verdict, str) and verdict else "This message may not be sent here."

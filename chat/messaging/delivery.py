@@ -1,4 +1,4 @@
-"""The way of a message: checked, stored once, then broadcast, or recorded in the outbox."""
+"""Delivers a message: checks it, stores it once, then broadcasts it or records it in the outbox."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Delivery:
 
     Args:
         store: Where messages are kept.
-        service: What reaches the clients.
-        outbox: Where a message waits that the service did not take.
+        service: Broadcasts to the clients.
+        outbox: Where messages wait that the service did not accept.
         checks: What may be stored.
     """
 
@@ -42,8 +42,8 @@ class Delivery:
     async def publish(self, request: UserEventRequest, room: str) -> UserEventResponse | EventErrorResponse | None:
         """Store a message of a member of a room and broadcast it there.
 
-        None means stored, and broadcast or recorded in the outbox. The user's mistakes, and what may not pass, are
-        sender errors; 503 asks the service to deliver again, which stores nothing twice.
+        The answer None means that it is stored, and broadcast or recorded in the outbox. A user's mistake or a refusal
+        is a sender error. 503 asks the service to deliver the event again, which does not store the message twice.
         """
         subject = subject_of(request)
         try:
@@ -59,13 +59,13 @@ class Delivery:
         except MessageRefusedError as error:
             return await self.refuse(request, room, sender_error(error.code, str(error), subject))
         try:
-            # The row first: what was broadcast is in the history, and a redelivered event finds its own row.
+            # Store first: then every broadcast message is in the history, and a redelivered event finds its own row.
             stored = await self._store.append(received)
         except KeyTakenError:
             return sender_error("key_taken", "Another message was sent with this key.", subject)
         except StoreUnavailableError as error:
             return unavailable(error, request.context)
-        if stored is None:  # it was stored and is deleted since: there is nothing to tell any more
+        if stored is None:  # stored before and deleted since: nothing to broadcast
             return _accepted(received)
         answer = await self.deliver(stored, broadcast if stored is received else of_message(stored))
         return answer or _accepted(stored)
@@ -73,10 +73,9 @@ class Delivery:
     async def refuse(
         self, request: UserEventRequest, room: str, error: UserEventResponse
     ) -> UserEventResponse | EventErrorResponse | None:
-        """Answer a refusal that a message met which may be stored in this room already.
+        """Answer a refused message: as an accepted one if it is already stored, otherwise with the refusal.
 
-        A redelivery must not be refused when the first delivery passed: the others read the message, so its sender is
-        told so, too.
+        A redelivery must not be refused if the first delivery was accepted: others can already read the message.
         """
         try:
             incoming = read_incoming(request)
@@ -98,7 +97,7 @@ class Delivery:
     async def tell(self, room: str, event: Mapping[str, object]) -> None:
         """Broadcast ``event`` with its ``room`` to a room; nothing is stored.
 
-        What is not told now is not told later: a failure is only logged.
+        A failure is only logged; the event is not sent later.
         """
         try:
             await self._service.broadcast(room, encode_told(event, room))
@@ -106,7 +105,7 @@ class Delivery:
             logger.warning("%s (%r): %r", error, event.get("type"), error.__cause__)
 
     async def deliver(self, stored: Broadcastable, broadcast: Broadcast) -> EventErrorResponse | None:
-        """Broadcast what is stored, or record that it is still to be broadcast; 503 when neither can be done."""
+        """Broadcast what is stored, or record that it is still to be broadcast; 503 if neither is possible."""
         must_wait = self._outbox.holds_back(stored)
         if must_wait and await self._is_recorded(stored):
             return None
@@ -129,9 +128,9 @@ class Delivery:
 def event_message_id(context: ConnectionContext, room: str, digest: str) -> str:
     """Return the id of what an event stores in a room; a redelivered event has the same one.
 
-    ``digest`` is the ``body_digest`` of what tells it from another event of the same number.
+    ``digest`` is the ``body_digest`` of what distinguishes it from another event with the same number.
     """
-    # An MQTT client keeps its connection id when it comes back, and its events may be counted from one again.
+    # An MQTT client that reconnects keeps its connection id, but its events may be counted from 1 again.
     counted = context.physical_connection_id or context.connection_id
     return message_id(partition_key(context.hub, room), context.time, counted, context.event_id, digest)
 
@@ -153,5 +152,5 @@ def _received(context: ConnectionContext, incoming: Incoming, room: str) -> Mess
 
 
 def _accepted(stored: Broadcastable) -> UserEventResponse | None:
-    """Tell the sender in a private room the message's id; in an open room it is what the sender hears."""
+    """Tell the sender in a private room the message's id; in an open room the sender gets the broadcast."""
     return UserEventResponse({"id": stored.id}) if is_private(stored.room) else None

@@ -1,6 +1,6 @@
-"""The ``join`` and ``leave`` events: one connection goes into a room, or out of it, while it stays connected.
+"""The ``join`` and ``leave`` events: put a connection into a room, or take it out, while it stays connected.
 
-The service sends one event of a connection at a time. So no message of the connection comes between the call that
+The service sends one event of a connection at a time. So no message of the connection can come between the call that
 changes the group and the answer that changes the connection state.
 """
 
@@ -24,7 +24,7 @@ logger = logging.getLogger("chat")
 class Joining:
     """Puts connections into rooms and takes them out.
 
-    Both can be repeated. Where the service does not do it, the state stays as it was, and the sender is told so.
+    Both can be repeated. If the service fails, the state stays as it was, and the sender gets an error.
 
     Args:
         service: Changes the groups.
@@ -51,7 +51,7 @@ class Joining:
         if not rooms_fit(joined, context.state):
             return sender_error("too_many_rooms", TOO_MANY_ROOMS, subject)
         try:
-            # Again where it is in the state: a call that timed out may have been done or not.
+            # Even if the state has the room: a call that timed out may or may not have succeeded.
             if not await self._service.join(context.connection_id, room):
                 raise ServiceUnavailableError("the service does not know the connection")
         except ServiceUnavailableError as error:
@@ -87,7 +87,7 @@ class Joining:
         keep_rooms(context, [kept for kept in joined_rooms(context) or () if kept != room])
 
     async def _announce(self, context: ConnectionContext, event: str, room: str) -> None:
-        # What is not told is logged there, and corrected by the service's own list.
+        # The announcer logs a failure, and the service's own list of connections corrects it.
         if self._announcer is not None:
             await self._announcer.announce(context, event, [room])
 

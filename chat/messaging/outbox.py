@@ -1,9 +1,9 @@
-"""What was stored and not yet broadcast: recorded, and sent as soon as the service takes it again.
+"""Messages that are stored and not yet broadcast: recorded, and sent as soon as the service accepts them again.
 
-A row holds the hub, the id of the message or change and its room; the text is read from the message's own row when it
-is sent, so it is what the message says then. Before the messages come the records of groups that may differ from who is
-in a private room: nothing is sent into such a room until its groups follow. Nothing here is on the way of a message
-that goes well, and no timer and no queue is needed: an event starts a drain, and one that does not get through goes on
+A row holds the hub, the id of the message or change, and its room. The text is read from the message's own row when it
+is sent, so it is current. Before the messages come records of groups that may differ from the members of a private
+room: nothing is sent into such a room until its groups are correct. A message that is broadcast at the first attempt
+does not pass through here. No timer and no queue is needed: an event starts a drain, and a drain that fails is repeated
 with longer and longer pauses while the process lives.
 """
 
@@ -33,9 +33,9 @@ from chat.model.rooms import is_room_name
 __all__ = ["DRAIN_SECONDS", "MAX_REFUSALS", "OUTBOX_TABLE_NAME", "Outbox"]
 
 OUTBOX_TABLE_NAME: Final = "outbox"
-# With an event, a process looks for what other processes left behind at most so often.
+# How often, at most, an event makes a process look for rows that other processes left.
 DRAIN_SECONDS: Final = 60.0
-# A row is given up after so many answers that say that the message itself is wrong, never for its age.
+# A row is given up after this many answers that reject the message itself, never because of its age.
 MAX_REFUSALS: Final = 20
 
 _REFUSED: Final = (400, 413)
@@ -62,19 +62,19 @@ class _Progress:
 
     @property
     def goes_on(self) -> bool:
-        """Return whether the next row may be tried: a service that takes nothing is left alone."""
+        """Return whether to try the next row: not if the service accepts nothing."""
         return self.removed > 0 or not self.is_stuck
 
 
 class Outbox:
     """The outbox of a hub; at most one drain runs in a process.
 
-    ``members`` are those of the private rooms, ``groups`` what follows them.
+    ``members`` are those of the private rooms, ``groups`` updates the service's groups to match.
 
     Args:
         store: Where the messages are; the outbox is a table beside theirs.
-        service: What reaches the clients.
-        clock: Seconds that only grow.
+        service: Broadcasts to the clients.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, store: TableStore, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
@@ -96,7 +96,7 @@ class Outbox:
         service.after_broadcast = self.saw_broadcast
 
     async def note_event(self, request: object, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Write what the background had to say, and look for rows if that is due: the middleware of every event."""
+        """Write the background task's log, and look for rows if that is due: the middleware of every event."""
         self.write_log()
         now = self._clock()
         if now >= self._next_look:
@@ -105,16 +105,16 @@ class Outbox:
         return await call_next(request)
 
     def saw_broadcast(self) -> None:
-        """Note that the service took a broadcast: a drain that pauses has no more reason to."""
+        """Note that the service accepted a broadcast, so that a paused drain continues."""
         if self._is_pausing:
             self._wake.set()
 
     def holds_back(self, message: Broadcastable) -> bool:
-        """Return whether older ones of the same connection wait here, so that this one has to wait behind them."""
+        """Return whether older messages of the same connection wait here, so that this one must wait behind them."""
         return bool(self._connections) and connection_part(message.id) in self._connections
 
     async def record(self, message: Broadcastable) -> None:
-        """Record that what is stored is still to be broadcast; once is enough.
+        """Record that a stored message is still to be broadcast; this can be repeated.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -127,7 +127,7 @@ class Outbox:
     async def record_groups(self, user_id: str, room: str) -> None:
         """Record that the groups of a user may differ from whether the user is in a private room.
 
-        A drain must be started once that changed.
+        Start a drain after the membership has changed.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -143,9 +143,9 @@ class Outbox:
         await self._records.announce(user_id, room)
 
     def start_drain(self) -> None:
-        """Send what waits, in the background; a drain that pauses goes on."""
+        """Send what waits, in the background; a paused drain continues."""
         if not self.is_draining:
-            # An event belongs to the loop that waits for it first.
+            # An asyncio.Event belongs to the loop that first waits for it.
             self._wake = asyncio.Event()
             self._drain = asyncio.create_task(self._run())
         self._wake.set()
@@ -159,7 +159,7 @@ class Outbox:
         return await self._rows.waiting()
 
     def write_log(self) -> None:
-        """Log what the background had to say: what is logged outside of an invocation the host drops."""
+        """Write the background task's log: the host drops what is logged outside an invocation."""
         while self._log:
             level, text = self._log.popleft()
             logger.log(level, "%s", text)
@@ -197,7 +197,7 @@ class Outbox:
                 continue
             self._is_pausing = True
             try:
-                # Whoever wakes it, a service that takes nothing is not asked more often than this.
+                # However often the drain is woken, a failing service is not called more often than this.
                 await asyncio.sleep(_MIN_PAUSE_SECONDS)
                 async with asyncio.timeout(pause - _MIN_PAUSE_SECONDS):
                     await wake.wait()
@@ -207,7 +207,7 @@ class Outbox:
                 self._is_pausing = False
 
     async def _pass(self) -> _Progress:
-        """Go through the outbox once, oldest first, and end where the service takes nothing."""
+        """Go through the outbox once, oldest first; stop if the service accepts nothing."""
         progress = _Progress()
         try:
             followed = await self._records.follow(self._say)
@@ -232,7 +232,7 @@ class Outbox:
         return progress
 
     async def _send_page(self, rows: Sequence[OutboxRow], progress: _Progress) -> None:
-        """Send rows: those of one connection one after the other, those of several at the same time."""
+        """Send rows: those of one connection in order, those of different connections in parallel."""
         queues: dict[str, list[OutboxRow]] = {}
         for row in rows:
             queues.setdefault(connection_part(row.message_id), []).append(row)
@@ -249,7 +249,7 @@ class Outbox:
         await asyncio.gather(*(send(queue) for queue in queues.values()))
 
     async def _send(self, row: OutboxRow, progress: _Progress) -> bool:
-        """Send one message; return whether the next one of its connection may go."""
+        """Send one message; return whether the next one of its connection may be sent."""
         try:
             broadcast = await self._history.broadcast(row.room, row.message_id) if is_room_name(row.room) else None
             if broadcast is None:
@@ -265,7 +265,7 @@ class Outbox:
         return True
 
     async def _broadcast(self, row: OutboxRow, broadcast: Broadcast, progress: _Progress) -> bool:
-        """Send a message; return whether its row has served: it was taken, or refused once too often."""
+        """Send a message; return whether its row is done: the message was accepted, or refused too often."""
         try:
             await self._service.broadcast(row.room, broadcast.body, unheard_by=broadcast.unheard_by)
         except ServiceUnavailableError as error:

@@ -22,7 +22,7 @@ _MAX_COUNTED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many messages wait, at most ``_MAX_COUNTED``, and since when the first of them does (ISO 8601)."""
+    """How many messages wait, counted up to ``_MAX_COUNTED``, and since when the oldest has waited (ISO 8601)."""
 
     count: int
     since: str | None
@@ -30,7 +30,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message or change that waits, its room, and how often the service refused it for itself."""
+    """A message or change that waits, its room, and how often the service rejected the message itself."""
 
     message_id: str
     room: str
@@ -52,10 +52,10 @@ class OutboxRows:
         self._partition = partition
 
     async def insert(self, message: Broadcastable) -> None:
-        """Insert the row of a message; one that is there stays."""
+        """Insert the row of a message, unless there is one."""
         entity = {
             "PartitionKey": self._partition,
-            # Message ids sort as the messages were sent.
+            # Message ids sort in the order in which the messages were sent.
             "RowKey": message.id,
             "room": message.room,
             "recorded": format_time(datetime.now(UTC)),
@@ -69,13 +69,13 @@ class OutboxRows:
         return [_to_row(entity) for entity in await self._first(message_id, _PAGE)]
 
     async def waiting(self) -> Waiting:
-        """Return how much waits, the records of groups among it."""
+        """Return how much waits, including records of groups."""
         rows = [row for row in await self._first("", _MAX_COUNTED) if not is_followed_once(row)]
         recorded = [str(row["recorded"]) for row in rows if row.get("recorded")]
         return Waiting(len(rows), min(recorded, default=None))
 
     async def note_refusals(self, row: OutboxRow, refusals: int) -> None:
-        """Note how often the service refused a message for itself."""
+        """Note how often the service rejected the message itself."""
         entity = {"PartitionKey": self._partition, "RowKey": row.message_id, "refusals": refusals}
         async with self._table.writes.limit(
             _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
@@ -83,7 +83,7 @@ class OutboxRows:
             await self._table.merge(entity)
 
     async def remove(self, row: OutboxRow) -> None:
-        """Delete a row that has served."""
+        """Delete a row that is done."""
         async with self._table.writes.limit(
             _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
         ):

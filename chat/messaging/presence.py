@@ -1,4 +1,4 @@
-"""Who is in a room, as the service itself says, and who comes and goes, as the room is told."""
+"""Who is in a room, according to the service, and announcements to the room of who comes and goes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["BATCH_SECONDS", "MAX_AGE_SECONDS", "MAX_BATCH", "MAX_ROOMS", "Announ
 logger = logging.getLogger("chat")
 
 MAX_AGE_SECONDS: Final = 3.0
-# Answers are kept for so many rooms at most, whatever names callers ask for.
+# Answers are kept for at most this many rooms, whatever names callers ask for.
 MAX_ROOMS: Final = 1000
 BATCH_SECONDS: Final = 0.2
-# Each takes 150 bytes, and some more with a long name; the service takes 1 MiB.
+# Each takes 150 bytes, or more with a long name; the service accepts 1 MiB.
 MAX_BATCH: Final = 100
 
 
@@ -37,7 +37,7 @@ class RoomPresence:
 
 
 class Presence:
-    """Answers from what was read at most ``MAX_AGE_SECONDS`` ago; callers who come meanwhile share one call."""
+    """Answers with a list that is at most ``MAX_AGE_SECONDS`` old; concurrent callers share one call."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -58,7 +58,7 @@ class Presence:
         reading = self._reads[room][1]
         if len(self._reads) > MAX_ROOMS:
             self._reads.popitem(last=False)
-        # One caller who goes away must not take the answer from the others.
+        # If one caller is cancelled, the others must still get the answer.
         return await asyncio.shield(reading)
 
     async def _read(self, room: str) -> RoomPresence:
@@ -68,7 +68,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one room is told at once, and the task that does so."""
+    """The announcements of one broadcast to a room, and the task that sends it."""
 
     announcements: list[Announcement]
     is_full: asyncio.Event
@@ -76,13 +76,12 @@ class _Batch:
 
 
 class Announcer:
-    """Tells rooms which connections come and go: what happens in one room within ``BATCH_SECONDS`` is one broadcast.
+    """Tells rooms which connections come and go, in one broadcast for all that a room is told in ``BATCH_SECONDS``.
 
-    Without that, each of 500 clients that come back into one room is told to all the others.
-
-    An event is answered when its batch was sent. So nothing happens outside an invocation, where the host drops what is
-    logged and may end the worker; a failure is 503, and the service delivers the event again; and what waits here is
-    never more than the events that the host has in hand.
+    Without batches, 500 clients that reconnect to one room would cause 500 broadcasts to all of them. An event is
+    answered after its batch was sent. So nothing happens outside an invocation, where the host drops log lines and may
+    end the worker. A failure is 503, so the service delivers the event again. Only the announcements of events in
+    progress can wait here.
     """
 
     def __init__(self, service: Service) -> None:
@@ -95,7 +94,7 @@ class Announcer:
         ``event`` is connected, disconnected, joined or left.
         """
         announcement = Announcement(event, context.user_id, context.connection_id, datetime.now(UTC))
-        # One event that is cancelled must not take the broadcast from the others.
+        # If one event is cancelled, the broadcast for the others must still be sent.
         answers = await asyncio.gather(*(asyncio.shield(self._add(room, announcement)) for room in rooms))
         return next(filter(None, answers), None)
 

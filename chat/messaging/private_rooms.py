@@ -30,10 +30,10 @@ MAX_CREATED_ROOMS: Final = 100
 MAX_JOINED_ROOMS: Final = 200
 MAX_MEMBERS: Final = 1000
 
-# Two processes may disagree about the time.
+# The clocks of two processes may differ.
 _CLOCK_SKEW: Final = timedelta(seconds=60)
 _CONCURRENCY: Final = 8
-# A connection that the service does not know yet: how long to wait before each further try.
+# How long to wait before each retry if the service does not know a connection yet.
 _RETRY_SECONDS: Final = (0.1, 0.3, 0.6, 1.0)
 _NOT_FOUND: Final = "There is no such room, or you are not in it."
 
@@ -46,11 +46,11 @@ class PrivateRooms:
     """The private rooms of a hub.
 
     Every method may raise ``StoreUnavailableError`` or ``ServiceUnavailableError``, and can then be called again for
-    the same event: what was done stays done.
+    the same event: completed steps are not repeated.
 
     Args:
-        outbox: Has the members, and records where groups may differ from them.
-        service: Has the groups, and reaches the clients.
+        outbox: Has the members, and records groups that may differ from them.
+        service: Has the groups, and broadcasts to the clients.
     """
 
     def __init__(self, outbox: Outbox, service: Service) -> None:
@@ -60,7 +60,7 @@ class PrivateRooms:
         self._service = service
 
     async def rooms_of(self, user_id: str) -> Sequence[str]:
-        """Return the private rooms that a user is in, and may be in."""
+        """Return the private rooms that a user is in and may be in."""
         return [
             one.room
             for one in await self._members.rooms_of(user_id)
@@ -78,19 +78,19 @@ class PrivateRooms:
         rooms = await self.rooms_of(user_id)
         if rooms:
             await self._service.add_to_groups(connection_id, rooms)
-            # Somebody may have been removed between the look and the call.
+            # The user may have been removed between the read and the call.
             gone = set(rooms) - set(await self.rooms_of(user_id))
             await self._each(gone, lambda room: self._service.leave(connection_id, room))
             return [room for room in rooms if room not in gone]
         return rooms
 
     async def correct(self, user_id: str, connection_id: str, asked: Sequence[str], since: datetime) -> None:
-        """Put a connection into the rooms that its user came into, and out of those that it went out of, since a time.
+        """Put a connection into the rooms that its user joined since a time, and take it out of the rooms left.
 
         ``asked`` are the rooms that the connection asked for.
 
         Raises:
-            ServiceUnavailableError: Also when the service still does not know the connection.
+            ServiceUnavailableError: Also if the service still does not know the connection.
         """
         changed = await self._members.rooms_of(user_id, changed_since=since - _CLOCK_SKEW)
         rooms = [one.room for one in changed if ALL_PRIVATE_ROOMS in asked or one.room in asked]
@@ -100,7 +100,7 @@ class PrivateRooms:
         """Return a room that a user is in.
 
         Raises:
-            ChatError: There is none, or the user is not in it.
+            ChatError: It does not exist, or the user is not in it.
         """
         if await self._groups.admits(user_id, name):
             room = await self._members.room(name)
@@ -109,20 +109,20 @@ class PrivateRooms:
         raise ChatError(Code.ROOM_NOT_FOUND, _NOT_FOUND)
 
     async def members(self, room: PrivateRoom) -> Sequence[str]:
-        """Return the members of a room, the one who joined first comes first."""
+        """Return the members of a room in the order of joining."""
         return await self._members.list(room.name)
 
     async def is_created_by(self, user_id: str, wanted: NewRoom, event: str) -> bool:
-        """Return whether an event made a room before, or opened it again."""
+        """Return whether an event already created a room, or opened it again."""
         name = _name_of(wanted, event)
         return _is_made_by(await self._members.room(name), event) or await self._is_opened_by(user_id, name, event)
 
     async def is_done_by(self, event: str, wanted: RoomMember) -> bool:
-        """Return whether an event changed a member before."""
+        """Return whether an event already changed a member."""
         return await self._members.last_change(wanted.user_id, wanted.room, event) is not Change.NOT_MADE
 
     async def create(self, user_id: str, wanted: NewRoom, event: str, connection_id: str) -> PrivateRoom:
-        """Make a room with its first members; an event does so once.
+        """Create a room with its first members; a repeated event creates nothing more.
 
         Raises:
             ChatError: It may not be.
@@ -135,9 +135,9 @@ class PrivateRooms:
         if found is None:
             new = PrivateRoom(name, wanted.title, user_id, format_time(datetime.now(UTC)), event)
             found = await self._members.make(new)
-            if not _is_made_by(found, event):  # somebody else was faster
+            if not _is_made_by(found, event):  # another event was faster
                 raise _already_exists()
-        # The creator is the first to join, and who is made a member after that is the creator's doing.
+        # The creator joins first, because the creator adds the others.
         changes = [await self._members.add(user_id, name, event, joined=f"{found.time} 0", is_made=True)]
         changes += await self._each(
             others, lambda other: self._members.add(other, name, event, joined=f"{found.time} 1")
@@ -149,7 +149,7 @@ class PrivateRooms:
         return found
 
     async def manage(self, user_id: str, wanted: RoomMember, event: str) -> None:
-        """Add a member, remove one, or leave; an event does so once.
+        """Add a member, remove one, or leave; a repeated event changes nothing more.
 
         Raises:
             ChatError: It may not be.
@@ -180,7 +180,7 @@ class PrivateRooms:
         )
 
     async def _remove(self, user_id: str, room: PrivateRoom, event: str) -> None:
-        # First, so that whatever ends this process, the groups follow.
+        # First, so that the groups are corrected even if this process dies.
         await self._outbox.announce_groups(user_id, room.name)
         try:
             change = await self._members.remove(user_id, room.name, event)
@@ -200,7 +200,7 @@ class PrivateRooms:
     async def _check_new(self, user_id: str, name: str, others: Sequence[str], found: PrivateRoom | None) -> None:
         if policy.may_create_room(user_id) is not True:
             raise ChatError(Code.NO_PERMISSION_CREATE_ROOM, "You may not create a room.")
-        # Its creator may begin again where a process died before anybody was in it.
+        # The creator may try again if a process died before the room had members.
         if found is not None and (found.creator != user_id or await self._members.list(name)):
             raise _already_exists()
         if len(others) > MAX_NAMED_MEMBERS:
@@ -264,7 +264,7 @@ class PrivateRooms:
             await self._service.leave(connection_id, room)
 
     async def _tell(self, telling: Awaitable[None]) -> None:
-        """Tell what is not stored: who misses it reads it when it logs in."""
+        """Send a notification, which is not stored: a client that misses it reads the rooms when it logs in."""
         try:
             await telling
         except ServiceUnavailableError as error:

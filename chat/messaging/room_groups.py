@@ -1,8 +1,8 @@
-"""Makes the groups of the service follow who is in a private room, and records where that is still to be done.
+"""Updates the groups of the service to match the members of private rooms, and records which are still to be updated.
 
-A record says that the groups of a person and a room may differ from the truth. It is followed twice: at once, and after
-``SECOND_LOOK_SECONDS``, as the answer to a connect event that named the group may have been under way. It is never
-given up. A removal is announced before it is made, and recorded once it is.
+A record says that the groups of a person and a room may differ from the truth. It is followed twice: immediately, and
+after ``SECOND_LOOK_SECONDS``, because an answer to a connect event that named the group may have been on its way. It is
+never given up. A removal is announced before it is made, and recorded afterwards.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 SECOND_LOOK_SECONDS: Final = 30.0
-# Messages have row keys of hex digits, which sort behind.
+# Messages have row keys of hex digits, which sort after this.
 BEHIND_GROUP_RECORDS: Final = "!~"
 
 _FIRST: Final = "!"
@@ -50,11 +50,11 @@ Say = Callable[[int, str], None]
 
 
 class RoomGroups:
-    """Who is in a private room, as the policy and the members say, and the groups that follow it.
+    """Who is in a private room, according to the policy and the members, and the groups that follow from it.
 
     Args:
         members: The members of private rooms.
-        service: What has the groups.
+        service: Has the groups.
     """
 
     def __init__(self, members: Members, service: Service) -> None:
@@ -62,7 +62,7 @@ class RoomGroups:
         self._service = service
 
     async def admits(self, user_id: str | None, room: str) -> bool:
-        """Return whether a user may be in a private room now, and is: at most one point read.
+        """Return whether a user is in a private room and may be, with at most one point read.
 
         Raises:
             StoreUnavailableError: Table Storage did not answer.
@@ -94,7 +94,7 @@ class RoomGroups:
 
 @dataclass(slots=True)
 class Followed:
-    """What one look at the records found: rooms whose groups may still differ, and when (UTC) to look again."""
+    """The result of one pass over the records: rooms whose groups may still differ, and when (UTC) to look again."""
 
     rooms: set[str] = field(default_factory=set)
     due: datetime | None = None
@@ -106,7 +106,7 @@ class GroupRecords:
     Args:
         table: That table.
         partition: The hub's partition of it.
-        groups: What follows.
+        groups: Updates the groups.
     """
 
     def __init__(self, table: Table, partition: str, groups: RoomGroups) -> None:
@@ -115,7 +115,7 @@ class GroupRecords:
         self._groups = groups
 
     async def write(self, user_id: str, room: str) -> None:
-        """Record that the groups of a user and a room may differ; a record that is there begins again.
+        """Record that the groups of a user and a room may differ; an existing record starts over.
 
         Raises:
             StoreUnavailableError: Table Storage did not confirm the row.
@@ -131,7 +131,7 @@ class GroupRecords:
         await announce_record(self._table, self._partition, user_id, room)
 
     async def follow(self, say: Say) -> Followed:
-        """Follow every record that is due; ``say`` is told what does not go well.
+        """Follow every record that is due; ``say`` is called with what fails.
 
         Raises:
             StoreUnavailableError: Table Storage did not answer.
@@ -158,7 +158,7 @@ class GroupRecords:
             return
         async with slots:
             try:
-                # What somebody wrote by hand cannot be a group, and must not be a path.
+                # A row may have been edited by hand, and must not change the path of a call.
                 if can_be_member(user_id) and is_private_room_name(room):
                     await self._groups.follow(user_id, room)
                     if due is None:
@@ -169,7 +169,7 @@ class GroupRecords:
                 async with self._table.writes.limit(
                     _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
                 ):
-                    # One that was written again meanwhile stays.
+                    # A record that was written again in the meantime stays.
                     await self._table.delete_unchanged(self._partition, str(row["RowKey"]), etag_of(row))
             except (ServiceUnavailableError, StoreUnavailableError) as error:
                 followed.rooms.add(room)
@@ -183,7 +183,7 @@ class GroupRecords:
 
 
 async def write_record(table: Table, partition: str, user_id: str, room: str) -> None:
-    """Write a record into the table of the outbox; one that is there begins again.
+    """Write a record into the table of the outbox; an existing one starts over.
 
     Raises:
         StoreUnavailableError: Table Storage did not confirm the row.
@@ -221,7 +221,7 @@ async def _put(table: Table, entity: dict[str, Any]) -> None:
 
 
 def is_followed_once(row: Mapping[str, Any]) -> bool:
-    """Return whether a row of the outbox is a record that was followed, and is kept for the second time only."""
+    """Return whether a row of the outbox is a record that was followed once, and is kept only for the second time."""
     return str(row.get("RowKey", "")) < BEHIND_GROUP_RECORDS and _due(row) is not None
 
 

@@ -1,1 +1,1 @@
-"""What a message, a room and their keys are; pure, but for the memory of the rate limits."""
+"""Messages, rooms and their keys: no I/O, and no state except that of the rate limits."""

@@ -35,7 +35,7 @@ def sender_error(
 def rate_limited(wait: float, subject: Mapping[str, str]) -> UserEventResponse:
     """Tell the sender of an event that it came ``wait`` seconds too early."""
     retry_after = math.ceil(wait * 1000) / 1000
-    return sender_error("rate_limited", "You send too fast.", subject, retry_after=retry_after)
+    return sender_error("rate_limited", "You are sending too fast.", subject, retry_after=retry_after)
 
 
 def unavailable(error: Exception, context: ConnectionContext) -> EventErrorResponse:

@@ -1,7 +1,7 @@
 """The private rooms that a connection asked for, as its state keeps them.
 
-Who is a member is not there: others change it. It is what the connection named, ``@`` for all rooms of its user, and
-when it was read which groups that means.
+The state holds what the connection named, ``@`` for all rooms of its user, and when the memberships were read. It does
+not hold the memberships, because others change them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _STATE: Final = "private"
 
 @dataclass(frozen=True, slots=True)
 class AskedRooms:
-    """What a connection asked for, and when (UTC) it was read who is a member."""
+    """What a connection asked for, and when (UTC) the memberships were read."""
 
     names: Sequence[str]
     since: datetime
 
 
 def asked_rooms(context: ConnectionContext) -> AskedRooms | None:
-    """Return the private rooms that a connection asked for; None without any, or if somebody else wrote the state."""
+    """Return the private rooms that a connection asked for; None if there are none, or the state is foreign."""
     kept = context.state.get(_STATE)
     if not isinstance(kept, dict):
         return None

@@ -12,8 +12,8 @@ __all__ = ["is_author"]
 def is_author(context: ConnectionContext, message: Message) -> bool:
     """Return whether the user of a connection wrote a message.
 
-    A user without a name is known by the connection alone: no name is never the same as no name. An MQTT client chooses
-    its connection id, so another one may have had the same; the message's id tells them apart.
+    Users without a name are told apart by their connections. An MQTT client chooses its connection id, so another
+    client may have had the same one; the message's id tells them apart.
     """
     if message.user_id is not None or context.user_id is not None:
         return message.user_id == context.user_id

@@ -14,7 +14,7 @@ __all__ = ["Broadcast", "of_change", "of_deletion", "of_message"]
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """JSON for everyone in a room but one connection, if there is one that shows it already."""
+    """JSON for everyone in a room, except a connection that already shows it, if there is one."""
 
     body: bytes
     unheard_by: str | None = None
@@ -28,7 +28,7 @@ def of_message(message: Message) -> Broadcast:
 
 
 def of_deletion(message_id: str, room: str, time: datetime) -> Broadcast:
-    """Return what a room is told of a message that is not stored any more."""
+    """Return what a room is told of a message that is no longer stored."""
     return Broadcast(encode_deleted(room, message_id) if is_private(room) else encode_deletion(message_id, room, time))
 
 

@@ -1,4 +1,4 @@
-"""What Microsoft's Chat client SDK is answered and told: the shapes of results and notifications.
+"""The shapes of the results and notifications that Microsoft's Chat client SDK gets.
 
 The source is that of ``chat_client_protocol``.
 """
@@ -36,7 +36,7 @@ def write_profile(user_id: str, rooms: Sequence[str]) -> Mapping[str, Any]:
 
 
 def write_room(room: PrivateRoom, members: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the result of ``chat.getRoom`` and ``chat.createRoom``, with the members where they are given."""
+    """Return the result of ``chat.getRoom`` and ``chat.createRoom``, with the members if they are given."""
     found: dict[str, Any] = {
         "roomId": room_id(room.name),
         "title": room.title,
@@ -95,7 +95,7 @@ def unheard_by(message: Message) -> str | None:
 
 
 def room_id(room: str) -> str:
-    """Return the id that a room has outside: its name without ``@``."""
+    """Return a room's id for the SDK: its name without ``@``."""
     return room.removeprefix("@")
 
 

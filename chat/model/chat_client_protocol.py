@@ -1,8 +1,8 @@
 """What Microsoft's Chat client SDK invokes: names, shapes, and the codes of refusals.
 
 Source: ``sdk/webpubsub-chat-client`` of the public repository ``Azure/azure-webpubsub``, version 1.0.0-beta.2
-(2026-06-30), which calls itself a preview. An invocation is a user event whose answer is the result. A room is known by
-its name without ``@`` there, and its one conversation by the same id.
+(2026-06-30), which calls itself a preview. An invocation is a user event whose answer is the result. The SDK's id of a
+room is its name without ``@``, and its one conversation has the same id.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ChatError(Exception):
 
     @property
     def result(self) -> Mapping[str, str]:
-        """What the invocation is answered."""
+        """The answer to the invocation."""
         return {"code": self.code, "message": str(self)}
 
 
@@ -178,7 +178,7 @@ def read_text_message(request: UserEventRequest) -> tuple[str, str]:
 def read_history_query(request: UserEventRequest) -> HistoryQuery:
     """Read the data of ``chat.queryMessageHistory``: ``{conversation, start, end, maxCount}``.
 
-    ``start`` may be ``"0"``, from the beginning. What ``nextQuery`` said is read here, too.
+    ``start`` may be ``"0"``, the beginning. The ``nextQuery`` of an earlier answer is read here, too.
 
     Raises:
         ChatError: It is something else.

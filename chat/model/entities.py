@@ -25,14 +25,14 @@ __all__ = [
 
 logger = logging.getLogger("chat")
 
-# Readable in the portal, but XML could not carry them: such text goes into binary properties.
+# XML cannot carry these characters, so text with them goes into binary properties.
 _UNREADABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _MAX_TEXT_UNITS: Final = 32 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
 
 
 def to_entity(partition: str, message: Message) -> dict[str, Any]:
-    """Return the row of a message; what is None has no property."""
+    """Return the row of a message; None values are omitted."""
     entity = _head(partition, message) | {
         "eventId": message.event_id,
         "eventName": message.event_name,
@@ -47,10 +47,10 @@ def to_entity(partition: str, message: Message) -> dict[str, Any]:
 def to_revised_entity(
     partition: str, message: Message | DeletedMessage, stored: Mapping[str, Any], body: bytes
 ) -> dict[str, Any]:
-    """Return the row that takes the place of a stored message, whose first or last body was this.
+    """Return the row that replaces a stored message; ``body`` is the stored one.
 
-    A key stands for its first body forever. Where the id is of an older version and holds no digest of it, the row
-    keeps that.
+    A key always stands for the first body. If the id is of an older version, and so holds no digest of that body, the
+    row keeps the digest.
     """
     if isinstance(message, Message):
         entity = to_entity(partition, message)
@@ -62,12 +62,12 @@ def to_revised_entity(
 
 
 def first_digest(entity: Mapping[str, Any]) -> str | None:
-    """Return the digest of a message's first body that its row keeps for an id of an older version."""
+    """Return the digest of a message's first body, which the row keeps if the id is of an older version."""
     return _optional_text(entity, "firstDigest")
 
 
 def to_change_entity(partition: str, change: Change) -> dict[str, Any]:
-    """Return the row of a change: no text, and nothing of who made it."""
+    """Return the row of a change, without the text and without who made it."""
     entity = {
         "PartitionKey": partition,
         "RowKey": row_key(change.id),
@@ -93,7 +93,7 @@ def to_row(entity: Mapping[str, Any], room: str) -> Message | DeletedMessage | C
     """Read a row.
 
     Raises:
-        ValueError: It is not one that was stored here: somebody edited it.
+        ValueError: It is not as it was stored: somebody edited it.
     """
     cursor = row_key(_text(entity, "RowKey"))
     check_cursor(_text(entity, "PartitionKey"), cursor)
@@ -110,7 +110,7 @@ def to_row(entity: Mapping[str, Any], room: str) -> Message | DeletedMessage | C
     if data_type is DataType.TEXT:
         body.decode()
     elif data_type is DataType.JSON:
-        # It stands in the answer as it is: what is not JSON would break the whole page.
+        # The answer contains it unchanged, so invalid JSON would break the whole page.
         parse_json(body)
     return Message(
         id=cursor,

@@ -5,7 +5,7 @@ A ``message`` event is the message itself: any client can send one. A ``send`` e
     {"key": "3f0c…", "room": "lobby", "dataType": "text|json|binary", "data": "…"}
 
 ``key`` is an idempotency key that the client chose: however often it sends the message, over whatever connection, it is
-stored once. ``data`` is always a string: the text, the text of the JSON, or base64. ``room`` may be missing where the
+stored once. ``data`` is always a string: the text, the text of the JSON, or base64. ``room`` may be omitted if the
 connection is in one room only.
 
 An ``edit`` event is ``{"id": …, "room": …, "dataType": …, "data": …}``, a ``delete`` event ``{"id": …, "room": …}``:
@@ -49,7 +49,7 @@ _CONTENT_TYPES: Final = {
 
 
 class InvalidMessageError(ValueError):
-    """Raised when an event is not what it has to be; the text says what is wrong."""
+    """Raised when the data of an event is not valid; the text says what is wrong."""
 
     code: Final = "invalid_message"
 
@@ -92,7 +92,7 @@ def read_edit(request: UserEventRequest) -> Incoming:
 
 
 def read_message_id(request: UserEventRequest) -> str:
-    """Return the id of the message that an event is about; whether there is one is not known.
+    """Return the id of the message that an event is about; the message may not exist.
 
     Raises:
         InvalidMessageError: It names none.
@@ -118,7 +118,7 @@ def _read_text_message(request: UserEventRequest, data: Any) -> Incoming:
 
 
 def fields_of(request: UserEventRequest) -> Mapping[str, Any]:
-    """Return the fields of an event that is a JSON object; none of another one, and of a ``message``, which is data."""
+    """Return the fields of an event that is a JSON object; other events, and ``message``, have none."""
     if request.context.event_name.lower() == _MESSAGE:
         return {}
     try:

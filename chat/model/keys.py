@@ -2,11 +2,11 @@
 
 A message id is the hex text of *ce-time second · digest of the connection id · ce-id · digest of the body · check*, so
 ids of one room sort oldest first. The row key is the same text with every hex digit complemented, so rows sort newest
-first. The digest of the body (32 bits) makes another body another message. The check ties the id to its partition: a
-cursor of another room is recognized without a look-up. Ids of older versions have no digest of the body; they are
-shorter, so that they can be told apart, and they stay valid.
+first. Because of the digest of the body (32 bits), another body is another message. The check ties the id to its
+partition: a cursor of another room is recognized without a look-up. Ids of older versions have no digest of the body;
+they are shorter, so that they can be told apart, and they stay valid.
 
-Behind all messages of a room lie the rows that say which message an idempotency key belongs to.
+After all messages of a room come the rows that say which message an idempotency key belongs to.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _CONNECTION_DIGITS: Final = 16
 _BODY_DIGITS: Final = 8
 _CHECK_DIGITS: Final = 8
 _ID: Final = re.compile(r"[0-9a-f]{50,74}")
-# The event's part has 16 digits or, of an id that is not a counter, 32.
+# The event's part has 16 digits, or 32 if the event's id is not a counter.
 _DIGITS_WITHOUT_BODY: Final = (50, 66)
 # Up to 15 digits; "01" is another id than "1".
 _COUNTED: Final = re.compile(r"0|[1-9][0-9]{0,14}")
@@ -123,7 +123,7 @@ def body_part(cursor: str) -> str | None:
 
 
 def connection_part(cursor: str) -> str:
-    """Return what all message ids of one connection have in common."""
+    """Return the part that all message ids of one connection have in common."""
     return cursor[_SECONDS_DIGITS : _SECONDS_DIGITS + _CONNECTION_DIGITS]
 
 
@@ -133,7 +133,7 @@ def is_of_connection(cursor: str, connection_id: str) -> bool:
 
 
 def id_in_partition(partition: str, cursor: str) -> str:
-    """Return the id that a message has once it is moved into another partition."""
+    """Return the id that a message gets when it is moved into another partition."""
     order = cursor[:-_CHECK_DIGITS]
     return order + _check(partition, order)
 
@@ -144,22 +144,23 @@ def row_key(cursor: str) -> str:
 
 
 def oldest_row_key(cursor: str, reach_back_seconds: int) -> str:
-    """Return a row key just behind every message that is at most so many seconds older than the cursor's."""
+    """Return a row key just after every message that is at most this many seconds older than the cursor's."""
     seconds = max(0, int(cursor[:_SECONDS_DIGITS], 16) - reach_back_seconds)
-    # A shorter key sorts before the longer ones it begins, so the bound lies one second further on.
+    # A shorter key sorts before longer ones with the same beginning, so the bound is one second further on.
     return row_key(f"{seconds:0{_SECONDS_DIGITS}x}") + "g"
 
 
 def older_than(time: datetime) -> str:
-    """Return a row key just before every message that was sent before this time, and behind every other one."""
+    """Return a row key just before every message that was sent before this time, and after every other one."""
     seconds = max(0, int(time.timestamp()))
     return row_key(f"{seconds:0{_SECONDS_DIGITS}x}") + BEHIND_MESSAGES
 
 
 def idempotency_row_key(user_id: str | None, connection_id: str, key: str) -> str:
-    """Return the row key of an idempotency key, which is its user's own: another user's same key is another row.
+    """Return the row key of an idempotency key; the same key of another user has another row.
 
-    The key of a user without a name is its connection's own. No key holds a line feed, so no two texts are the same.
+    The key of a user without a name belongs to the connection. No key contains a line feed, so the digested texts are
+    unambiguous.
     """
     return "sent-" + _digest(f"{connection_id}\n{key}\n" if user_id is None else f"{user_id}\n{key}", 32)
 
@@ -176,9 +177,9 @@ def idempotency_row_keys(cursor: str, user_id: str | None, connection_id: str, k
 
 
 def event_key(connection_id: str, event_id: str, time: datetime, digest: str) -> str:
-    """Return what names an event: a redelivered one has the same; ``digest`` is the ``body_digest`` of what it carries.
+    """Return an id for an event, the same for a redelivered one; ``digest`` is the ``body_digest`` of what it carries.
 
-    It has 32 hex digits, so a room may be named so.
+    The id has 32 hex digits, so a room can have it as its name.
     """
     return _digest(f"{connection_id}\n{event_id}\n{int(time.timestamp())}\n{digest}", 32)
 
@@ -199,7 +200,7 @@ def user_row_key(user_id: str) -> str:
 
 
 def user_of_row(row: str) -> str:
-    """Return the person of a row of a room's list."""
+    """Return the person that a row of a room's list is about."""
     return _unescape(row.removeprefix("member-"))
 
 
@@ -223,7 +224,7 @@ def _unescape(text: str) -> str:
 
 
 def _event_order(event_id: str) -> str:
-    # The service counts events in decimal. Another sender's ids are kept apart, in no order of their own.
+    # The service counts events in decimal. The ids of other senders stay distinct, but have no order.
     if _COUNTED.fullmatch(event_id):
         return f"{int(event_id):0{_EVENT_DIGITS}x}"
     return _digest(event_id, 2 * _EVENT_DIGITS)

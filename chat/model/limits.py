@@ -9,26 +9,25 @@ from typing import Final
 
 __all__ = ["BURST_SECONDS", "MAX_BUCKETS", "RateLimiter"]
 
-# A user who was quiet for so long may do at once what is allowed in this time.
+# A user who was quiet for this long may do in one burst what is allowed in this time.
 BURST_SECONDS: Final = 2.0
 MAX_BUCKETS: Final = 10_000
-# Of a token: times are sums of fractions, which no float holds exactly.
+# In tokens: times are sums of fractions, which floats cannot hold exactly.
 _ROUNDING: Final = 1e-6
 
 
 class RateLimiter:
-    """A token bucket for each name that is not full: a full one is as good as none, and is forgotten.
+    """A token bucket for each name; a full one is the same as none, and is dropped.
 
-    At most ``MAX_BUCKETS`` are kept, those that were used last. More names than that are busy only where one process
-    could not serve them.
+    The ``MAX_BUCKETS`` that were used last are kept. One process could not serve more busy names than that.
 
     Args:
-        clock: Seconds that never go back.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The tokens of each bucket, of which moment that is, and when it is full again; the last used one comes last.
+        # Of each bucket the tokens, the time at which it had them, and when it is full again; the last used comes last.
         self._buckets: OrderedDict[tuple[str, ...], tuple[float, float, float]] = OrderedDict()
 
     def take(self, *name: str, per_second: float) -> float:
@@ -40,7 +39,7 @@ class RateLimiter:
             return 0.0
         now = self._clock()
         self._forget_full_ones(now)
-        # A bucket holds at least one token, or a rate below one each two seconds would let nothing pass.
+        # A bucket holds at least one token; otherwise, a rate below one in two seconds would let nothing pass.
         most = max(1.0, per_second * BURST_SECONDS)
         tokens, since, _ = self._buckets.get(name, (most, now, now))
         tokens = min(most, tokens + (now - since) * per_second)

@@ -1,4 +1,4 @@
-"""A message, what becomes of it, the JSON envelopes of both, and a page of history."""
+"""Messages and their changes, the JSON envelopes of both, and pages of history."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = [
 ]
 
 
-# json.dumps would make one for each message.
+# json.dumps would make an encoder for each message.
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 class Broadcastable(Protocol):
-    """A row that a room must be told of; its id sorts it among those of its connection."""
+    """A stored message or change to broadcast; its id orders it among those of its connection."""
 
     @property
     def id(self) -> str:
@@ -48,7 +48,7 @@ class Broadcastable(Protocol):
 
 
 class ChangeKind(StrEnum):
-    """What was done to a message; the ``type`` of the envelope that tells of it."""
+    """What was done to a message; the ``type`` of its envelope."""
 
     EDITED = "edited"
     DELETED = "deleted"
@@ -78,7 +78,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class DeletedMessage:
-    """What is left of a message that was deleted: nothing of what it said."""
+    """What is left of a deleted message: nothing of its content."""
 
     id: str
     time: datetime
@@ -91,14 +91,14 @@ class DeletedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row that says that a message was changed, without what it says now.
+    """A row that says that a message was changed, without its content.
 
     Args:
-        id: Of the event that changed it, made as a message id is.
-        room: Where.
-        kind: What was done.
+        id: Made of the event that changed it, as a message id is.
+        room: The room.
+        kind: Edited or deleted.
         message_id: The message that was changed.
-        time: When (UTC).
+        time: When it was changed (UTC).
         user_id: The author of that message, so that both are erased together; not who changed it.
     """
 
@@ -136,7 +136,7 @@ class Announcement:
 def encode_envelope(message: Message) -> bytes:
     """Write the JSON that clients get, live and in history alike.
 
-    JSON data stands in it as the client wrote it, so no number loses digits on the way.
+    JSON data is in it as the client wrote it, so no number loses digits.
     """
     head = {
         "type": "message",
@@ -155,7 +155,7 @@ def encode_envelope(message: Message) -> bytes:
 
 
 def encode_change(message: Message | DeletedMessage) -> bytes:
-    """Write the JSON that tells what a message was changed to; of two, the one with the later time is true."""
+    """Write the JSON that tells what a message was changed to; of two, the one with the later time applies."""
     if isinstance(message, DeletedMessage):
         return encode_deletion(message.id, message.room, message.deleted_at)
     time = format_time(message.edited_at or message.time)
@@ -164,14 +164,14 @@ def encode_change(message: Message | DeletedMessage) -> bytes:
 
 
 def encode_deletion(message_id: str, room: str, time: datetime) -> bytes:
-    """Write the JSON that tells that a message is deleted, and since when."""
+    """Write the JSON that tells that a message is deleted, and when that happened."""
     return _json({"type": ChangeKind.DELETED, "id": message_id, "room": room, "time": format_time(time)})
 
 
 def change_time(message: Message, now: datetime) -> datetime:
-    """Return when a change of this message is made: now, and later than the last one, whatever the clock says.
+    """Return the time of a change to this message: now, but always later than its last change.
 
-    So the changes of a message have an order that everybody sees, also where they come from several processes.
+    So everybody sees the changes of a message in the same order, even if several processes made them.
     """
     last = message.edited_at or message.time
     return max(now, last + timedelta(milliseconds=1))
@@ -192,7 +192,7 @@ def encode_presence(room: str, announcements: Sequence[Announcement]) -> bytes:
 
 
 def encode_told(event: Mapping[str, object], room: str) -> bytes:
-    """Write the JSON that tells a room what is not stored."""
+    """Write the JSON of an event that is broadcast and not stored."""
     return _json({**event, "room": room})
 
 

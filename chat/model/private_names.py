@@ -1,4 +1,4 @@
-"""A private room, which is told by its name; the people in it need names that REST paths can carry."""
+"""Private rooms, recognized by their names; their members need user ids that REST paths can carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ALL_PRIVATE_ROOMS", "PrivateRoom", "is_private", "is_private_room_na
 ALL_PRIVATE_ROOMS: Final = "@"
 
 _PRIVATE_ROOM: Final = re.compile(r"@[A-Za-z0-9_-]{1,64}")
-# They change the path of a REST call, and the managed Chat forbids them, too.
+# They would change the path of a REST call, and the managed Chat forbids them, too.
 _FORBIDDEN_IN_USER_IDS: Final = frozenset("/\\#?:;")
 
 
@@ -28,7 +28,7 @@ class PrivateRoom:
 
 
 def is_private(name: str) -> bool:
-    """Return whether a name is kept for private rooms, whether or not one can have it."""
+    """Return whether a name is reserved for private rooms, even if no room can have it."""
     return name.startswith("@")
 
 

@@ -27,7 +27,7 @@ __all__ = [
 # A room's name is part of a table key (1,024 characters, three for an escaped byte) and a group's name.
 MAX_NAME_BYTES: Final = 128
 MAX_TITLE_BYTES: Final = 256
-# Of one connection; each is a broadcast when it comes and when it goes.
+# Of one connection; each costs a broadcast when it connects and when it disconnects.
 MAX_ROOMS: Final = 20
 TOO_MANY_ROOMS: Final = f"A connection is in at most {MAX_ROOMS} rooms, and in fewer if their names are long."
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -36,9 +36,9 @@ _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 def is_room_name(name: str) -> bool:
     """Return whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
 
-    ``.`` and ``..`` are refused: in the URL of a broadcast they are steps, and ``groups/../:send`` is the whole hub.
-    A name that begins with ``@`` is that of a private room, or of none. So is one that would once it is decoded: a
-    proxy that decodes twice must not let anybody into a private room.
+    ``.`` and ``..`` are refused: they would change the URL of a broadcast, and ``groups/../:send`` reaches the whole
+    hub. A name that begins with ``@`` must be a valid name of a private room. ``%40`` is refused there: a proxy that
+    decodes twice must not let anybody into a private room.
     """
     if is_private(name):
         return is_private_room_name(name)
@@ -46,10 +46,10 @@ def is_room_name(name: str) -> bool:
 
 
 def is_user_id(user_id: str) -> bool:
-    """Return whether a user may have this id: as a room's name, and nothing in it looks encoded.
+    """Return whether a user may have this id: the rules of room names apply, and nothing in it may look encoded.
 
-    An id with ``%41`` in it, or with UTF-8 read as Latin-1, would be another user's id once decoded, and whether the
-    service encodes is not known.
+    An id with ``%41`` in it, or with UTF-8 read as Latin-1, would be another user's id when decoded, and it is not
+    known whether the service encodes.
     """
     return _is_name(user_id) and not _PERCENT_ENCODED.search(user_id) and decode_text(user_id) == user_id
 
@@ -65,10 +65,10 @@ def can_be_member(user_id: str | None) -> TypeGuard[str]:
 
 
 def joined_rooms(context: ConnectionContext) -> tuple[str, ...] | None:
-    """Return the rooms that a connection is in; None when nothing says so.
+    """Return the rooms that a connection is in, or None if its state names none.
 
-    That is the case where no ``connect`` event came before, or where somebody else wrote the connection state: such a
-    connection is in no room. Older versions kept one room, as ``room``.
+    That happens if no ``connect`` event came before, or if the connection state is not this app's: such a connection is
+    in no room. Older versions kept one room, as ``room``.
     """
     rooms = context.state.get("rooms")
     if rooms is None and "room" in context.state:

@@ -1,1 +1,1 @@
-"""What is done with stored messages and memberships beside the events: retention, export and erasure."""
+"""Work on stored messages and memberships outside of events: retention, export and erasure."""

@@ -23,7 +23,7 @@ _NO_ROOM: Final = "(no room)"
 
 
 class StoppedError(Exception):
-    """Raised when there is nothing to do, or nobody said yes; the text says what."""
+    """Raised when there is nothing to do, or when nobody confirmed; the text says which."""
 
 
 class Commands:
@@ -32,7 +32,7 @@ class Commands:
     Args:
         store: Where the messages are.
         herald: Tells connected clients of what is erased; None tells nobody.
-        is_sure: Do not ask before something is changed.
+        is_sure: Whether to change things without asking first.
     """
 
     def __init__(self, store: TableStore, herald: Herald | None, *, is_sure: bool) -> None:
@@ -98,7 +98,7 @@ class Commands:
             )
 
     async def export(self, user_id: str, output: TextIO) -> None:
-        """Write all messages of a user as they are now: the JSON that clients get, one a line."""
+        """Write all messages of a user as they are now: the JSON that clients get, one per line."""
         total = 0
         async for partition in self._maintenance.partitions():
             room = "" if partition == self._maintenance.roomless else self._name(partition)
@@ -193,7 +193,7 @@ class Commands:
 
 
 class _Progress:
-    """Tells on the console how far a long piece of work is, every other second."""
+    """Prints the progress of long work on the console, every two seconds."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -208,5 +208,5 @@ class _Progress:
 
 
 def tell(text: str) -> None:
-    """Tell whoever is at the console, beside what is asked for."""
+    """Print a text for the user to stderr, apart from the requested output."""
     print(text, file=sys.stderr, flush=True)

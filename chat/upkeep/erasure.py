@@ -19,12 +19,12 @@ _CONCURRENCY: Final = 8
 
 
 class Herald:
-    """Broadcasts that messages are deleted, which are not stored any more, and that a person left private rooms.
+    """Broadcasts the deletion of messages that are no longer stored, and that a person left private rooms.
 
-    ``untold`` counts what the service did not take.
+    ``untold`` counts what the service did not accept.
 
     Args:
-        service: What reaches the clients.
+        service: Broadcasts to the clients.
     """
 
     def __init__(self, service: Service) -> None:

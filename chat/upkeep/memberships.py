@@ -1,4 +1,4 @@
-"""What ``python -m chat.admin`` does with private rooms: list them, and export and erase who a person is there."""
+"""What ``python -m chat.admin`` does with private rooms: list them, and export and erase a person's memberships."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Memberships:
                 yield room, await self._members.list(name)
 
     async def of_user(self, user_id: str) -> Sequence[Membership]:
-        """Return the rooms that a person is in, was in, or made, and where a process that died left the name."""
+        """Return the rooms that a person is in, was in, or created, or where a process that died left the name."""
         found = {one.room: one for one in await self._members.rooms_of(user_id)}
         # The SDK finds its parameters between spaces.
         query = "PartitionKey gt @first and PartitionKey lt @last and ( RowKey eq @row or creator eq @user )"
@@ -66,7 +66,7 @@ class Memberships:
             room = await self._members.elect(one.room)
             if room is not None and room.creator == user_id:
                 await self._members.disown(room)
-            # A process that died may have left the row; nobody is a member by it.
+            # A process that died may have left the row, which makes nobody a member.
             await self._members.list(one.room)
             table, partition = self._members.table, user_partition(self._hub, user_id)
             async with table.writes.limit(_CALL_SECONDS, StoreUnavailableError("a membership was not deleted")):

@@ -17,7 +17,7 @@ __all__ = ["SCHEDULE", "Retention"]
 # Every ten minutes at night (UTC).
 SCHEDULE: Final = "0 */10 0-5 * * *"
 
-# The function's time ends the whole worker, with every event that is on its way.
+# A function that exceeds its time ends the whole worker, with all events in progress.
 _MAX_SECONDS: Final = 40.0
 _WORK_SECONDS: Final = 28.0
 
@@ -30,7 +30,7 @@ class Retention:
     Args:
         store: Where the messages are.
         days: How long a message is kept, by the time of its event.
-        clock: Seconds that only grow.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, store: TableStore, days: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +41,7 @@ class Retention:
     async def run(self) -> int:
         """Delete for at most 40 seconds; return how many messages were deleted.
 
-        What storage refuses is logged, and the next run continues.
+        A failure of Table Storage is logged, and the next run continues.
         """
         deleted = 0
         start = self._clock()

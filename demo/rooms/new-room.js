@@ -2,7 +2,7 @@
 /** The dialog in which a person goes to an open room by its name, or makes a private one with others. */
 import { get } from "../elements.js";
 
-const UNUSABLE_NAME = "A room’s name has 1 to 128 bytes, does not begin with @, and has nothing invisible at its ends or in it.";
+const UNUSABLE_NAME = "A room’s name has 1 to 128 bytes, does not begin with @, and contains no invisible characters or spaces at its ends.";
 
 export class NewRoom {
   #dialog = get("new-room-dialog", HTMLDialogElement);

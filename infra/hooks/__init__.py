@@ -1,4 +1,4 @@
-"""What ``azd`` runs before and after its own work. Standard library only, so nothing has to be installed for it."""
+"""The hooks that ``azd`` runs before and after its own work. Standard library only: nothing has to be installed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def token(scope: str, tenant_id: str | None = None) -> str:
     """Return an access token of the deployer.
 
     Raises:
-        NoTokenError: ``azd`` is not there, nobody is signed in, or the scope is refused.
+        NoTokenError: ``azd`` is not installed, nobody is signed in, or the scope is refused.
     """
     program = shutil.which("azd")
     if program is None:
@@ -42,7 +42,7 @@ def token(scope: str, tenant_id: str | None = None) -> str:
 
 
 def claims(access_token: str) -> dict[str, Any]:
-    """Return what a token says about its holder, unverified; an empty object when it cannot be read."""
+    """Return a token's claims, unverified; an empty object if it cannot be read."""
     try:
         part = access_token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

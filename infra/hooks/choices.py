@@ -1,4 +1,4 @@
-"""The choices of the deployer, as ``azd`` passes them on; what is wrong with it can be told without asking Azure."""
+"""The deployer's choices, as ``azd`` passes them on, checked without calls to Azure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 __all__ = ["TAKEN", "WORKSPACE", "wrong_choices"]
 
-# What infra/app/app-settings.bicep and main.bicep set themselves, and what the platform sets.
+# The settings that infra/app/app-settings.bicep, main.bicep and the platform set.
 TAKEN: Final = re.compile(
     r"APPLICATIONINSIGHTS_\w+|AZURE_AUTHORITY_HOST|AZURE_CLIENT_ID|AZURE_TOKEN_CREDENTIALS|AzureWebJobsStorage\w*|"
     r"CLIENT_AUTH|DEFAULT_ROOM|DEMO_PAGE|"
@@ -19,7 +19,7 @@ TAKEN: Final = re.compile(
     r"WEBHOOK_(TENANT_ID|APP_CLIENT_ID|CALLER_OBJECT_IDS)|WebPubSubConnectionString\w*|WebPubSubHub|WEBSITE_AUTH_\w+",
     re.IGNORECASE,
 )
-# What would take the proof of events away.
+# The setting that would turn the proof of events off.
 _OPENS: Final = "ALLOW_UNAUTHENTICATED_EVENTS"
 _ORIGIN: Final = re.compile(r"\*|https?://[^/?#@\s]+")
 _UNITS: Final = {*map(str, range(1, 11)), *map(str, range(20, 101, 10))}
@@ -90,7 +90,7 @@ def _wrong_origins(text: str) -> Iterator[str]:
 
 
 def _listed(text: str) -> list[str]:
-    """Return the parts as infra/main.bicep splits them: empty ones, too."""
+    """Return the parts as infra/main.bicep splits them, including empty ones."""
     return text.replace(" ", "").split(",") if text else []
 
 

@@ -1,4 +1,4 @@
-"""One event, all the way: service, its token, App Service authentication, handler, app; and back."""
+"""One event, all the way: service, its token, App Service authentication, handler, app, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SCOPE: Final = "https://webpubsub.azure.com/.default"
 _API_VERSION: Final = "2024-01-01"
 _PROTOCOL: Final = "json.webpubsub.azure.v1"
 _USER: Final = "azd-postdeploy"
-# The service waits ten seconds for the app, and tries again.
+# The service waits ten seconds for the app, and retries.
 _ACK_SECONDS: Final = 30
 # No room can have this name, so the app refuses whoever asks for it.
 _IMPOSSIBLE_ROOM: Final = ".."
@@ -34,7 +34,7 @@ _REFUSED: Final = (
 
 
 class _UnreachableError(Exception):
-    """Raised when nobody answers: as the service gave out a token just now, the deployer's network is the cause."""
+    """Raised when nothing answers: the service just issued a token, so the deployer's network is the cause."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Probe:
     tenant_id: str | None
 
     def run(self, deadline: Deadline) -> tuple[bool, str]:
-        """Prove one event; return whether it was proven, and what was, or why not.
+        """Send one event; return whether it was proven to arrive, and what that proves, or why not.
 
         Raises:
             CheckError: An event does not reach the app, or what comes back is wrong.

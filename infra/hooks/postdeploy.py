@@ -1,8 +1,8 @@
-"""Look at a deployment as a user and the Web PubSub service will: ``azd`` runs this after each ``azd deploy``.
+"""Check a deployment as a user and the Web PubSub service see it: ``azd`` runs this after each ``azd deploy``.
 
-It wakes the app up, waits until it is healthy, asks it what the service asks before the first event, makes sure that it
-refuses an event without a proof, lets the service send it one event, and prints where the demo is, if there is one. It
-changes nothing, except for one message in a room of its own where ``CLIENT_AUTH`` is anonymous. Standard library only.
+It wakes the app up and waits until it is healthy. It makes the handshake of the service, checks that an event without a
+proof is refused, and lets the service send one event. Then it prints where the demo is, if there is one. It changes
+nothing, except for one message in a room of its own if ``CLIENT_AUTH`` is anonymous. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROLES = (
 
 
 def health_problems(answer: Answer) -> list[str]:
-    """Return what ``health`` names: settings, or parts that are not well."""
+    """Return what ``health`` reports: wrong settings, or parts that do not work."""
     settings = answer.document.get("settings")
     if isinstance(settings, list):
         return [str(problem) for problem in settings]
@@ -31,10 +31,10 @@ def health_problems(answer: Answer) -> list[str]:
 
 
 def check_health(app: str, deadline: Deadline) -> None:
-    """Wait until the app and what it needs are there.
+    """Wait until the app and what it needs work.
 
     Raises:
-        CheckError: They are not.
+        CheckError: They do not.
     """
     url = f"{app}/api/health"
     answer = deadline.until(
@@ -67,7 +67,7 @@ def check_health(app: str, deadline: Deadline) -> None:
 
 
 def check_handshake(webhook: str, service: str, deadline: Deadline) -> None:
-    """Ask for the consent to send events, as the service does.
+    """Ask for consent to send events, as the service does.
 
     Raises:
         CheckError: It is not given.
@@ -96,7 +96,7 @@ def check_handshake(webhook: str, service: str, deadline: Deadline) -> None:
 
 
 def check_protection(webhook: str, deadline: Deadline) -> None:
-    """Send an event without a proof, as anyone could.
+    """Check that an event without a proof is refused, as anyone could send one.
 
     Raises:
         CheckError: It is not refused.
@@ -112,7 +112,7 @@ def check_protection(webhook: str, deadline: Deadline) -> None:
 
 
 def check_sign_in(app: str, tenant_id: str, deadline: Deadline) -> None:
-    """Ask for the sign-in page, as a browser does.
+    """Request the sign-in page, as a browser does.
 
     Raises:
         CheckError: It is not the tenant's.
@@ -131,7 +131,7 @@ def check_sign_in(app: str, tenant_id: str, deadline: Deadline) -> None:
 
 
 def main() -> int:
-    """Check; the exit status is 1 when something does not work."""
+    """Run all checks; the exit status is 1 if something does not work."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     env = os.environ.get
     parser.add_argument("--app", default=env("SERVICE_API_URI"), help="the app's URL (SERVICE_API_URI)")

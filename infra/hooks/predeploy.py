@@ -1,8 +1,7 @@
-"""Wait until the app's roles on its storage are likely in effect: ``azd`` runs this before each ```azd deploy```.
+"""Wait until the app's roles on its storage are probably in effect: ``azd`` runs this before each ``azd deploy``.
 
-A role takes minutes to be in effect, and only the app's own identity could tell when; a package that is deployed before
-fails with 403. So the roles must be five minutes old. Where they are, or where that cannot be seen, this waits for
-nothing.
+A role takes minutes to take effect, and only the app's own identity could tell when; a package that is deployed before
+fails with 403. So the roles must be five minutes old. If they are, or if their age is not known, this does not wait.
 """
 
 from __future__ import annotations
@@ -43,14 +42,14 @@ def newest_age(answer: Answer) -> tuple[float, set[str]]:
         name = names.get(str(properties["roleDefinitionId"]).rpartition("/")[2].lower())
         if name:
             created = datetime.fromisoformat(properties["createdOn"])
-            # One that is old is enough, whatever else was assigned since.
+            # One old assignment is enough, whatever was assigned later.
             made[name] = min(created, made.get(name, created))
     ages = [(now - created).total_seconds() for created in made.values()]
     return min(ages, default=0), set(NEEDED) - made.keys()
 
 
 def wait(seconds: float) -> None:
-    """Wait and show how long it still takes."""
+    """Wait and show the time left."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         print(f"  waiting: the app's roles are new; {left:.0f} s more", flush=True)
@@ -58,7 +57,7 @@ def wait(seconds: float) -> None:
 
 
 def main() -> int:
-    """Wait; the exit status is 0 whatever was found, as ``azd deploy`` itself tells more."""
+    """Wait; the exit status is always 0, because ``azd deploy`` itself tells more."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     env = os.environ.get
     parser.add_argument("--storage", default=env("STORAGE_ACCOUNT_ID"), help="resource id (STORAGE_ACCOUNT_ID)")

@@ -1,6 +1,6 @@
-"""Look at the choices and at what they need, before anything is made: ``azd`` runs this before each ``azd provision``.
+"""Check the choices and what they need, before anything is created: ``azd`` runs this before each ``azd provision``.
 
-What is wrong is told with its fix, all of it at once. What cannot be seen is a note, never an error.
+It prints all problems together, each with its fix. What cannot be checked is a note, never an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from infra.hooks import azd
 from infra.hooks.choices import WORKSPACE, wrong_choices
 from infra.hooks.web import Answer, ask, use_any_console
 
-# Roles of the directory that may register applications, by the ids of their templates.
+# Directory roles that may register applications, by their template ids.
 REGISTERING_ROLES: Final = {
     "62e90394-69f5-4237-9190-012177145e10",  # Global Administrator
     "9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3",  # Application Administrator
@@ -27,7 +27,7 @@ REGISTERING_PERMISSIONS: Final = {
     "Application.ReadWrite.OwnedBy",
     "Directory.ReadWrite.All",
 }
-# What each user, guest or application of a tenant is; any other role may bring the right, custom ones too.
+# The roles that each user, guest or application of a tenant has; any other role may include the right.
 ORDINARY_ROLES: Final = {
     "b79fbf4d-3ef9-4689-8143-76b194e85509",  # User
     "10dae51f-b6af-4016-8d66-8c2a99b929b3",  # Guest User
@@ -41,7 +41,7 @@ NO_RIGHT: Final = (
 
 
 class Azure:
-    """Questions to Azure in the name of the deployer; each answer is problems, or a note why there is no answer."""
+    """Checks that ask Azure in the name of the deployer; each finds problems, or notes why it could not check."""
 
     def __init__(self, resource_manager: str, graph: str, env: Mapping[str, str]) -> None:
         self._resource_manager = resource_manager.rstrip("/")
@@ -50,21 +50,21 @@ class Azure:
         self.notes: list[str] = []
 
     def problems(self) -> Iterator[str]:
-        """Return what Azure lacks for the choices."""
+        """Return what the choices need and Azure lacks."""
         if _is_on(self._env.get("USERS_ASSIGNED_ONLY")) and self._env.get("WEBHOOK_APP_CLIENT_ID"):
             self.notes.append(
                 "whether only assigned users may sign in: the template leaves WEBHOOK_APP_CLIENT_ID as it is, "
                 "so its owner sets 'Assignment required' (docs/operate/sign-in.md, 'Who may sign in')"
             )
         if not self._env.get("AZURE_SUBSCRIPTION_ID"):
-            # Neither is the tenant then: the right to register applications could be looked up in the wrong one.
+            # Then the tenant is not known either, and the right to register could be looked up in the wrong one.
             self.notes.append("the subscription is not chosen yet, so nothing could be looked up")
             return
         yield from self._region()
         if _is_on(self._env.get("VNET_ENABLED")):
             yield from self._provider("Microsoft.App")
         workspace = self._env.get("LOG_WORKSPACE_ID") or ""
-        # It becomes a part of the URL that the token is sent to.
+        # It becomes part of the URL that the token is sent to.
         if WORKSPACE.fullmatch(workspace):
             yield from self._workspace(workspace)
         if self._registers_application():
@@ -142,7 +142,7 @@ class Azure:
             yield NO_RIGHT
 
     def _get(self, path: str, what: str, *expected: int) -> Answer:
-        """Ask Resource Manager; any status but 200 and an expected one is a note. A document comes with 200 only."""
+        """Ask Resource Manager; any status except 200 and ``expected`` is a note. Only a 200 has a document."""
         try:
             bearer = azd.token(f"{self._resource_manager}/.default", self._env.get("AZURE_TENANT_ID"))
         except azd.NoTokenError as error:
@@ -163,7 +163,7 @@ def _plain(region: str) -> str:
 
 
 def main() -> int:
-    """Check; the exit status is 1 when something is wrong."""
+    """Run all checks; the exit status is 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     env = os.environ
     parser.add_argument(

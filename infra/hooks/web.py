@@ -1,4 +1,4 @@
-"""HTTP for the hooks: one request, or the same one until its answer is wanted."""
+"""HTTP for the hooks: one request, or the same one repeated until its answer is final."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 __all__ = ["Answer", "CheckError", "Deadline", "KeepRedirects", "ask", "use_any_console"]
 
-# The service itself waits no longer for the app.
+# The service itself does not wait longer for the app.
 ANSWER_SECONDS: Final = 10
 RETRY_SECONDS: Final = 2
 MAX_BYTES: Final = 1024 * 1024
@@ -33,7 +33,7 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a URL answered: ``status`` is 0 and ``problem`` says why when it did not."""
+    """What a URL answered; if it did not answer, ``status`` is 0 and ``problem`` says why."""
 
     status: int
     headers: Message = field(default_factory=Message)
@@ -42,12 +42,12 @@ class Answer:
 
     @property
     def is_passing(self) -> bool:
-        """Return whether it can be another one soon: no answer, too many requests, or an error of the platform."""
+        """Return whether it may change soon: no answer, too many requests, or an error of the platform."""
         return self.status in {0, 429} or self.status >= 500
 
     @property
     def document(self) -> dict[str, Any]:
-        """Return the JSON object of the body, an empty one when it is something else."""
+        """Return the JSON object in the body, or an empty one if it is something else."""
         try:
             found = json.loads(self.body)
         except ValueError:
@@ -59,10 +59,10 @@ class Answer:
 
 
 class KeepRedirects(HTTPRedirectHandler):
-    """Shows a redirect as it is: it is the answer of whoever demands a sign-in."""
+    """Returns a redirect as it is: it is the answer of a page that requires sign-in."""
 
     def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str) -> None:
-        """Follow none."""
+        """Follow no redirect."""
 
 
 def ask(method: str, url: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> Answer:
@@ -81,14 +81,14 @@ def ask(method: str, url: str, headers: dict[str, str] | None = None, body: byte
 
 
 class Deadline:
-    """Asks again until an answer is wanted or the time is over, and shows each new reason to wait."""
+    """Repeats a request until its answer is final or the time is over, and shows each new reason to wait."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
         self._shown = ""
 
     def until(self, ask_once: Callable[[], Answer], reason: Callable[[Answer], str | None]) -> Answer:
-        """Ask until ``reason`` knows none to wait; at the end return the last answer."""
+        """Repeat a request while ``reason`` returns a reason to wait; return the last answer."""
         while True:
             answer = ask_once()
             why = reason(answer)
@@ -100,12 +100,12 @@ class Deadline:
             time.sleep(RETRY_SECONDS)
 
     def until_settled(self, ask_once: Callable[[], Answer]) -> Answer:
-        """Ask until the answer is one that stays."""
+        """Repeat a request until the answer is not a temporary one."""
         return self.until(ask_once, lambda answer: str(answer) if answer.is_passing else None)
 
 
 def use_any_console() -> None:
-    """Let consoles of Windows show what they lack a character for."""
+    """Let Windows consoles replace characters that they cannot show."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

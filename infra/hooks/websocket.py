@@ -1,4 +1,4 @@
-"""Just enough of a WebSocket client (RFC 6455) to be one client of Web PubSub."""
+"""A minimal WebSocket client (RFC 6455): just enough for Web PubSub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PONG: Final = 10
 
 
 class UpgradeError(Exception):
-    """Raised when there is no WebSocket; ``status`` is the HTTP status, 0 when nobody answered."""
+    """Raised when there is no WebSocket; ``status`` is the HTTP status, 0 without an answer."""
 
     def __init__(self, status: int, problem: str) -> None:
         super().__init__(problem)
@@ -32,13 +32,13 @@ class UpgradeError(Exception):
 
 
 class WebSocket:
-    """One connection; texts in and out."""
+    """One connection for text messages."""
 
     def __init__(self, url: str, protocol: str) -> None:
         """Connect.
 
         Raises:
-            UpgradeError: The answer is another one than 101.
+            UpgradeError: The answer is not 101.
         """
         key = base64.b64encode(os.urandom(16)).decode()
         parts = urlsplit(url)
@@ -90,7 +90,7 @@ class WebSocket:
                     self._send(_PONG, payload)
 
     def close(self) -> None:
-        """Say goodbye and hang up."""
+        """Send a close frame and close the connection."""
         with suppress(OSError):  # it may be gone already
             self._send(_CLOSE, struct.pack(">H", 1000))
         self._connection.close()

@@ -1,4 +1,4 @@
-"""Stands in for ``func start`` where Core Tools are not installed; ``python -m local.functions_host`` serves an app."""
+"""A stand-in for ``func start`` if Core Tools are not installed; ``python -m local.functions_host`` serves an app."""
 
 from __future__ import annotations
 

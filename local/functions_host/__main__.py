@@ -26,12 +26,12 @@ _LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
 
 
 def main() -> int:
-    """Serve until Ctrl+C; the exit status tells what was wrong."""
+    """Serve until Ctrl+C; the exit status says what was wrong."""
     arguments = _parser().parse_args()
     folder: Path = arguments.app.resolve()
     if not arguments.no_reload:
         return supervise(folder, sys.argv[1:])
-    # The emulator sends it the events of all its clients at once.
+    # The emulator sends the events of all its clients in parallel.
     allow_many_files()
     try:
         return asyncio.run(_serve(folder, read_settings(folder), arguments))
@@ -100,7 +100,7 @@ async def _serve(folder: Path, settings: HostSettings, arguments: argparse.Names
         else:
             _list_functions(host)
         await stopped.wait()
-        # An app has no hook to close its clients in, so what asyncio says of them is nobody's mistake.
+        # An app has no hook to close its clients, so asyncio's warnings about them are not useful.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     return 0
 

@@ -11,18 +11,18 @@ __all__ = ["Cors"]
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Which origins may call; none at all means that nobody looks at the headers."""
+    """The origins that may call; if there are none, the headers are not checked."""
 
     origins: frozenset[str]
     credentials: bool
 
     def is_preflight(self, request: web.BaseRequest) -> bool:
-        """Return whether the answer is given here: only with both headers that a browser asks with."""
+        """Return whether to answer the request here: only if it has both headers of a browser's preflight."""
         asks = "Origin" in request.headers and "Access-Control-Request-Method" in request.headers
         return bool(self.origins) and request.method == "OPTIONS" and asks
 
     def preflight(self, request: web.BaseRequest) -> dict[str, str]:
-        """Return what a preflight allows beyond the origin."""
+        """Return the headers that a preflight answer has in addition to those of ``allowed``."""
         if not self.allowed(request):
             return {}
         wanted = request.headers.get("Access-Control-Request-Headers")
@@ -30,7 +30,7 @@ class Cors:
         return headers | ({"Access-Control-Allow-Headers": wanted} if wanted else {})
 
     def allowed(self, request: web.BaseRequest) -> dict[str, str]:
-        """Return the headers that let the request's origin read the answer; none for a strange or absent origin."""
+        """Return the headers that let the request's origin read the answer; none for an unknown or absent origin."""
         origin = request.headers.get("Origin", "")
         if origin and origin in self.origins:
             headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}

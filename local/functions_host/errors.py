@@ -1,4 +1,4 @@
-"""What a developer reads when their app cannot be imported."""
+"""The traceback for a developer whose app cannot be imported."""
 
 from __future__ import annotations
 

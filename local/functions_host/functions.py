@@ -30,7 +30,7 @@ class AppError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpFunction:
-    """A function with an HTTP trigger; no methods mean every method."""
+    """A function with an HTTP trigger; without methods, it answers every method."""
 
     name: str
     route: Route
@@ -40,13 +40,13 @@ class HttpFunction:
     wants_context: bool
 
     def answers(self, method: str) -> bool:
-        """Return whether the method is among the listed ones; HEAD is not implied by GET."""
+        """Return whether the method is listed; GET does not imply HEAD."""
         return not self.methods or method in self.methods
 
 
 @dataclass(frozen=True, slots=True)
 class AppFunctions:
-    """What the stand-in can run of an app: its HTTP functions in the order in which they are tried, and its timers."""
+    """The functions of an app that the stand-in can run: HTTP functions in the order of matching, and timers."""
 
     http: list[HttpFunction]
     timers: list[TimerFunction]
@@ -69,7 +69,7 @@ def import_app(folder: Path) -> func.FunctionRegister:
 
 
 def app_functions(app: func.FunctionRegister, prefix: str) -> AppFunctions:
-    """Return an app's functions; the host tries those with HTTP by name, without case.
+    """Return an app's functions; the host matches HTTP functions in the order of their names, ignoring case.
 
     Raises:
         AppError: The host would refuse one of them.

@@ -2,7 +2,7 @@
 
 Each quirk is what Azure Functions host 4 does: first match in function-name order, 404 for a wrong method, repeated
 headers joined, empty query values dropped, the body of a chunked request empty, 500 without a body for whatever
-a function does wrong. One thing is its own: ``/`` leads to the page, where the app has one.
+a function does wrong. One thing differs: ``/`` redirects to the demo page, if the app has one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["FunctionsHost", "Invocation"]
 _MAX_BODY_BYTES: Final = 104_857_600
 _MAX_LINE_BYTES: Final = 8 * 1024
 _MAX_HEADER_BYTES: Final = 32 * 1024
-_THREADS: Final = 1000  # what the host tells a worker that it starts itself
+_THREADS: Final = 1000  # what the real host tells the workers that it starts
 _ADMIN_FUNCTIONS: Final = "/admin/functions/"
 _DEMO: Final = "/demo/{*file}"
 _HOME_PAGE: Final = "<!doctype html><title>Functions</title><p>Your Functions app is up and running.</p>"
@@ -50,10 +50,10 @@ http_logger: Final = logging.getLogger("local.functions_host.http")
 
 
 class _WithoutMalformedText(logging.Filter):
-    """What cannot be parsed is its sender's mistake, and its text may hold a key."""
+    """A request that cannot be parsed is its sender's mistake, and its text may hold a key."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, one about a malformed request without its text."""
+        """Pass every record, but without the text of a malformed request."""
         if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
             record.exc_info = None
         return True
@@ -103,7 +103,7 @@ class FunctionsHost:
 
     @property
     def url(self) -> str:
-        """Where the host is, without a path."""
+        """The host's URL, without a path."""
         return f"http://localhost:{self._port}"
 
     async def __aenter__(self) -> Self:
@@ -111,7 +111,7 @@ class FunctionsHost:
 
         Raises:
             HostPortTakenError: The port is in use.
-            AddressError: The address or the port is not for us.
+            AddressError: The address or the port cannot be used.
         """
         server = BoundedServer(
             self._handle,
@@ -185,7 +185,7 @@ class FunctionsHost:
         try:
             incoming = await read_request(request, parameters)
         except (BadRequestError, ConnectionError):
-            # Who went away within the body reads no answer, and no function hears of it.
+            # The caller disconnected within the body, so no function is called and the answer is not read.
             return web.Response(status=400)
         invocation = Invocation(function.name)
         arguments: dict[str, Any] = {function.request_name: incoming}

@@ -1,4 +1,4 @@
-"""What a function sees of a request, and what becomes of its response, quirks of the real host included."""
+"""Converts requests for functions, and their responses, with the quirks of the real host."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def read_request(request: web.BaseRequest, parameters: Mapping[str, str]) 
         headers=headers,
         params=query,
         route_params=dict(parameters),
-        # The host hands over nothing of a request that does not tell its length.
+        # The host passes no body on if the request has no Content-Length.
         body=body if "content-length" in headers else b"",
     )
 

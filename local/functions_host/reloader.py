@@ -1,4 +1,4 @@
-"""Runs the worker that serves an app, and another one after each change of the app's files."""
+"""Runs the worker that serves an app, and restarts it after each change of the app's files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from local.signals import interrupt_on_signals
 __all__ = ["APP_BROKEN", "supervise"]
 
 APP_BROKEN: Final = 4
-"""The exit status of a worker whose app cannot start: it waits for a change."""
+"""The exit status of a worker whose app cannot start; the reloader then waits for a change."""
 _DEBOUNCE_MILLISECONDS: Final = 300
 
 
@@ -33,7 +33,7 @@ class _AppFiles(DefaultFilter):
 
 
 def supervise(folder: Path, arguments: Sequence[str]) -> int:
-    """Run the worker until it is told to stop; a broken app waits for a change, any other end of it is the end."""
+    """Run the worker until it is stopped; if the app is broken, wait for a change; at any other exit, return."""
     interrupt_on_signals()
     worker = _start(arguments)
     is_waiting = False
@@ -58,7 +58,7 @@ def supervise(folder: Path, arguments: Sequence[str]) -> int:
 
 
 def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    # Without -B, a file saved twice in a second at one size would be taken from the .pyc of the first save.
+    # Without -B, a file saved twice within a second with the same size would run from the first save's .pyc.
     return subprocess.Popen([sys.executable, "-B", "-m", "local.functions_host", "--no-reload", *arguments])
 
 

@@ -1,4 +1,4 @@
-"""Route templates as the Functions host reads them (ASP.NET Core's, literals without case)."""
+"""Route templates as the Functions host reads them (ASP.NET Core's; literals are case-insensitive)."""
 
 from __future__ import annotations
 

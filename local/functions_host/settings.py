@@ -1,4 +1,4 @@
-"""What the host reads before it starts an app: ``host.json`` and the local settings."""
+"""The files that the host reads before it starts an app: ``host.json`` and the local settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.exceptions import HostSettingsError
 __all__ = ["SAMPLE", "HostSettings", "apply_values", "read_settings"]
 
 SAMPLE: Final = "local.settings.sample.json"
-"""The values that a checkout comes with, until its developer has some of their own."""
+"""The values of a fresh checkout, used until its developer has a file of their own."""
 _Value = TypeVar("_Value", dict[str, Any], str, int, bool)
 _JSON_NAMES: Final = {dict: "an object", str: "a string", int: "a number", bool: "true or false"}
 
@@ -60,7 +60,7 @@ def read_settings(folder: Path) -> HostSettings:
 
 
 def apply_values(settings: HostSettings, environment: MutableMapping[str, str]) -> list[str]:
-    """Put the values into the environment, which wins; return the names that it had already."""
+    """Add the values to the environment, without replacing any; return the names that it already had."""
     skipped = [name for name in settings.values if name in environment]
     for name, value in settings.values.items():
         environment.setdefault(name, value)

@@ -18,7 +18,7 @@ __all__ = ["Schedule", "ScheduleError", "TimerFunction", "Timers"]
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-# Seconds, minutes, hours, days, months, days of the week: the least, the most, and names in their order.
+# Seconds, minutes, hours, days, months, days of the week: the minimum, the maximum, and names in order.
 _FIELDS: Final[Sequence[tuple[int, int, Sequence[str]]]] = (
     (0, 59, ()),
     (0, 59, ()),
@@ -29,7 +29,7 @@ _FIELDS: Final[Sequence[tuple[int, int, Sequence[str]]]] = (
 )
 _PART: Final = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 _SETTING: Final = re.compile(r"%([^%]+)%")
-# The 29th of February of a given weekday comes within 40 years.
+# A 29 February on a given weekday comes within 40 years.
 _MAX_DAYS: Final = 40 * 366
 
 logger = logging.getLogger("local.functions_host")
@@ -65,7 +65,7 @@ class Schedule:
         """Return the first time after a moment.
 
         Raises:
-            ScheduleError: There is none, as for the 30th of February.
+            ScheduleError: There is none, as for 30 February.
         """
         seconds, minutes, hours, days, months, weekdays = self.fields
         for offset in range(_MAX_DAYS):
@@ -93,7 +93,7 @@ class TimerFunction:
 
 
 class Timers:
-    """Runs timer functions when it is time; the next run of one never begins before the last has ended.
+    """Runs timer functions on time; the next run of a function never begins before the last one has ended.
 
     Args:
         functions: What to run.
@@ -113,7 +113,7 @@ class Timers:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Wait for the time of each function."""
+        """Start to wait for the time of each function."""
         for function in self.functions:
             self._begin(self._repeat(function))
 
@@ -126,7 +126,7 @@ class Timers:
         return True
 
     async def stop(self) -> None:
-        """End what runs and what waits."""
+        """Cancel all functions that run or wait."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -142,7 +142,7 @@ class Timers:
             await self._run(function, "Timer fired on startup")
         planned = datetime.now(UTC)
         while True:
-            # From the planned time, too: a sleep that ends a moment early must not run it twice.
+            # Also after the planned time: a sleep that ends slightly early must not run the function twice.
             planned = function.schedule.next_after(max(planned, datetime.now(UTC)))
             await asyncio.sleep((planned - datetime.now(UTC)).total_seconds())
             await self._run(function, "Timer fired")

@@ -178,7 +178,7 @@ async def test_a_message_of_another_room_and_the_id_of_a_change_are_not_found(sy
         {"id": "0" * 66, "dataType": "text", "data": "x", "room": 7},
     ],
 )
-async def test_what_is_not_an_edit_is_a_sender_error(system: System, data: object) -> None:
+async def test_an_invalid_edit_is_a_sender_error(system: System, data: object) -> None:
     assert code(await post(system, "x8", "edit", data)) == "invalid_message"
 
 
@@ -209,7 +209,7 @@ async def test_an_edit_that_is_too_large_for_a_broadcast_once_it_is_encoded_chan
     assert [one["data"] for one in await system.history(room)] == ["small"]
 
 
-async def test_who_deletes_too_fast_is_told_how_long_to_wait_and_nothing_is_deleted(
+async def test_a_user_who_deletes_too_fast_is_told_how_long_to_wait_and_nothing_is_deleted(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = [await say(system, "x36", text) for text in ("first", "second")]
@@ -220,7 +220,7 @@ async def test_who_deletes_too_fast_is_told_how_long_to_wait_and_nothing_is_dele
     assert [one["id"] for one in await system.history("x36") if one["type"] == "message"] == [second]
 
 
-async def test_who_may_not_be_in_the_room_any_more_changes_nothing_there(
+async def test_a_user_who_lost_access_to_the_room_changes_nothing_there(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await say(system, "x10", "mine")
@@ -238,7 +238,7 @@ async def test_only_the_author_changes_a_message_over_whatever_connection(system
     assert await edit(system, "x11", first, "mine again", **as_other(user="ana")) == (204, b"")
 
 
-async def test_who_has_no_name_changes_what_the_same_connection_sent_and_nothing_else(system: System) -> None:
+async def test_a_user_without_a_name_changes_only_messages_of_the_same_connection(system: System) -> None:
     nameless: dict[str, Any] = {"drop": ["ce-userId"]}
     other = {"connection_id": "conn-43", "ce_signature": sign(ACCESS_KEY, "conn-43")}
     first = await say(system, "x12", "nobody's", **nameless)
@@ -278,7 +278,7 @@ async def test_a_moderator_is_one_line_of_the_policy(system: System, monkeypatch
     assert await delete(system, "x15", first, **as_other(user="ben")) == (204, b"")
 
 
-async def test_two_users_who_edit_at_once_are_both_answered_and_the_one_applied_last_stands(
+async def test_two_users_who_edit_concurrently_are_both_answered_and_the_edit_applied_last_stays(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ben = await system.connect("x16", "ben")
@@ -324,7 +324,7 @@ async def test_the_changes_of_a_message_have_times_that_only_grow_whatever_the_c
     assert times == [f"2099-01-01T00:00:00.00{number}Z" for number in (1, 2, 3)]
 
 
-async def test_an_edit_and_a_deletion_at_once_leave_the_message_deleted_or_refuse_the_edit(system: System) -> None:
+async def test_a_concurrent_edit_and_deletion_leave_the_message_deleted_or_refuse_the_edit(system: System) -> None:
     for number in range(5):
         first = await say(system, "x17", f"text {number}")
         edited, deleted = await asyncio.gather(
@@ -518,7 +518,7 @@ async def test_a_redelivered_message_that_was_changed_is_not_refused(
     assert await system.post_event(b"first", room=room, **event) == (204, b"")
 
 
-async def test_who_was_away_learns_of_changes_by_reading_on(system: System) -> None:
+async def test_a_client_that_was_away_learns_of_changes_from_the_history(system: System) -> None:
     ids = [await say(system, "x27", f"text {number}") for number in range(5)]
     seen = (await page(system, "x27"))["newest"]
     await edit(system, "x27", ids[0], "edited", ce_time="2026-11-24T09:32:00Z")
@@ -549,7 +549,7 @@ async def test_pages_lead_through_messages_and_changes_and_several_changes_of_a_
     assert [one["data"] for one in found if one["type"] == "edited"] == ["edit 5", "edit 5"]
 
 
-async def test_who_has_read_a_change_does_not_read_it_again(system: System) -> None:
+async def test_a_client_that_has_read_a_change_does_not_read_it_again(system: System) -> None:
     first = await say(system, "x39", "0")
     await edit(system, "x39", first, "one")
     assert (await page(system, "x39", after=(await page(system, "x39"))["newest"]))["messages"] == []

@@ -224,10 +224,10 @@ async def raising(app: System, patch: Patch) -> int:
 
 
 STATUSES: Final[Mapping[str, tuple[int, Callable[[System, Patch], Awaitable[int]]]]] = {
-    "no event (OPTIONS)": (200, lambda app, _: bare(app, "OPTIONS", None, WebHook_Request_Origin="localhost")),
+    "validation (OPTIONS)": (200, lambda app, _: bare(app, "OPTIONS", None, WebHook_Request_Origin="localhost")),
     "a proof is missing or wrong": (401, lambda app, _: status_of(app, ce_signature="sha256=00")),
-    "no Web PubSub event": (400, lambda app, _: status_of(app, ce_specversion="0.3")),
-    "the event is too old, or of the future": (400, lambda app, _: status_of(app, ce_time="2999-01-01T00:00:00Z")),
+    "not a Web PubSub event": (400, lambda app, _: status_of(app, ce_specversion="0.3")),
+    "the event is too old, or from the future": (400, lambda app, _: status_of(app, ce_time="2999-01-01T00:00:00Z")),
     "the body was lost on its way": (411, without_its_body),
     "another hub": (404, lambda app, _: status_of(app, ce_hub="other", ce_source="/hubs/other/client/conn-42")),
     "larger than ``max_body_bytes`` of the handler": (413, lambda app, _: status_of(app, b"x" * (1024 * 1024 + 1))),
@@ -324,7 +324,7 @@ async def test_every_documented_code_of_private_rooms_is_answered(app: System, m
     assert (await CODES[code](ana, monkeypatch))["code"] == code
 
 
-async def test_who_has_no_name_is_told_so_in_private_rooms(app: System) -> None:
+async def test_a_user_without_a_name_is_refused_in_private_rooms(app: System) -> None:
     _, access = await get(app, "negotiate")
     nobody = await app.chat_url(access["url"], None)
     assert (await nobody.create("ea-nobody"))["code"] == "NoAnonymous"

@@ -98,7 +98,7 @@ async def test_the_same_key_of_two_nameless_connections_is_two_messages(system: 
     assert len(await system.history("i16")) == 2
 
 
-async def test_who_is_out_of_the_room_is_told_of_the_own_message_that_is_there_and_of_nothing_else(
+async def test_a_user_outside_the_room_is_told_only_of_their_own_message_that_is_stored(
     system: System,
 ) -> None:
     async def send_from_outside(key: str, data: str, **changes: Any) -> Any:
@@ -194,7 +194,7 @@ async def test_every_data_type_can_have_a_key(system: System, data_type: str, da
         b'{"key":"k","dataType":"text","data":"\\ud800"}',
     ],
 )
-async def test_what_is_not_a_message_is_a_sender_error_and_not_stored(system: System, body: bytes) -> None:
+async def test_an_invalid_message_is_a_sender_error_and_is_not_stored(system: System, body: bytes) -> None:
     status, answer = await system.post_event(body, room="i10", **SEND)
     assert (status, json.loads(answer)["code"]) == (200, "invalid_message")
     assert await system.history("i10") == []

@@ -171,7 +171,7 @@ async def test_a_process_that_dies_while_it_removes_leaves_no_member_that_nobody
     assert await members.list("@m") == []
 
 
-async def test_whoever_adds_removes_and_lists_at_once_never_leaves_a_member_that_nobody_sees(
+async def test_concurrent_adds_removals_and_lists_never_leave_an_unlisted_member(
     members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.backends.members, "_UNDER_WAY_SECONDS", -1.0)
@@ -238,7 +238,7 @@ async def test_a_change_that_others_get_in_the_way_of_again_and_again_is_given_u
     assert await members.is_member("ben", "@m")
 
 
-async def test_who_joined_first_is_listed_first_and_becomes_the_creator_when_the_creator_is_gone(
+async def test_the_member_who_joined_first_is_listed_first_and_becomes_the_creator_when_the_creator_is_gone(
     members: Members,
 ) -> None:
     await members.make(ROOM)

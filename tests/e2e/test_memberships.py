@@ -89,7 +89,7 @@ async def test_admin_erases_also_the_names_that_a_process_left_that_died_between
     assert await members.list("@both") == ["ana", "ben"]
 
 
-async def test_who_is_erased_hears_nothing_more_and_the_room_is_told(
+async def test_an_erased_user_hears_nothing_more_and_the_room_is_told(
     system: System, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WebPubSubHub", "chat")

@@ -367,7 +367,7 @@ async def test_what_is_recorded_while_a_drain_ends_keeps_its_connection_s_later_
     assert service.held_back == [True]
 
 
-async def test_rows_that_two_processes_send_at_once_are_only_repeated_ids(storage: Azurite, gate: Gate) -> None:
+async def test_rows_that_two_processes_send_concurrently_only_repeat_ids(storage: Azurite, gate: Gate) -> None:
     gate.refuse(503)
     async with running_system(storage, gate=gate) as killed:
         for number in range(10):

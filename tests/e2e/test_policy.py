@@ -24,7 +24,7 @@ def banned(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.mark.parametrize("route", ["negotiate", "messages", "presence"])
-async def test_who_may_not_join_gets_neither_url_nor_history_nor_presence(
+async def test_a_user_who_may_not_join_gets_neither_url_nor_history_nor_presence(
     system: System, banned: set[str], route: str
 ) -> None:
     banned.add("mallory")
@@ -32,7 +32,7 @@ async def test_who_may_not_join_gets_neither_url_nor_history_nor_presence(
     assert (status, body["code"]) == (403, "not_a_member")
 
 
-async def test_who_may_not_join_cannot_connect_with_an_older_url(system: System, banned: set[str]) -> None:
+async def test_a_user_who_may_not_join_cannot_connect_with_an_older_url(system: System, banned: set[str]) -> None:
     _, access = await system.get("negotiate", room="y2", userId="mallory")
     banned.add("mallory")
     assert await system.upgrade_status(access["url"]) == 403

@@ -116,7 +116,7 @@ async def test_an_answer_that_is_not_understood_is_a_note(azd: Path, answer: Any
     assert "Traceback" not in shown
 
 
-async def test_what_may_not_be_seen_is_a_note(azd: Path) -> None:
+async def test_a_forbidden_lookup_is_a_note(azd: Path) -> None:
     async with resource_manager({}, status=403) as (url, _):
         status, shown = await run_hook("predeploy", environment(url), azd=azd)
     assert (status, shown) == (0, "  note: did not wait for the app's roles: status 403\n")

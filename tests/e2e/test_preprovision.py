@@ -196,7 +196,7 @@ async def test_a_policy_that_says_nothing_is_a_note(tmp_path: Path) -> None:
     assert "note: not checked: the right to register applications" in shown
 
 
-async def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+async def test_all_problems_are_reported_together(tmp_path: Path) -> None:
     wrong = {"AZURE_LOCATION": "moon", "WEB_PUBSUB_UNITS": "2", "APP_SETTINGS": "x"}
     _, shown = await look(tmp_path, CHOSEN | wrong, may_register=False)
     assert shown.count("\n  - ") == 4
@@ -246,7 +246,7 @@ async def test_the_right_is_asked_for_where_users_sign_in(tmp_path: Path, proof:
     assert status == 1
 
 
-async def test_what_cannot_be_seen_is_a_note_and_stops_nobody(tmp_path: Path) -> None:
+async def test_a_check_that_cannot_be_made_is_a_note_and_stops_nothing(tmp_path: Path) -> None:
     status, shown = await look(tmp_path, CHOSEN, may_register=None)
     assert status == 0
     assert "note: not checked: the right to register applications: status 403" in shown

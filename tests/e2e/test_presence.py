@@ -37,7 +37,7 @@ async def test_presence_is_503_while_the_service_is_down(system: System, caplog:
     assert body["id"] in caplog.text
 
 
-async def test_who_comes_and_goes_is_told_with_the_connection(system: System) -> None:
+async def test_the_room_is_told_which_connection_comes_and_goes(system: System) -> None:
     ana = await system.connect("n5", "ana")
     ben = await system.connect("n5", "ben")
     came = await told_of(ana, "ben")
@@ -72,7 +72,7 @@ async def test_a_group_event_is_told_to_the_room_that_the_group_is(system: Syste
     assert (told["event"], told["connectionId"]) == (name, "conn-42")
 
 
-async def test_who_is_put_into_a_room_and_taken_out_by_a_server_is_told(start_system: StartSystem) -> None:
+async def test_a_room_is_told_whom_a_server_puts_into_it_and_takes_out(start_system: StartSystem) -> None:
     system = await start_system(group_events=frozenset({"joined", "left"}))
     ana, ben = await system.connect("n9", "ana"), await system.connect("n9-other", "ben")
     async with WebPubSubServiceClient.from_connection_string(system.emulator.connection_string, "chat") as service:

@@ -96,7 +96,7 @@ async def test_history_presence_and_negotiate_refuse_a_stranger_as_they_refuse_a
         assert refused[1]["code"] == "not_a_member"
 
 
-async def test_who_is_added_is_told_and_so_are_the_others(system: System) -> None:
+async def test_a_new_member_is_told_and_so_are_the_others(system: System) -> None:
     ana, ben = await system.chat("v6-ana"), await system.chat("v6 'ben")
     await ana.create("v6", title="Ünser Raum")
     assert await ana.add("v6", "v6 'ben") == {}
@@ -180,7 +180,7 @@ async def refusals(  # noqa: PLR0915
     yield "TooManyRequests", lambda: ana.remove(name, ben.user_id or "")
 
 
-async def test_what_may_not_be_is_refused_by_its_code_and_changes_nothing(
+async def test_a_forbidden_invocation_is_refused_by_its_code_and_changes_nothing(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [

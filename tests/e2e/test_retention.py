@@ -371,7 +371,7 @@ async def change(store: TableStore, room: str, cursor: str, age: timedelta, text
     assert await ChangeStore(store).apply(RequestedChange(change_id, room, kind, cursor), revise)
 
 
-async def test_what_is_left_of_old_messages_goes_with_its_age_and_is_not_counted(store: TableStore) -> None:
+async def test_remains_of_old_messages_are_deleted_by_age_and_are_not_counted(store: TableStore) -> None:
     await put(store, "a", 40 * DAY, 1, key="k")
     await change(store, "a", await put(store, "a", 40 * DAY, 2, key="l"), 40 * DAY, None)
     await change(store, "a", await put(store, "a", 40 * DAY, 3), 1 * DAY, "edited")

@@ -74,7 +74,7 @@ async def test_a_removal_that_the_service_does_not_take_is_not_answered_as_done_
     assert not await members.is_member("ben", "@g1")
     assert len(await rows(storage)) == 1
     assert await is_in_group(gated, ben, "@g1")
-    # What is sent meanwhile waits until he hears it no more.
+    # What is sent meanwhile waits until he no longer hears it.
     await ana.send("g1", "in private")
     gate.open()
     await eventually(lambda: is_drained_of_messages(storage))
@@ -169,7 +169,7 @@ async def test_an_answer_that_is_late_brings_nobody_back_who_was_removed_meanwhi
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g21", "ben")
     account = StorageAccount(storage.connection_string)
-    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    service = Service("chat", WebPubSubEndpoint(gated.emulator.url, ACCESS_KEY))
     table = Table(account, OUTBOX_TABLE_NAME)
     other = GroupRecords(table, hub_partition("chat"), RoomGroups(members, service))
     admit, remove = Service.admit, Members.remove
@@ -227,7 +227,7 @@ async def has_only_the_removal(storage: Azurite) -> bool:
 
 
 @pytest.mark.parametrize("is_added", [True, False], ids=["added", "removed"])
-async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
+async def test_a_member_added_or_removed_while_connecting_gets_the_right_groups(
     gated: System, members: Members, monkeypatch: pytest.MonkeyPatch, is_added: bool
 ) -> None:
     name = f"g6-{is_added}"
@@ -261,7 +261,7 @@ async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
     assert (tries > 2) is is_added
 
 
-async def test_who_is_removed_while_a_login_asks_the_service_is_in_no_group(
+async def test_a_user_who_is_removed_while_a_login_asks_the_service_is_in_no_group(
     gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, ben = await gated.chat("ana"), await gated.chat("ben", room="lobby")
@@ -277,7 +277,7 @@ async def test_who_is_removed_while_a_login_asks_the_service_is_in_no_group(
     assert await is_out(gated, ben, "@g19")
 
 
-async def test_who_is_removed_while_an_addition_asks_the_service_is_in_no_group(
+async def test_a_user_who_is_removed_while_an_addition_asks_the_service_is_in_no_group(
     gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, ben = await gated.chat("ana"), await gated.chat("ben", room="lobby")
@@ -293,7 +293,7 @@ async def test_who_is_removed_while_an_addition_asks_the_service_is_in_no_group(
     assert await is_out(gated, ben, "@g20")
 
 
-async def test_who_is_removed_while_sending_is_stored_or_refused_and_never_both(gated: System) -> None:
+async def test_a_message_of_a_member_who_is_removed_meanwhile_is_stored_or_refused_never_both(gated: System) -> None:
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g7", "ben")
     sent: list[str] = []
@@ -434,7 +434,7 @@ async def test_a_change_whose_process_died_before_the_groups_followed_is_done_wh
     assert await is_in_group(gated, ben, f"@{room}") is not is_removal
 
 
-async def test_who_left_is_told_so_when_the_event_comes_again(gated: System, members: Members) -> None:
+async def test_a_repeated_event_is_answered_the_same_way_after_its_user_left(gated: System, members: Members) -> None:
     await post(gated, CREATE, {"title": "A title", "members": [], "roomId": "g11"}, event_id="1")
     leave = {"roomId": "g11", "userId": "ana", "operation": "Delete"}
     for _ in range(2):

@@ -62,7 +62,7 @@ async def test_with_any_subset_of_the_system_events_a_message_stays_in_its_room_
 
 
 @pytest.mark.parametrize("events", [SUBSETS[-1], SUBSETS[-1] - {"disconnected"}], ids=["told", "not told"])
-async def test_who_comes_and_goes_is_told_where_the_hub_sends_these_events(
+async def test_the_room_is_told_who_comes_and_goes_if_the_hub_sends_these_events(
     start_system: StartSystem, events: frozenset[str]
 ) -> None:
     system = await start_system(system_events=events)
@@ -77,7 +77,7 @@ async def test_who_comes_and_goes_is_told_where_the_hub_sends_these_events(
     await cleo.close()
 
 
-async def test_who_names_no_room_is_in_the_default_one_everywhere(system: System) -> None:
+async def test_a_client_that_names_no_room_is_in_the_default_one_everywhere(system: System) -> None:
     _, access = await system.get("negotiate", userId="r2-ana")
     assert access["room"] == "lobby"
     ana = await system.open_url(access["url"])
@@ -143,7 +143,7 @@ async def test_a_banned_user_hears_no_more_of_the_room_after_the_message_that_is
     assert [message["data"] for message in await system.history("r6")] == ["without mallory"]
 
 
-async def test_what_is_told_without_being_stored_stays_in_its_room(system: System) -> None:
+async def test_events_that_are_not_stored_stay_in_their_room(system: System) -> None:
     ana, ben = await system.connect("r7", "ana"), await system.connect("r7-other", "ben")
     await ana.event("typing", {})
     await ana.until(lambda frame: isinstance(frame.get("data"), dict) and frame["data"]["type"] == "typing")
@@ -166,7 +166,7 @@ async def test_presence_that_is_switched_off_is_told_to_nobody_and_the_list_stil
     assert "ana" in [connection["userId"] for connection in present["connections"]]
 
 
-async def test_who_sends_too_fast_is_told_and_nothing_more_is_stored(
+async def test_a_user_who_sends_too_fast_is_told_and_nothing_more_is_stored(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)

@@ -119,7 +119,7 @@ async def test_a_client_that_joins_hears_the_room_and_one_that_leaves_hears_it_n
     assert answer["code"] == "not_a_member"
 
 
-async def test_who_goes_is_told_to_each_room_that_it_joined_and_of_no_other(system: System) -> None:
+async def test_each_room_that_a_connection_joined_is_told_when_it_goes(system: System) -> None:
     ana, ben, cleo = [await system.connect(f"s4-{user}", user) for user in ("ana", "ben", "cleo")]
     await ask(ana, "join", {"room": "s4-ben"})
     await ana.close()

@@ -264,7 +264,7 @@ async def test_a_handler_on_the_internet_needs_tls(said: Said) -> None:
     assert "write https://" in said.lines("TLS")
 
 
-def test_what_cannot_be_a_handler_s_url_is_an_error_of_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_handler_url_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         check.main(["tunnel:///api"])
     assert raised.value.code == 2

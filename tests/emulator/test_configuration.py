@@ -153,7 +153,7 @@ def test_a_key_that_cannot_work_is_an_error_that_names_it(name: str, value: str,
     assert said in str(raised.value)
 
 
-def test_all_problems_are_named_at_once_and_where_they_are(tmp_path: Path) -> None:
+def test_all_problems_are_named_together_with_their_places(tmp_path: Path) -> None:
     section = {
         "Colour": "red",
         "Hubs": {"chat": {"EventHandlers": [{"UrlTemplate": "ftp://h"}, {"Auth": {"Type": "ManagedIdentity"}}]}},

@@ -264,7 +264,7 @@ async def test_another_algorithm_is_told_in_the_log_and_no_key_is_asked_for(
         "\udcff",
     ],
 )
-async def test_what_is_not_a_bearer_token_is_a_401(proof: EntraAuthenticator, authorization: Any) -> None:
+async def test_anything_but_a_bearer_token_is_401(proof: EntraAuthenticator, authorization: Any) -> None:
     assert await status(proof, authorization) == 401
 
 
@@ -338,7 +338,7 @@ async def test_a_token_is_an_event_s_proof_beside_the_signature(proof: EntraAuth
     assert (both.status, signature_alone.status, token_alone.status) == (200, 401, 401)
 
 
-async def test_while_the_keys_cannot_be_had_the_service_is_asked_to_send_the_event_again(
+async def test_while_the_keys_cannot_be_fetched_the_service_is_asked_to_send_the_event_again(
     issuer: Issuer, proof: EntraAuthenticator
 ) -> None:
     issuer.answer = web.Response(status=500)

@@ -78,7 +78,7 @@ async def test_a_function_sees_what_the_connect_packet_of_mqtt_5_says(handler: W
     assert request.subprotocols == ("mqtt",)
 
 
-async def test_what_a_connect_packet_of_mqtt_3_leaves_out_is_none(handler: WebPubSubEventHandler) -> None:
+async def test_values_that_an_mqtt_3_connect_packet_omits_are_none(handler: WebPubSubEventHandler) -> None:
     request = await connecting(handler, V4)
 
     assert request.mqtt == MqttConnectProperties(

@@ -40,7 +40,7 @@ DECORATORS = ["on_connect", "on_connected", "on_disconnected", "on_group_joined"
 
 @pytest.mark.parametrize("wrong", NOT_FUNCTIONS)
 @pytest.mark.parametrize("decorator", DECORATORS)
-def test_what_cannot_answer_an_event_is_not_registered(
+def test_an_object_that_cannot_answer_an_event_is_not_registered(
     handler: WebPubSubEventHandler, decorator: str, wrong: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"Write:\n\n@handler.{decorator}\nasync def"):
@@ -48,7 +48,9 @@ def test_what_cannot_answer_an_event_is_not_registered(
 
 
 @pytest.mark.parametrize("wrong", NOT_FUNCTIONS)
-def test_what_cannot_answer_a_user_event_is_not_registered(handler: WebPubSubEventHandler, wrong: Any) -> None:
+def test_an_object_that_cannot_answer_a_user_event_is_not_registered(
+    handler: WebPubSubEventHandler, wrong: Any
+) -> None:
     with pytest.raises(ConfigurationError, match=r"Write:\n\n@handler.on_user_event\(.typing.\)\nasync def"):
         handler.on_user_event("typing")(wrong)
 
@@ -61,13 +63,13 @@ def test_a_decorator_without_its_brackets_shows_them(handler: WebPubSubEventHand
 
 
 @pytest.mark.parametrize("name", ["", None, 7, ["message"], b"message"])
-def test_what_is_not_a_name_is_not_registered(handler: WebPubSubEventHandler, name: Any) -> None:
+def test_an_invalid_event_name_is_not_registered(handler: WebPubSubEventHandler, name: Any) -> None:
     with pytest.raises(ConfigurationError, match="needs the names of events"):
         handler.on_user_event("message", name)
 
 
 @pytest.mark.parametrize("wrong", ["x", None, no_request, generator_in_between, async_generator_in_between])
-def test_what_cannot_be_called_with_a_request_and_the_next_is_not_middleware(
+def test_an_object_that_cannot_be_called_with_a_request_and_call_next_is_not_middleware(
     handler: WebPubSubEventHandler, wrong: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"Write:\n\n@handler.middleware\nasync def"):

@@ -91,7 +91,7 @@ def test_what_is_installed_but_does_not_start_is_passed_over(bare_machine: Path,
     assert taken(tmp_path) == str(chrome)
 
 
-def test_where_none_can_be_had_each_try_is_told_with_the_fix(bare_machine: Path, tmp_path: Path) -> None:
+def test_if_none_can_be_installed_each_attempt_is_named_with_the_fix(bare_machine: Path, tmp_path: Path) -> None:
     program(bare_machine / "chromium", f"#!{sys.executable}\nraise SystemExit('a snap that is not installed')")
     with pytest.raises(BrowserMissingError) as missing, running_chromium(tmp_path):
         pass

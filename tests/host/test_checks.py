@@ -37,7 +37,7 @@ def test_without_arguments_every_step_runs_and_the_coverage_is_measured() -> Non
 
 
 @pytest.mark.parametrize("arguments", [["-k", "order"], ["--lf"], ["tests/unit", "-x"], ["--only", "tests", "--lf"]])
-def test_what_is_for_pytest_runs_pytest_alone(arguments: list[str]) -> None:
+def test_arguments_for_pytest_run_pytest_alone(arguments: list[str]) -> None:
     assert arguments_of(*arguments) == [a for a in arguments if a not in {"--only", "tests"}]
 
 

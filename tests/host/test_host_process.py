@@ -374,7 +374,7 @@ async def test_values_of_the_sample_that_the_environment_has_are_not_worth_a_wor
     assert "Skipping" not in running.output
 
 
-async def test_what_is_quiet_is_logged_only_when_it_fails(app: Path) -> None:
+async def test_a_call_to_a_quiet_path_is_logged_only_when_it_fails(app: Path) -> None:
     (app / "function_app.py").write_text(QUIET)
     async with started(app, "--no-reload", "--quiet", "polled", "failing") as running:
         await running.until_answers("polled", "/api/polled")

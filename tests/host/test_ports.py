@@ -52,7 +52,7 @@ def test_free_ports_are_fine() -> None:
     refuse_taken_ports([part(free_port()), part(free_port(), "tables")])
 
 
-def test_all_taken_ports_are_named_at_once() -> None:
+def test_all_taken_ports_are_named_together() -> None:
     with bind("127.0.0.1", 0) as first, bind("::1", 0) as second:
         first.listen()
         second.listen()

@@ -66,7 +66,7 @@ def test_a_schedule_may_be_in_a_setting() -> None:
         "٣ * * * * *",
     ],
 )
-def test_what_is_not_a_schedule_is_refused(expression: str) -> None:
+def test_an_invalid_schedule_is_refused(expression: str) -> None:
     with pytest.raises(ScheduleError):
         Schedule.parse(expression, {})
 

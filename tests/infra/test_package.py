@@ -75,7 +75,7 @@ def test_what_tools_leave_behind_is_not_packed(tmp_path: Path) -> None:
         "tests/wire.py",
     ],
 )
-def test_what_a_developer_has_lying_around_stays_here(path: str) -> None:
+def test_private_files_of_a_developer_are_not_packed(path: str) -> None:
     assert IGNORED.match_file(path)
 
 

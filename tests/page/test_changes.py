@@ -198,7 +198,7 @@ async def test_messages_of_private_rooms_can_be_changed_too(join: OpenTab) -> No
     await expect(ben.page.locator(".gone")).to_have_count(1)
 
 
-async def test_who_edits_and_goes_to_another_room_writes_a_new_message_there(join: OpenTab) -> None:
+async def test_a_user_who_edits_and_goes_to_another_room_writes_a_new_message_there(join: OpenTab) -> None:
     ana = await join("ch9-a", "ana")
     await ana.say("here")
     await ana.page.press("#text", "ArrowUp")

@@ -136,7 +136,7 @@ async def test_a_pasted_text_that_brings_its_picture_along_is_text(join: OpenTab
     assert await ana.page.locator(".bubble img").count() == 1
 
 
-async def test_who_is_writing_is_told_and_forgotten(join: OpenTab) -> None:
+async def test_the_page_shows_who_is_typing_and_then_forgets_it(join: OpenTab) -> None:
     ana, ben = await join("c9", "ana"), await join("c9", "ben")
     await ben.page.locator("#text").press_sequentially("so")
     await expect(ana.page.locator("#typing")).to_have_text("ben is writing …")
@@ -164,7 +164,7 @@ async def test_a_ghost_goes_with_the_next_list_of_the_service(join: OpenTab, sys
     await expect(ana.page.locator("#people .name")).to_have_text(["ana"])
 
 
-async def test_what_is_of_another_room_is_dropped(join: OpenTab, system: System) -> None:
+async def test_messages_of_another_room_are_dropped(join: OpenTab, system: System) -> None:
     ana = await join("c24", "ana")
     envelope = {"type": "message", "time": "2026-11-24T09:30:00.000Z", "from": "ben", "dataType": "text"}
     stranger = {"event": "connected", "userId": "stranger", "connectionId": "s", "time": "9999-12-31T00:00:00.000Z"}
@@ -230,7 +230,7 @@ async def test_a_message_that_may_not_pass_can_be_edited_or_discarded(
     assert [message["data"] for message in await system.history("c13")] == ["eggs"]
 
 
-async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
+async def test_a_user_who_may_not_join_is_told_why_and_the_page_stops_trying(
     system: System, open_tab: OpenTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "may_join", lambda user_id, _: user_id != "mallory")
@@ -240,7 +240,7 @@ async def test_who_may_not_join_is_told_why_and_does_not_try_for_ever(
     assert await tab.page.locator("#composer").get_attribute("inert") is not None
 
 
-async def test_who_is_not_signed_in_is_told_so(azurite: Azurite, open_tab: OpenTab) -> None:
+async def test_a_user_who_is_not_signed_in_is_told_so(azurite: Azurite, open_tab: OpenTab) -> None:
     async with running_system(azurite, CLIENT_AUTH="app_service") as system:
         tab = await open_tab(system.url, "c17", "ana", may_log=("401",))
         await tab.until_state("Not connected")
@@ -312,7 +312,7 @@ async def test_a_screen_reader_hears_what_others_write_and_no_history(join: Open
     await expect(ben.page.locator("#announcer")).to_have_text("ana: now")
 
 
-async def test_who_is_not_signed_in_at_app_service_is_shown_the_way(azurite: Azurite, open_tab: OpenTab) -> None:
+async def test_a_user_who_is_not_signed_in_at_app_service_is_shown_how(azurite: Azurite, open_tab: OpenTab) -> None:
     # App Service authentication is on HTTPS, and on nobody's own machine.
     async with running_system(azurite, CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="true") as system:
         tab = await open_tab(system.url, "c19", None, may_log=("401",))
@@ -329,7 +329,7 @@ async def test_who_is_not_signed_in_at_app_service_is_shown_the_way(azurite: Azu
         await expect(tab.page.locator("#sign-in")).to_have_attribute("href", sign_in)
 
 
-async def test_who_signed_in_is_not_offered_another_name(azurite: Azurite, open_tab: OpenTab) -> None:
+async def test_a_user_who_signed_in_is_not_offered_another_name(azurite: Azurite, open_tab: OpenTab) -> None:
     async with running_system(azurite, CLIENT_AUTH="app_service", WEBSITE_AUTH_ENABLED="true") as system:
         tab = await open_tab(system.url, "c20", None, may_log=("401",))
         await tab.until_state("Not connected")

@@ -181,7 +181,7 @@ async def test_a_line_that_died_while_nobody_looked_is_given_up_soon_after(scrip
       document.dispatchEvent(new Event("visibilitychange"));
       await until(() => ana.status === "waiting");
       result = ana.of("status").at(-1)[0].reason;""")
-    assert result == "The line went silent."
+    assert result == "The connection went silent."
 
 
 async def test_a_reading_that_began_before_the_line_was_lost_does_not_count_for_the_next_one(script: Script) -> None:
@@ -206,7 +206,7 @@ async def test_a_reading_that_began_before_the_line_was_lost_does_not_count_for_
     assert result == ["meanwhile"]
 
 
-async def test_who_was_away_too_long_starts_over_with_the_newest_page(script: Script) -> None:
+async def test_a_client_that_was_away_too_long_starts_over_with_the_newest_page(script: Script) -> None:
     result = await script("""
       const ben = await Person.join("ben", "k12");
       const { id } = await ben.say("k12", "before");
@@ -327,7 +327,7 @@ async def test_a_client_that_runs_for_long_stays_small(script: Script) -> None:
     assert result == [100_000, [[0, 0], [0, 0], [0, 1]], True]
 
 
-async def test_what_fails_is_known_from_the_answers_and_asked_for_once_in_a_while(
+async def test_failing_parts_are_known_from_the_answers_and_checked_from_time_to_time(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = await script("""
@@ -361,7 +361,7 @@ async def test_what_fails_is_known_from_the_answers_and_asked_for_once_in_a_whil
     }
 
 
-async def test_who_is_here_is_told_of_the_room_that_is_looked_at(script: Script) -> None:
+async def test_the_people_of_the_room_that_is_shown_are_listed(script: Script) -> None:
     result = await script("""
       const [ana, ben] = [await Person.join("ana", "k16-a"), await Person.join("ben", "k16-b")];
       await ana.chat.join("k16-b");

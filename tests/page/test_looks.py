@@ -137,7 +137,9 @@ READ_TO_THE_BEGINNING = """async (count) => {
 }"""
 
 
-async def test_who_scrolls_up_reads_a_thousand_messages_once_and_in_order(azurite: Azurite, join: OpenTab) -> None:
+async def test_a_reader_who_scrolls_up_reads_a_thousand_messages_once_and_in_order(
+    azurite: Azurite, join: OpenTab
+) -> None:
     await fill(azurite, "l4", 1000)
     tab = await join("l4", "Ana")
     texts = await asyncio.wait_for(tab.page.evaluate(READ_TO_THE_BEGINNING, 1000), PATIENCE_SECONDS)

@@ -45,7 +45,7 @@ async def evaluate(tab: Any, module: str, expression: str) -> Any:
         ("wss://localhost/client/hubs/chat", None),
     ],
 )
-async def test_what_breaks_things_is_for_the_local_service_only(
+async def test_faults_can_be_injected_into_the_local_service_only(
     join: OpenTab, service: str, origin: str | None
 ) -> None:
     tab = await join("m1", "ana")

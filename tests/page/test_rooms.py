@@ -76,7 +76,7 @@ async def test_the_rooms_that_this_browser_joined_are_there_again_until_they_are
     await expect(rooms).to_have_text(["ro2-a"])
 
 
-async def test_what_somebody_else_wrote_where_the_rooms_are_kept_breaks_nothing(join: OpenTab) -> None:
+async def test_a_foreign_value_in_place_of_the_rooms_breaks_nothing(join: OpenTab) -> None:
     ana = await join("ro15", "ana")
     for garbage in ("{", '{"a":1}', '["", 1, "@team", null]', "null"):
         await ana.page.evaluate("(garbage) => localStorage.setItem('rooms', garbage)", garbage)
@@ -99,7 +99,9 @@ async def test_what_came_into_another_room_is_counted_until_it_is_shown(join: Op
     assert await ana.texts() == ["seen", "one", "two"]
 
 
-async def test_a_private_room_is_with_its_people_at_once_and_with_nobody_else(join: OpenTab, system: System) -> None:
+async def test_a_new_private_room_reaches_its_members_immediately_and_nobody_else(
+    join: OpenTab, system: System
+) -> None:
     ana, ben, cleo = (
         await join("ro4", "ro4-ana"),
         await join("ro4", "ro4-ben"),
@@ -207,7 +209,7 @@ async def test_the_page_warns_beside_private_rooms_only_where_anyone_can_take_an
     await ana.page.click("#open-members")
     for warning in warnings:
         await expect(warning).to_be_visible()
-        await expect(warning).to_contain_text("anyone can come in under a member’s name")
+        await expect(warning).to_contain_text("anyone can join under a member’s name")
     await ana.page.evaluate("document.documentElement.dataset.clientAuth = 'app_service'")
     for warning in warnings:
         await expect(warning).to_be_hidden()

@@ -82,7 +82,7 @@ async def test_a_room_that_ends_with_images_opens_at_its_end(
     assert await tab.page.evaluate(FROM_END) < 2
 
 
-async def test_who_scrolled_up_stays_there_and_is_told_of_what_comes(
+async def test_a_reader_who_scrolled_up_stays_there_and_is_told_of_new_messages(
     join: OpenTab, system: System, azurite: Azurite
 ) -> None:
     await fill(azurite, "t3", 40)
@@ -209,7 +209,7 @@ PROGRESS = """(states) => import("./timeline/lines.js").then(({ draw }) => state
 }))"""
 
 
-async def test_what_becomes_of_a_message_is_said_with_what_can_be_done(join: OpenTab) -> None:
+async def test_the_state_of_a_message_is_shown_with_possible_actions(join: OpenTab) -> None:
     tab = await join("t14", "ana")
     states = {
         ("sending", "text", None): "Sending",
@@ -234,7 +234,7 @@ async def test_links_in_a_text_are_links_and_nothing_else_is(join: OpenTab) -> N
     await expect(ana.page.locator(".bubble .text")).to_have_text(text)
 
 
-async def test_what_is_hidden_in_a_name_is_made_visible(join: OpenTab) -> None:
+async def test_hidden_characters_in_a_name_are_made_visible(join: OpenTab) -> None:
     ana, other = await join("t9", "ana"), await join("t9", "a\u200bna\u202e")
     await other.say("I am ana")
     await expect(ana.page.locator(".message strong")).to_have_text("a⟨U+200B⟩na⟨U+202E⟩")

@@ -11,7 +11,7 @@ from tests.page.conftest import OpenTab, inject
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_who_goes_offline_reads_afterwards_what_was_missed(join: OpenTab) -> None:
+async def test_a_client_that_was_offline_reads_what_it_missed(join: OpenTab) -> None:
     ana, ben = await join("y1", "ana"), await join("y1", "ben", has_own_clock=True)
     await ben.page.click("#offline")
     await ben.until_state("Offline")

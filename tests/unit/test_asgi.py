@@ -113,7 +113,7 @@ def test_another_path_that_begins_alike_is_not_the_event_handler_s() -> None:
     assert client.options("/eventhandlers", headers={"WebHook-Request-Origin": "localhost"}).status_code == 404
 
 
-def test_what_is_empty_in_chunks_is_refused_as_what_was_lost(client: TestClient) -> None:
+def test_an_empty_chunked_body_is_refused_like_a_lost_one(client: TestClient) -> None:
     request = event("user_text")
     response = client.post("/eventhandler/x", headers=list(request.headers), content=iter([]))
 

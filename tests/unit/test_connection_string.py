@@ -40,7 +40,7 @@ def test_a_connection_string_is_an_endpoint_and_a_key(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, 7, [FIRST]], ids=repr)
-def test_what_is_not_text_is_an_error_at_start(text: Any) -> None:
+def test_anything_but_text_is_an_error_at_start(text: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"must be a str, not {type(text).__name__}"):
         WebPubSubEventHandler.from_connection_string(text, hub="chat")
 

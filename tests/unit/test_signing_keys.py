@@ -33,7 +33,7 @@ async def test_keys_are_fetched_when_first_needed_and_kept(issuer: Issuer) -> No
     assert issuer.asked == 1
 
 
-async def test_many_events_at_once_ask_the_issuer_once(issuer: Issuer) -> None:
+async def test_concurrent_events_ask_the_issuer_once(issuer: Issuer) -> None:
     keys = SigningKeys(issuer.url)
 
     found = await asyncio.gather(*[keys.get("one") for _ in range(50)])

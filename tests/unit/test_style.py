@@ -38,9 +38,13 @@ UNUSUAL_WORDS: Final = re.compile(
     r"\bane[w]\b|\bfarewel[l]\b|\b_?(?:LEAST|MOST|AGAIN)_\w+\b"
     # In the place of: return; is not a; a URL; omit; even if.
     r'|"""Gives?[ ]|(?<!here )\bis[ ]no (?!longer|one\b|more|less|later|further)|(?<!here)_is_no[_](?!longer)'
-    r"|\ban[ ]URL|\blea?[fv](?:t|es?|ing)[ ](?:\w+ )?away\b|\bbe[ ]it that\b"
+    r"|\b[Aa]n[ ]URL|\blea?[fv](?:t|es?|ing)[ ](?:\w+ )?away\b|\bbe[ ]it that\b"
     # In the place of: if you, a client that, a user who.
     r"|[.;] [Ww]ho[ ](?:adds|deletes|joins|leaves|left|loses|removes|sends|wants)\b|\bwhom[ ]nobody\b"
+    r"|\btest_who[_]|\btest_whoever[_]"
+    # In the place of: no longer; forever; other than; cannot be used or fetched; finished; None if.
+    r"|\bno[ ]more\b(?! than\b| of\b| bytes\b)|\bfor[ ]ever\b|\banother[ ]one than\b|\bbe[ _]had\b"
+    r"|\bc[ao]mes?[ ]to its end\b|\bNone[ ]where (?!nothing is promised)"
     # In the place of: the emulator.
     r"|\bstand-in[ ]for (?:the service|Web PubSub)\b|\b(?:fake|local)[ ]Web PubSub\b"
 )
@@ -114,7 +118,17 @@ def test_the_rules_of_style_find_what_they_are_for() -> None:
         "leave it{} away",
         "x; who{} leaves",
         "fake{} Web PubSub",
+        "def test_who{}_leaves",
+        "hears it no{} more",
+        "cannot be{} had",
+        "None{} where it is absent",
     ):
         assert UNUSUAL_WORDS.search(words.format("")), words
-    for words in ("there is no event", "it is no longer there", "who leaves may come back", "a URL"):
+    for words in (
+        "there is no event",
+        "it is no longer there",
+        "who leaves may come back",
+        "a URL",
+        "no more than ten",
+    ):
         assert not UNUSUAL_WORDS.search(words), words

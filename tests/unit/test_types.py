@@ -128,7 +128,7 @@ def test_an_answer_of_another_event_is_an_error_for_the_type_checker() -> None:
     async def text(request: UserEventRequest) -> str: ...  # type: ignore[empty-body]
 
 
-def test_what_is_given_has_a_type() -> None:
+def test_every_argument_has_a_type() -> None:
     event = make_user_event("hi")
 
     assert_type(event, UserEventRequest)

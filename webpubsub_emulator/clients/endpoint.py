@@ -78,7 +78,7 @@ class ClientEndpoint:
         delivered: Callable[[Delivery], None],
         connection_ids: Callable[[], str],
     ) -> None:
-        """``delivered`` is told what clients send to clients; ``connection_ids`` returns an id that is not in use."""
+        """``delivered`` is called with what clients send to clients; ``connection_ids`` returns an unused id."""
         self._identity = identity
         self._limits = limits
         self._hubs = hubs
@@ -89,7 +89,7 @@ class ClientEndpoint:
         self._is_closing = False
 
     async def handle(self, request: web.BaseRequest, hub: str | None) -> web.StreamResponse:
-        """Answer an upgrade request to ``hub``; absent, the hub is in the query."""
+        """Answer an upgrade request to ``hub``; if that is None, the hub is in the query."""
         query = parse_query(request.rel_url.raw_query_string)
         hub_name = hub if hub is not None else last_value(query, "hub") or ""
         try:
@@ -99,7 +99,7 @@ class ClientEndpoint:
             return web.Response(status=refusal.status, text=str(refusal))
 
     async def close(self) -> None:
-        """Close all clients with 1001 and let no more in."""
+        """Close all clients with 1001 and accept no others."""
         self._is_closing = True
         workers = {session.worker for session in self._sessions.values()}
         for session in list(self._sessions.values()):
@@ -157,7 +157,7 @@ class ClientEndpoint:
         try:
             response, socket = await self._accept(request, context.subprotocol, context.connection_id)
         except ConnectionError:
-            # The handler has let it in, so it must hear that it has gone.
+            # The handler accepted it, so it must be told that the client is gone.
             self._upstream.notify(context, cloud_events.disconnected_event("The connection was lost."))
             raise
         known = known_subprotocol(context.subprotocol)
@@ -177,7 +177,7 @@ class ClientEndpoint:
     async def _recover(
         self, request: web.BaseRequest, hub: str, connection_id: str, token: str | None, offered: Sequence[str]
     ) -> web.StreamResponse:
-        """Return a client its connection back, or close with 1008: after a refused upgrade SDKs would try again."""
+        """Recover a client's connection, or close with 1008: after a refused upgrade, SDKs would try again."""
         session = self._sessions.get(connection_id)
         subprotocol = None
         if session is not None:
@@ -224,7 +224,7 @@ class ClientEndpoint:
         if subprotocol:
             # A client may offer its subprotocols in several lines (RFC 6455 §11.3.4), and aiohttp reads the first.
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
-        # As with acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
+        # Delayed like acks: the Python SDK's synchronous client starts its socket and only then waits for it to open.
         await asyncio.sleep(self._limits.ack_delay)
         writer = await response.prepare(request)
         limit = self._limits.outgoing_buffer_bytes
@@ -267,7 +267,7 @@ def _strings(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
 def _is_upgrade(request: web.BaseRequest, offered: Sequence[str]) -> bool:
     """Return whether a request is one of RFC 6455 §4.1.
 
-    aiohttp takes every method and version, and fails over header bytes that are no text.
+    aiohttp accepts every method and version, and fails on header bytes that are not text.
     """
     if request.method != "GET" or request.version < HttpVersion11:
         return False
@@ -284,4 +284,4 @@ def _offered_subprotocols(request: web.BaseRequest) -> list[str]:
 
 
 async def _ignore(_: str | bytes) -> None:
-    """Answer a client that is not let back in has nothing to say."""
+    """Ignore the frames of a client that may not come back."""

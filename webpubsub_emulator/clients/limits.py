@@ -1,4 +1,4 @@
-"""What bounds clients in time and in bytes."""
+"""The limits of clients, in time and in bytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["ClientLimits"]
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """The bounds of every client; times are in seconds.
+    """The limits of every client; times are in seconds.
 
-    Acks and upgrades are ``ack_delay`` late. A reliable connection waits ``recovery_timeout`` for its client to come
-    back. A client must answer a ping each ``ping_interval``. ``outgoing_buffer_bytes`` may wait for one that does not
-    read.
+    Acks and upgrades are delayed by ``ack_delay``. A reliable connection waits ``recovery_timeout`` for its client to
+    come back. A client must answer a ping every ``ping_interval``. At most ``outgoing_buffer_bytes`` wait for a client
+    that does not read.
     """
 
     ack_delay: float

@@ -1,6 +1,6 @@
-"""A connection's life: what its client asks for is done in order and answered, and it ends once. No sockets.
+"""A connection from start to end: its client's requests are served in order and answered. No sockets.
 
-A reliable connection outlives its socket: its messages are kept until a new socket takes it over or time is up.
+A reliable connection outlives its socket: its messages are kept until a new socket takes over or the time is up.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from webpubsub_emulator.upstream.dispatcher import EventFailedError, Upstream
 __all__ = ["NOT_RECOVERED", "ClientSession"]
 
 NOT_RECOVERED: Final = "The connection could not be recovered."
-# Requests of a client that wait for the one before; more stay in its socket, so a client is as fast as its handler.
+# Requests of a client that may wait; further ones stay in its socket, so a client cannot be faster than its handler.
 _MAX_WAITING_REQUESTS: Final = 64
 _TAKEN_OVER: Final = "The connection was recovered on another socket."
 _NEVER_RECOVERED: Final = "The connection recovery timeout expired."
@@ -51,7 +51,7 @@ logger = logging.getLogger("webpubsub_emulator")
 
 
 class _NoSocket:
-    """The outbox of a connection whose client is away: what concerns the socket is lost, a close ends all."""
+    """The outbox of a connection without a socket: it drops frames, and a close ends the connection."""
 
     is_closing: Final = False
 
@@ -59,15 +59,15 @@ class _NoSocket:
         self._session = session
 
     def send(self, frame: Frame) -> None:
-        """Drop it: a client that comes back gets its messages from the connection, and asks again."""
+        """Drop the frame: a client that comes back gets its messages from the connection, and repeats its requests."""
 
     def close(self, code: int, reason: str) -> None:
-        """There is no socket to wait for."""
+        """End the connection; there is no socket to wait for."""
         logger.info("CLOSING connection %s without a socket with %d: %r", self._session.connection.id, code, reason)
         self._session.end(reason)
 
     def cut(self) -> None:
-        """There is no connection to lose."""
+        """Do nothing: there is no socket to cut."""
 
 
 class ClientSession:
@@ -81,7 +81,7 @@ class ClientSession:
         limits: ClientLimits,
         delivered: Callable[[Delivery], None],
     ) -> None:
-        """``delivered`` is told what this client has sent to others."""
+        """``delivered`` is called with what this client sends to others."""
         self.connection: Final = connection
         self._hubs = hubs
         self._upstream = upstream
@@ -97,14 +97,14 @@ class ClientSession:
         self.worker: Final = asyncio.create_task(self._work())
 
     def start(self, groups: tuple[str, ...]) -> None:
-        """Greet the client and take it into its hub; ``groups`` are those it starts in."""
+        """Greet the client and add it to its hub; ``groups`` are those it starts in."""
         self._greet()
-        # First connected, then the groups that it joins: notifications go in the order of these calls.
+        # First connected, then the groups that it joins: notifications are sent in the order of these calls.
         self._upstream.notify(self.connection.context, cloud_events.connected_event())
         self._hubs.add(self.connection, groups)
 
     def recover(self, token: str, outbox: Outbox) -> bool:
-        """Let a client that proves itself with ``token`` go on with a new socket; the old one, if any, is closed."""
+        """Let a client that has the right ``token`` continue on a new socket; the old one, if any, is closed."""
         recovery = self.connection.recovery
         if recovery is None or self._is_ended or self.connection.outbox.is_closing or not recovery.admits(token):
             return False
@@ -114,14 +114,14 @@ class ClientSession:
         else:
             self._expiry.cancel()
             self._expiry = None
-        # A greeting comes again: the JavaScript client resumes what it has paused only when it sees one.
+        # The greeting is repeated: the JavaScript client resumes only when it sees one.
         self._greet()
         for frame in recovery:
             outbox.send(frame)
         return True
 
     def leave(self, outbox: Outbox, reason: str | None, *, is_final: bool) -> None:
-        """End a socket. The connection ends with it when that is final, or when nobody could come back."""
+        """End a socket. The connection ends with it if that is final, or if the client cannot come back."""
         if self.connection.outbox is not outbox:
             return
         if is_final or self.connection.recovery is None:
@@ -132,7 +132,7 @@ class ClientSession:
         self._expiry = self._loop.call_later(self._limits.recovery_timeout, self.end, _NEVER_RECOVERED)
 
     def end(self, reason: str | None) -> None:
-        """Take the connection out of its hub; the disconnected event follows after all that the client had sent."""
+        """Take the connection out of its hub; the disconnected event follows everything that the client sent."""
         if self._is_ended:
             return
         self._is_ended = True
@@ -145,7 +145,7 @@ class ClientSession:
         self._requests.put_nowait(None)
 
     async def receive(self, data: str | bytes) -> None:
-        """Take a frame of the client; waits while too many requests do."""
+        """Accept a frame of the client; wait while too many requests are waiting."""
         connection = self.connection
         try:
             frame = connection.protocol.decode(data)
@@ -201,8 +201,8 @@ class ClientSession:
         if error is not None and connection.protocol.closes_on_failure:
             connection.outbox.close(1008 if error.name == "Forbidden" else 1011, error.message)
         elif ack_id is not None and (ack := connection.protocol.ack(ack_id, error)) is not None:
-            # The synchronous client of the Python SDK sends and only then waits: an ack that comes first is missed,
-            # and the call blocks for its whole ack_timeout of 30 seconds.
+            # The synchronous client of the Python SDK sends and only then waits. It misses an ack that comes before
+            # that, and the call blocks for its whole ack_timeout of 30 seconds.
             self._loop.call_later(self._limits.ack_delay, connection.send, ack)
 
     async def _perform(self, request: ClientRequest) -> ErrorDetail | None:
@@ -236,7 +236,7 @@ class ClientSession:
         return None
 
     async def _invoke(self, request: Invoke) -> None:
-        """Answer an invocation, unless the client cancels it first: before its turn it is not even sent."""
+        """Answer an invocation, unless the client cancels it first; if it has not been sent yet, it never is."""
         invocation_id = request.invocation_id
         if invocation_id not in self._invocations:
             return

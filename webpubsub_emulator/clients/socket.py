@@ -1,4 +1,4 @@
-"""One client's WebSocket: frames out without waiting for the client, frames in one after the other, and its end."""
+"""One client's WebSocket: sends frames without waiting for the client, reads frames one by one, and closes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["CLOSE_TIMEOUT_SECONDS", "GOING_AWAY", "MAX_READ_BYTES", "ClientSocke
 
 CLOSE_TIMEOUT_SECONDS: Final = 2.0
 GOING_AWAY: Final = 1001
-# What aiohttp itself finds too large it answers by closing the TCP connection under a client that still sends, who can
-# then see a reset and no close code; so up to this size a message is read and refused here.
+# aiohttp closes the TCP connection on a message that it finds too large. A client that is still sending can then see a
+# reset and no close code. So messages up to this size are read, and refused here.
 MAX_READ_BYTES: Final = 4 * MAX_MESSAGE_BYTES
 _CONNECTION_LOST: Final = "The connection was lost."
 _PING_TIMEOUT: Final = "PingTimeout"
@@ -30,7 +30,7 @@ logger = logging.getLogger("webpubsub_emulator")
 
 
 class SocketEnd(NamedTuple):
-    """How a socket ended: why, if that is known, and whether both sides meant it to be the connection's end too."""
+    """How a socket ended: why, if that is known, and whether the connection ends with it."""
 
     reason: str | None
     is_final: bool
@@ -39,8 +39,8 @@ class SocketEnd(NamedTuple):
 class ClientSocket:
     """The ``Outbox`` of a WebSocket that is read at the same time.
 
-    Frames go to the transport at once while the client keeps up. Else they wait here: a transport looks at all that
-    waits in it at each write. Too much of it costs the client its connection.
+    Frames go to the transport immediately while the client keeps up. Otherwise they wait here, because a transport
+    walks its whole buffer at each write. If too much waits, the connection is closed.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class ClientSocket:
         limit_bytes: int,
         label: str,
     ) -> None:
-        """``limit_bytes`` bounds what may wait for the client; ``label`` names the connection in the log.
+        """``limit_bytes`` limits what may wait for the client; ``label`` names the connection in the log.
 
         Raises:
             ConnectionError: when the client has gone.
@@ -91,10 +91,10 @@ class ClientSocket:
             self.close(1008, SLOW_CLIENT)
 
     def close(self, code: int, reason: str) -> None:
-        """Close after the frames before; the first reason stays.
+        """Close after the earlier frames; the first reason counts.
 
-        The client has two seconds to agree: a connection that is closed at once can be reset under a client that still
-        sends, and the code is lost. Only a service that goes away does not wait.
+        The client has two seconds to answer. If the connection were closed immediately, a client that is still sending
+        could see a reset, and no close code. Only a service that shuts down does not wait.
         """
         if self._close_code is None:
             self._close_code, self._close_reason = code, reason
@@ -104,7 +104,7 @@ class ClientSocket:
             self._transport.close()
 
     def cut(self) -> None:
-        """Abort the connection below the socket; whoever reads sees a lost line."""
+        """Abort the connection; the reader sees a lost connection."""
         self._transport.abort()
 
     async def read(self, receive: Callable[[str | bytes], Awaitable[None]]) -> SocketEnd:
@@ -139,7 +139,7 @@ class ClientSocket:
         logger.log(level, "CLOSING %s with %d: %r", self._label, code, reason)
         if code == GOING_AWAY:
             self._forget_waiting()
-        # A close that the application asked for says why in its `disconnected` frame; the close frame stays bare.
+        # If the application closes, the reason is in the `disconnected` frame, and the close frame has none.
         self._write(close_frame(code, "" if code == 1000 else reason))
         self._timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self._transport.abort)
 
@@ -156,13 +156,13 @@ class ClientSocket:
         try:
             while self._waiting:
                 await self._writer.drain()
-                # What waited may have been forgotten meanwhile.
+                # The queue may have been cleared in the meantime.
                 if self._waiting:
                     wire = self._waiting.popleft()
                     self._waiting_bytes -= len(wire)
                     self._transport.write(wire)
         except ConnectionError:
-            # Whoever reads sees it too.
+            # The reader sees the error, too.
             self._forget_waiting()
         finally:
             self._drainer = None
@@ -188,7 +188,7 @@ class ClientSocket:
             if self._close_code is None:
                 logger.warning("CLOSED %s with %d: %s", self._label, error.code, error)
             return SocketEnd(str(error), is_final=True)
-        # What a client that is gone has not read would keep the transport open for ever.
+        # Unread data of a client that is gone would keep the transport open forever.
         self._transport.abort()
         if isinstance(error, TimeoutError):
             logger.warning("CLOSED %s: it did not answer a ping.", self._label)

@@ -1,7 +1,8 @@
 """The emulator's own endpoints, for the machine it runs on only: the traffic view and the faults.
 
-What is here can read events and break things, so no web site may: it is served on loopback addresses only, for
-loopback names in Host (else a name could be bound to 127.0.0.1), to loopback origins, and takes JSON only.
+These endpoints can read events and inject faults, so web sites must not reach them. They are served on loopback
+addresses only, for loopback names in Host (otherwise a site's name could resolve to 127.0.0.1) and to loopback origins,
+and accept JSON only.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ _HEADERS: Final = {
 }
 _CHUNK: Final = 500
 _STATE_SECONDS: Final = 1.0
-# Many changes within this time make one message, so a busy emulator does not drown its viewer.
+# Changes within this time are one message, so that a busy emulator does not overload its viewer.
 _BATCH_SECONDS: Final = 0.1
-# How soon a viewer looks again for an emulator that has gone.
+# How soon a viewer tries again to reach an emulator that stopped.
 _RETRY_MILLISECONDS: Final = 1000
 _MAX_CONNECTIONS_SHOWN: Final = 1000
 logger = logging.getLogger("webpubsub_emulator")
@@ -61,9 +62,9 @@ logger = logging.getLogger("webpubsub_emulator")
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLinks:
-    """Where things are: this console, the service's public endpoint, and the page of the app, if that is known.
+    """The URLs of this console, the service's public endpoint, and the app's page, if that is known.
 
-    ``console`` is ``None`` when the network could reach it: then it serves nothing.
+    ``console`` is ``None`` if the network could reach it: then it is not served.
     """
 
     console: str | None
@@ -83,7 +84,7 @@ class Console:
         traffic: Traffic,
         inject: Callable[[Fault], int],
     ) -> None:
-        """``inject`` lets a fault happen, and returns how many connections it concerns now."""
+        """``inject`` injects a fault, and returns how many connections it concerns now."""
         self.links: Final = links
         self._hubs = hubs
         self._hub_settings = hub_settings
@@ -176,7 +177,7 @@ class Console:
         return response
 
     async def _send_state(self, response: web.StreamResponse, before: str) -> str:
-        """Send the hubs and faults when they are others than before; a comment keeps the line alive otherwise."""
+        """Send the hubs and faults if they changed; otherwise a comment keeps the connection alive."""
         state = json.dumps(self._state())
         if state != before:
             await response.write(f"event: state\ndata: {state}\n\n".encode())

@@ -1,1 +1,1 @@
-"""What the service is made of: hubs, connections, groups, messages, tokens and permissions."""
+"""The parts of the service: hubs, connections, groups, messages, tokens and permissions."""

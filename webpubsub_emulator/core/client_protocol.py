@@ -1,4 +1,4 @@
-"""What a client may say and what a codec must be able to write: the seam between a connection and a subprotocol."""
+"""The interface between a connection and a subprotocol: what clients can send, and what a codec must encode."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class ClientProtocolError(ValueError):
 
 
 class EncodedMessage(Protocol):
-    """A message in one dialect, written once for all who get it."""
+    """A message in one dialect, encoded once for all receivers."""
 
     @property
     def frame(self) -> Frame:
@@ -154,14 +154,14 @@ class EncodedMessage(Protocol):
 
 
 class ClientProtocol(Protocol):
-    """A codec without I/O and state. Codecs of one ``dialect`` write alike, so a broadcast encodes once a dialect.
+    """A codec without I/O and state; ``None`` means that the protocol has no such frame.
 
-    What a protocol has no frame for is written as ``None``.
+    Codecs of one ``dialect`` encode alike, so a broadcast is encoded once per dialect.
     """
 
     @property
     def dialect(self) -> str:
-        """What names the way this codec writes."""
+        """The name of this codec's encoding."""
 
     @property
     def closes_on_failure(self) -> bool:
@@ -197,10 +197,10 @@ class ClientProtocol(Protocol):
 
 
 def checked_group(group: str) -> str:
-    """Return a group's name that may be one.
+    """Return the name of a group if it is valid.
 
     Raises:
-        ClientProtocolError: when it may not.
+        ClientProtocolError: when it is not.
     """
     if not names.is_group(group):
         raise ClientProtocolError("A group's name must have 1 to 1024 characters, not only white space.")
@@ -208,10 +208,10 @@ def checked_group(group: str) -> str:
 
 
 def checked_event(event: str) -> str:
-    """Return an event's name that may be one.
+    """Return the name of an event if it is valid.
 
     Raises:
-        ClientProtocolError: when it may not.
+        ClientProtocolError: when it is not.
     """
     if not names.is_event(event):
         raise ClientProtocolError(
@@ -221,10 +221,10 @@ def checked_event(event: str) -> str:
 
 
 def checked_metadata(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """Return a message's metadata that may travel.
+    """Return a message's metadata if it is valid.
 
     Raises:
-        ClientProtocolError: when it may not.
+        ClientProtocolError: when it is not.
     """
     problem = names.metadata_problem(metadata)
     if problem is not None:

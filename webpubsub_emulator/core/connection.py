@@ -27,13 +27,13 @@ class Outbox(Protocol):
         """Return whether the service has closed it, even if the client does not know yet."""
 
     def send(self, frame: Frame) -> None:
-        """Send ``frame`` after all frames before it; dropped when the socket is closing."""
+        """Send ``frame`` after all earlier frames; drop it if the socket is closing."""
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket after all frames before; ``reason`` is what the log and the disconnected event say."""
+        """Close the socket after all earlier frames; ``reason`` is what the log and the disconnected event say."""
 
     def cut(self) -> None:
-        """End the socket at once, as when its line is lost: no frame, not even a close frame."""
+        """End the socket immediately, like a lost connection, without even a close frame."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class ConnectionContext:
 
 
 class AckMemory:
-    """The last ``ACK_MEMORY`` ids that were acknowledged with success: a repeat of one is a duplicate.
+    """The last ``ACK_MEMORY`` ids that were acknowledged with success; a repeated one is a duplicate.
 
     Failed ids are not kept, because the SDKs try again with the same id.
     """
@@ -75,7 +75,7 @@ class AckMemory:
         return ack_id in self._ids
 
     def add(self, ack_id: int) -> None:
-        """Remember ``ack_id``, forget the oldest."""
+        """Remember ``ack_id`` and forget the oldest one."""
         self._ids[ack_id] = None
         if len(self._ids) > ACK_MEMORY:
             del self._ids[next(iter(self._ids))]
@@ -107,7 +107,7 @@ class Connection:
         self.rights: Final = {permission: GroupRights(permission, roles) for permission in Permission}
 
     def send(self, frame: Frame | None) -> None:
-        """Send what concerns the socket at hand: without one it is lost, and ``None`` is nothing."""
+        """Send a frame for the current socket; without a socket it is lost. ``None`` is not sent."""
         if frame is not None:
             self.outbox.send(frame)
 

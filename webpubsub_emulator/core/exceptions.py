@@ -15,7 +15,7 @@ __all__ = ["EmulatorError", "EventHandlerError", "FaultError", "PortTakenError",
 
 
 class EmulatorError(Exception):
-    """The emulator cannot do what it was told; the message names the fix."""
+    """The emulator cannot do what it was asked to; the message names the fix."""
 
 
 class PortTakenError(EmulatorError):

@@ -1,4 +1,4 @@
-"""WebSocket frames to clients, RFC 6455 §5.2: whole, unmasked, framed once however many sockets they go to."""
+"""WebSocket frames to clients, RFC 6455 §5.2: whole, unmasked, framed once for all sockets they go to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Frame:
 
     @property
     def data(self) -> bytes:
-        """What is framed."""
+        """The data in the frame."""
         return self.wire[_HEADER_BYTES.get(self.wire[1], 2) :]
 
     @property
@@ -35,7 +35,7 @@ class Frame:
 
 
 def close_frame(code: int, text: str) -> bytes:
-    """Return a close frame as the socket carries it, with as much of ``text`` as it can hold and no half characters."""
+    """Return a close frame as the socket carries it, with as many whole characters of ``text`` as it can hold."""
     reason = text.encode(errors="replace")[:_MAX_CLOSE_TEXT_BYTES].decode(errors="ignore").encode()
     return _framed(_CLOSE, struct.pack("!H", code) + reason)
 

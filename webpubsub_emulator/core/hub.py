@@ -19,12 +19,12 @@ _CLOSED_BY_SERVER: Final = "Application server closed the connection."
 _NORMAL_CLOSURE: Final = 1000
 _Members = dict[str, Connection]
 Presence = Callable[[ConnectionContext, str, str], None]
-"""Is told whose membership has changed, ``joined`` or ``left``, and the group, after each change."""
+"""Called after each change of a membership, with the connection, ``joined`` or ``left``, and the group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What was sent to clients: to whom, to how many, and from which client; ``None`` is the application server.
+    """What was sent to clients: to whom, to how many, and by which client; ``None`` is the application server.
 
     ``problem`` is why nobody got it, in which case there may be no payload. ``request_id`` is the same in every try of
     one REST call.
@@ -59,7 +59,7 @@ class Hub:
         return iter(list(self._connections.values()))
 
     def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
-        """Take a connection in, as a member of ``groups``."""
+        """Add a connection, as a member of ``groups``."""
         self._connections[connection.id] = connection
         if connection.user_id:
             self._users.setdefault(connection.user_id, {})[connection.id] = connection
@@ -87,7 +87,7 @@ class Hub:
         return self._groups.get(group, {}).values()
 
     def join(self, connection: Connection, group: str) -> None:
-        """Make ``connection`` a member of ``group``; nothing happens when it is one, or when it has gone."""
+        """Make ``connection`` a member of ``group``; nothing happens if it is one already, or is gone."""
         if connection.id in self._connections and group not in connection.groups:
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection.id] = connection
@@ -125,7 +125,7 @@ class Hubs:
         return iter(list(self._hubs.values()))
 
     def add(self, connection: Connection, groups: Iterable[str] = ()) -> None:
-        """Take a connection into its hub."""
+        """Add a connection to its hub."""
         name = connection.context.hub
         self._hubs.setdefault(name, Hub(name, self._presence)).add(connection, groups)
 
@@ -157,7 +157,7 @@ class Hubs:
 def deliver(
     message: OutgoingMessage, connections: Iterable[Connection], excluded: Collection[str] = frozenset()
 ) -> int:
-    """Send ``message`` to all ``connections`` but the ``excluded`` ids, encoded once for each dialect; count them."""
+    """Send ``message`` to all ``connections`` except the ``excluded`` ids, encoded once per dialect; count them."""
     encoded: dict[str, EncodedMessage] = {}
     count = 0
     for connection in tuple(connections):

@@ -1,7 +1,7 @@
 """JSON as it was written (RFC 8259): whether a text is valid, and an object's members cut out of it. No I/O.
 
 Data that is only passed on must not be decoded and encoded: digits, escapes and white space would change on the way.
-So a text is checked once, and what somebody else is to read is a slice of it.
+So a text is checked once, and its parts are passed on as slices of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAX_JSON_DEPTH: Final = 500
-# Far beyond what anybody counts with, and far below the length from which Python refuses to make an integer.
+# Far more than anybody needs, and far less than the length at which Python refuses to make an integer.
 _MAX_INTEGER_DIGITS: Final = 100
 _INVALID: Final = "is not valid JSON"
 _ESCAPE: Final = re.compile(r"\\.", re.DOTALL)
@@ -36,7 +36,7 @@ _CLOSING: Final = re.compile(r"[ \t\n\r]*\}[ \t\n\r]*")
 
 
 class JsonTextError(ValueError):
-    """A text is not the JSON that it must be; the message says what it is instead, and is the end of a sentence."""
+    """A text is not the JSON that it must be; the message says why, as the end of a sentence."""
 
 
 class JsonTooDeepError(JsonTextError):
@@ -44,15 +44,15 @@ class JsonTooDeepError(JsonTextError):
 
 
 class JsonObject(dict[str, Any]):
-    """The members of an object by their names, each beside its text; of members with one name the last counts.
+    """The members of an object by name, each with its text; of members with the same name the last counts.
 
-    Numbers are floats, which may have lost digits. The text has them all.
+    Numbers are floats, which may have lost digits; the text has them all.
     """
 
     __slots__ = ("_places", "_text")
 
     def __init__(self, text: str) -> None:
-        """Start without members; ``text`` is where the object stands."""
+        """Start without members; ``text`` contains the object."""
         super().__init__()
         self._text = text
         self._places: dict[str, slice] = {}
@@ -62,7 +62,7 @@ class JsonObject(dict[str, Any]):
         return self._text[self._places[name]]
 
     def add(self, name: str, value: object, place: slice) -> None:
-        """Add a member whose value stands at ``place``."""
+        """Add a member whose value is at ``place``."""
         self[name] = value
         self._places[name] = place
 
@@ -146,10 +146,10 @@ def _decode(text: str, decoder: json.JSONDecoder) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse what is nested too deep before the decoder calls itself for each level.
+    """Refuse what is nested too deep before the decoder recurses into each level.
 
-    Every other part between quotes is outside of the strings, once the escapes are gone. In a text that is not JSON
-    that is true up to the place where the decoder gives up.
+    Without the escapes, every other part between quotes is outside of the strings. In a text that is not JSON, that is
+    true up to the place where the decoder gives up.
     """
     if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
         return

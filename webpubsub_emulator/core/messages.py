@@ -1,7 +1,7 @@
 """A message on its way through the service, and how it looks as an HTTP body.
 
 The body is kept as the bytes that HTTP carries: UTF-8 for text, the JSON text for json, raw bytes for binary.
-Most messages come from HTTP or go to HTTP, so most are never converted at all.
+Most messages come from HTTP or go to HTTP, so most are never converted.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def parse_json(body: bytes) -> object:
 
 
 def metadata_from_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the ``X-WebPubSub-Metadata-*`` headers as metadata: keys in lower case, of several values the last."""
+    """Return the ``X-WebPubSub-Metadata-*`` headers as metadata: keys in lower case, of several values the last one."""
     return {
         name[len(METADATA_HEADER_PREFIX) :].lower(): value.rpartition(",")[2].strip()
         for name, value in headers
@@ -145,7 +145,7 @@ def _decode(body: bytes, charset: str) -> str:
     except UnicodeError:
         text = None
     except (LookupError, ValueError):
-        # The latter is for a name with a null character.
+        # ValueError is for a name with a null character.
         raise UnsupportedContentTypeError(f"The charset {charset!r} is unknown; use utf-8.") from None
     if text is None or not is_unicode(text):
         raise MessageBodyError(f"The request body is not text in charset {charset!r}.")

@@ -47,7 +47,7 @@ def is_event(name: str) -> bool:
 
 
 def is_unicode(text: str) -> bool:
-    """Return whether ``text`` can be written as UTF-8: a JSON escape can smuggle in half a surrogate pair."""
+    """Return whether ``text`` can be written as UTF-8: a JSON escape can contain half a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

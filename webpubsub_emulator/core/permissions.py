@@ -30,12 +30,12 @@ class TooManyRulesError(Exception):
 
 
 class GroupRights:
-    """One permission of one connection: for all groups, some by name, some by pattern, but never for the revoked."""
+    """One permission of one connection: for all groups, or by name or pattern, but never for revoked groups."""
 
     __slots__ = ("_all", "_granted", "_patterns", "_revoked")
 
     def __init__(self, permission: Permission, roles: Iterable[str]) -> None:
-        """Read the rights out of ``roles``; roles of other permissions and of other makers are skipped."""
+        """Read the rights from ``roles``; other roles are ignored."""
         role = f"webpubsub.{permission}"
         self._all = False
         self._granted: set[str] = set()
@@ -62,7 +62,7 @@ class GroupRights:
         self._granted.add(group)
 
     def revoke(self, group: str) -> None:
-        """Take the right on one group away; it beats roles for all groups until it is granted again."""
+        """Revoke the right on one group; this overrides roles until the right is granted again."""
         self._granted.discard(group)
         self._check_limit(group)
         self._revoked.add(group)
@@ -76,7 +76,7 @@ class GroupRights:
 def _pattern(text: str) -> tuple[str, ...] | None:
     r"""Return the parts of a pattern; ``None`` when it has too many stars.
 
-    ``?`` is one character but a dot, ``*`` a run of them, ``**`` a run of anything, ``\\`` takes the next one
+    ``?`` is one character except a dot, ``*`` a run of them, ``**`` a run of anything, ``\\`` takes the next one
     literally.
     """
     parts = tuple(re.findall(r"\\.|\*\*|.", text, re.DOTALL))
@@ -84,7 +84,7 @@ def _pattern(text: str) -> tuple[str, ...] | None:
 
 
 def _matches(parts: tuple[str, ...], group: str) -> bool:
-    """Return whether a pattern takes all of ``group``; no regular expression, as the client chooses it."""
+    """Return whether a pattern matches all of ``group``; not by a regular expression, as clients choose the pattern."""
     reached = _past_stars(parts, {0})
     for character in group:
         taking = [place for place in reached if place < len(parts) and _takes(parts[place], character)]
@@ -103,7 +103,7 @@ def _takes(part: str, character: str) -> bool:
 
 
 def _past_stars(parts: tuple[str, ...], reached: set[int]) -> set[int]:
-    """Return the places reached, and those behind stars that take nothing."""
+    """Return the places reached, and those after stars that match nothing."""
     places = set(reached)
     for place in reached:
         while place < len(parts) and parts[place] in _STARS:

@@ -1,4 +1,4 @@
-"""The parameters of a URL's query: their names are compared in any case, as ASP.NET Core, and so the service, does."""
+"""The parameters of a URL's query; their names are case-insensitive, as in ASP.NET Core and so in the service."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import parse_qs
 __all__ = ["Query", "all_values", "last_value", "parse_query"]
 
 Query = Mapping[str, Sequence[str]]
-"""The values of each parameter, in their order, by its name as it was written."""
+"""The values of each parameter, in order, by its name as it was written."""
 
 
 def parse_query(text: str) -> Query:
-    """Return the parameters in the part of a URL after ``?``; one without a value has the empty one."""
+    """Return the parameters in the part of a URL after ``?``; the value of one without ``=`` is empty."""
     return parse_qs(text, keep_blank_values=True)
 
 

@@ -22,13 +22,13 @@ MAX_UNACKNOWLEDGED_BYTES: Final = 16_000_000
 class Recovery:
     """A reconnection token and the messages that the client has not acknowledged, numbered from 1.
 
-    Messages are kept as all their receivers share them, and numbered again when they are sent again.
+    Messages are kept in the form that all receivers share, and numbered whenever they are sent.
     """
 
     __slots__ = ("_bytes", "_last_id", "_messages", "token")
 
     def __init__(self, token: str) -> None:
-        """``token`` is the secret that proves a client to be the one that had the connection."""
+        """``token`` is the secret that proves that a client had the connection before."""
         self.token: Final = token
         self._messages: deque[EncodedMessage] = deque()
         self._bytes = 0
@@ -54,7 +54,7 @@ class Recovery:
             self._bytes -= len(self._messages.popleft().frame.wire)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Return what a client that comes back must get again, in order and byte for byte."""
+        """Return the frames that a returning client must get again, in order and byte for byte."""
         for sequence_id, message in enumerate(tuple(self._messages), self._first_id):
             yield message.numbered(sequence_id)
 

@@ -1,6 +1,6 @@
 """Access tokens: JSON Web Tokens that the holder of an access key has signed for one URL, or that come from Entra ID.
 
-The HMAC key is the UTF-8 text of the access key as it stands in the connection string, not base64-decoded.
+The HMAC key is the UTF-8 text of the access key as in the connection string, not base64-decoded.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class ServiceIdentity:
     access_keys: Sequence[str] = field(repr=False)
 
     def origins(self, headers: Mapping[str, str]) -> list[str]:
-        """Return what a caller may have called the service: one of its endpoints, or the host in its request.
+        """Return the URLs by which a caller may know the service: its endpoints, and the host in the request.
 
-        The last one is the best guess at what the caller can reach.
+        The last one is the most likely to be reachable for the caller.
         """
         host = headers.get("Host", "").lower()
         known = [endpoint.rstrip("/") for endpoint in (self.endpoint, *self.known_endpoints)]
@@ -82,7 +82,7 @@ def is_entra_token(token: str) -> bool:
 
 
 def verify_entra_lifetime(token: str) -> None:
-    """Check all of a token of Microsoft Entra ID that can be checked without Microsoft Entra ID: its times.
+    """Check the times of a Microsoft Entra ID token, the only part that can be checked without Entra ID.
 
     Raises:
         TokenError: when it has expired or is not valid yet.
@@ -136,5 +136,5 @@ def _decode(token: str, key: str = "", **options: Unpack[Options]) -> dict[str, 
     except jwt.InvalidTokenError as error:
         raise TokenError(str(error)) from None
     except UnicodeEncodeError:
-        # Headers keep the bytes that they could not read as lone surrogates.
+        # Bytes of a header that are not UTF-8 are lone surrogates here.
         raise TokenError("it is not ASCII") from None

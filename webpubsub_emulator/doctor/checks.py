@@ -16,7 +16,7 @@ from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 __all__ = ["MAX_CLOCK_SECONDS", "findings"]
 
-# Handlers refuse what is further in the future, and tokens are checked as strictly.
+# Handlers refuse events that are further in the future, and check tokens as strictly.
 MAX_CLOCK_SECONDS: Final = 300
 _REFUSED: Final = frozenset({400, 401, 403})
 _FIXES: Final = {
@@ -58,7 +58,7 @@ async def findings(
 
 
 def _transport(url: URL) -> Finding | None:
-    """Return what is wrong with a URL without TLS; there is no network to protect from on one's own machine."""
+    """Return what is wrong with a URL without TLS; on this machine, no TLS is needed."""
     if url.scheme == "https" or _is_near(url.host or ""):
         return None
     return Finding(
@@ -128,7 +128,7 @@ def _signed(answer: Answer | None, unproven: Answer) -> Finding:
         return Finding("signed event", Verdict.SKIPPED, _NO_KEY)
     if answer.is_success:
         return Finding("signed event", Verdict.OK, f"a connect event is accepted ({answer.status})")
-    # Where everything is refused alike, the signature was not even looked at.
+    # If everything is refused with 403, the signature was not even checked.
     if answer.status == 403 != unproven.status:
         return Finding("signed event", Verdict.OK, f"its proof holds, and a rule refuses the user {USER!r} (403)")
     return Finding(

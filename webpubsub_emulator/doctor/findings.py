@@ -1,4 +1,4 @@
-"""What one check found, as lines for people."""
+"""What one check found, as readable lines."""
 
 from __future__ import annotations
 

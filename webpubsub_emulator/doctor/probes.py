@@ -26,7 +26,7 @@ _SHOWN_BYTES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: a status and the beginning of the text, or why there is neither.
+    """The answer: a status and the beginning of the text, or why there is none.
 
     ``clock_ahead`` is by how many seconds the clock of the answer's ``Date`` is ahead of this one, to the second.
     """
@@ -42,25 +42,25 @@ class Answer:
         return 200 <= self.status < 300
 
     def __str__(self) -> str:
-        """Return it as a line for people."""
+        """Return it as a readable line."""
         if self.failure is not None:
             return self.failure.problem
         return f"status {self.status}: {self.text}" if self.text else f"status {self.status}"
 
 
 class Probes:
-    """Sends connect events of one connection that nobody else has, in the name of a service."""
+    """Sends connect events of one random connection in the name of a service."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, hub: str, origin: str) -> None:
         self._session = session
         self._url = url
         self._origin = origin
         self._event = connect_event({"sub": USER}, {}, [], [])
-        # A signature that somebody overhears is good for this connection, which does not exist.
+        # An intercepted signature is valid for this connection only, which does not exist.
         self._context = ConnectionContext(hub, f"check-{secrets.token_hex(8)}", USER)
 
     async def whole(self, access_key: str | None) -> Answer:
-        """Send the event with its length; without a key it is signed with one that nobody knows."""
+        """Send the event with its length; without a key it is signed with a random one."""
         return await self._send(self._event.body, access_key)
 
     async def in_chunks(self, access_key: str) -> Answer:
@@ -68,7 +68,7 @@ class Probes:
         return await self._send(_chunks(self._event.body), access_key)
 
     async def without_body(self, access_key: str | None) -> Answer:
-        """Send the event in chunks of which none arrives, as some hosts show every event in chunks to the app."""
+        """Send the event in chunks without content: what the app sees of any chunked event on some hosts."""
         return await self._send(_chunks(b""), access_key)
 
     async def _send(self, body: bytes | AsyncIterator[bytes], access_key: str | None) -> Answer:
@@ -107,7 +107,7 @@ def _date(value: str | None) -> float | None:
 
 
 def _outside(earliest: float, latest: float) -> float:
-    """Return how far zero is outside of what a difference may be; 0 where it is inside."""
+    """Return how far zero is outside of the possible differences; 0 if it is inside."""
     return max(earliest, 0.0) + min(latest, 0.0)
 
 

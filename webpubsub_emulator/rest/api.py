@@ -1,8 +1,8 @@
 """The REST data plane under ``/api``: routes, versions, access tokens and error bodies.
 
 Paths are matched as they arrived and each segment is decoded once, so ``%2F`` in a name is a slash in that name. A
-known path with a method that it does not have is unknown, 404. Sources: Azure/azure-rest-api-specs
-``specification/webpubsub/data-plane``; details from Microsoft's emulator.
+known path with another method is 404. Sources: Azure/azure-rest-api-specs ``specification/webpubsub/data-plane``;
+details from Microsoft's emulator.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class _Route:
 
 
 def _key(method: str, segments: Sequence[str]) -> tuple[str, str, int]:
-    """Return what tells routes apart: literals and parameters take turns in every path below a hub."""
+    """Return the key of a route: literals and parameters alternate in every path below a hub."""
     return method, "/".join(segments[::2]), len(segments)
 
 
@@ -110,7 +110,7 @@ class RestApi:
         *,
         allow_unvalidated_entra_tokens: bool = False,
     ) -> None:
-        """``delivered`` is told what went to clients."""
+        """``delivered`` is called with what was sent to clients."""
         self._identity = identity
         self._hubs = hubs
         self._faults = faults

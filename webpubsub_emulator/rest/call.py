@@ -1,4 +1,4 @@
-"""One call of the REST data plane: what an operation can ask of it, and how an operation says no."""
+"""One call of the REST data plane: what an operation can read from it, and the errors that it can raise."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ConnectionPredicate = Callable[[Connection], bool]
 
 
 class RestError(Exception):
-    """An operation that did not happen: the status, the service's error code, a sentence and what it is about."""
+    """An operation failed: the status, the service's error code, a sentence, and what it is about."""
 
     content_type = "application/json"
 
@@ -71,7 +71,7 @@ class RestError(Exception):
 
 
 class InvalidParameterError(RestError):
-    """A parameter cannot have its value; the service answers such errors in a form of their own."""
+    """The value of a parameter is not valid; the service has its own form for such errors."""
 
     content_type = "application/problem+json"
 
@@ -101,22 +101,22 @@ def bad_request(message: str) -> RestError:
 
 
 def not_existed(severity: str, kind: str, name: str) -> RestError:
-    """Return the error of a caller who names what is not there; the severities are the service's."""
+    """Return the error for something that does not exist; the severities are the service's."""
     return RestError(404, f"{severity}.{kind}.NotExisted", f"{kind} `{name}` is not found.", kind)
 
 
 def unauthorized(message: str) -> RestError:
-    """Return the error of a caller whose token does not do."""
+    """Return the error for a missing or invalid token."""
     return RestError(401, "Error.Unauthorized", message)
 
 
 def unsupported_media_type(message: str) -> RestError:
-    """Return the error of a body that the operation cannot read."""
+    """Return the error for a body that the operation cannot read."""
     return RestError(415, "Error.UnsupportedMediaType", message)
 
 
 class Caller(Enum):
-    """By what a caller is known."""
+    """How a caller was authenticated."""
 
     ACCESS_KEY = auto()
     ENTRA_ID = auto()
@@ -126,8 +126,8 @@ class Caller(Enum):
 class Call:
     """One request: its hub, the parameters of its path, its query, the absolute URL without the query, who calls.
 
-    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims. ``delivered`` is told
-    what went to clients.
+    ``sign`` makes a client's token: for a path of the service, for some minutes, with claims. ``delivered`` is called
+    with what was sent to clients.
     """
 
     request: web.BaseRequest
@@ -142,7 +142,7 @@ class Call:
 
     @property
     def hub(self) -> Hub | None:
-        """The hub as it is now: ``None`` without a connection, and the first may come while a body arrives."""
+        """The hub as it is now: ``None`` without a connection; the first may connect while the body arrives."""
         return self.hubs.find(self.hub_name)
 
     def connection(self) -> Connection | None:
@@ -167,7 +167,7 @@ class Call:
         return given[0] if given else None
 
     def values(self, name: str) -> list[str]:
-        """Return all values of a query parameter, whose name may be written in any case."""
+        """Return all values of a query parameter; its name is case-insensitive."""
         return query.all_values(self.query, name)
 
     def integer(self, name: str, minimum: int, maximum: int) -> int | None:
@@ -211,20 +211,20 @@ def send_target(parameters: Mapping[str, str]) -> str:
 
 
 def client_request_id(request: web.BaseRequest) -> str | None:
-    """Return the id that SDKs give a call, the same in each of its tries; one that is too long for an id is none."""
+    """Return the id that SDKs give a call, the same in each of its tries; one that is too long is ignored."""
     request_id = request.headers.get("x-ms-client-request-id", "")
     return request_id if 0 < len(request_id) <= _MAX_REQUEST_ID_LENGTH else None
 
 
 def group(name: str) -> str:
-    """``name``, which must be one that a group can have."""
+    """Return ``name``, which must be a valid name of a group."""
     if not names.is_group(name):
         raise bad_request("Invalid group name. Valid group name should be in between 1 and 1024 characters long.")
     return name
 
 
 def matching(text: str | None, parameter: str) -> ConnectionPredicate:
-    """Return what a filter lets pass; an empty one, or none, is everything. ``parameter`` is where it came from."""
+    """Return the predicate of a filter; an absent or empty one matches everything. ``parameter`` held it."""
     if not text:
         return lambda _: True
     try:

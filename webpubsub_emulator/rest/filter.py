@@ -1,7 +1,8 @@
 """The ``filter`` parameter: which connections an operation reaches.
 
-A filter is checked as a whole when it is made, by types and by a model connection without a user; matching never fails.
-Sources: MicrosoftDocs ``reference-odata-filter``; null, checks and the words of errors from Microsoft's emulator.
+A filter is checked completely when it is made: its types, and its result for a connection without a user. Matching
+never fails. Sources: MicrosoftDocs ``reference-odata-filter``; null, checks and the words of errors from Microsoft's
+emulator.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class FilterError(ValueError):
     """A filter is not valid; the message is the service's."""
 
     def __init__(self, part: object, detail: str) -> None:
-        """``part`` is what the complaint is about: a node of the filter, or its text."""
+        """``part`` is what the error is about: a node of the filter, or its text."""
         super().__init__(f"Invalid syntax for '{part}': {detail} (Parameter 'filter')")
 
 
@@ -54,7 +55,7 @@ class ConnectionFilter:
         self._value = _expect(_Type.BOOL, _typed(node, text), node).value
 
     def matches(self, facts: ConnectionFacts) -> bool:
-        """Return whether the connection is one of those that the filter means."""
+        """Return whether the filter matches the connection."""
         return bool(self._value(facts))
 
 
@@ -101,7 +102,7 @@ _ORDERINGS: Final = {
 
 
 def _typed(node: Node, part: object) -> _Typed:
-    """Return the type of ``node`` and how to get its value; ``part`` is what a complaint about its tokens is about."""
+    """Return the type of ``node`` and how to get its value; ``part`` is what an error about its tokens names."""
     match node:
         case Literal(value):
             return _Typed(node, _literal_type(node, part), lambda _: value)
@@ -197,7 +198,7 @@ def _single(given: _Typed, part: object) -> _Typed:
 
 
 def _key(value: Any) -> tuple[type, Any]:
-    """Return what makes two values equal: ``1`` is not ``true``."""
+    """Return a key by which two values are compared: ``1`` is not ``true``."""
     return type(value), value
 
 
@@ -240,7 +241,7 @@ def _transform(change: Callable[[str], str]) -> Callable[[str | None], str | Non
 
 
 def _each(change: Callable[[str], str]) -> Callable[[str], str]:
-    """Change characters one by one: none becomes two, as the ``ß`` of ``str.upper`` does."""
+    """Change characters one by one: none may become two, as ``ß`` does in ``str.upper``."""
     return lambda text: "".join(new if len(new := change(old)) == 1 else old for old in text)
 
 

@@ -1,6 +1,6 @@
 """The REST operation that lists a group's members, page by page.
 
-Pages are cut by connection id, so members that come and go between two pages never make one appear twice.
+Pages are cut by connection id, so no member appears twice if others come and go between two pages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from webpubsub_emulator.rest.call import MAX_INT, NEWEST_API_VERSION, Call, Inva
 __all__ = ["MAX_PAGE_SIZE", "list_connections"]
 
 MAX_PAGE_SIZE: Final = 200
-# Connections do not outlive the process, so their lists need not.
+# Connections do not outlive the process, so their cursors need not either.
 _SECRET: Final = secrets.token_bytes(32)
 _SEAL_BYTES: Final = 16
 

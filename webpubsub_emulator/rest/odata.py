@@ -1,6 +1,6 @@
-"""The syntax of the ``filter`` parameter: a text becomes a tree. What the tree means is in ``connection_filter``.
+"""The syntax of the ``filter`` parameter: a text becomes a tree. What the tree means is in ``filter``.
 
-From tight to loose: ``in``, ``not``, one comparison, ``and``, ``or``. Source: MicrosoftDocs
+Precedence, highest first: ``in``, ``not``, one comparison, ``and``, ``or``. Source: MicrosoftDocs
 ``reference-odata-filter``; the words of an error, and the position in it, are those of the OData library that the
 service reads filters with.
 """
@@ -37,7 +37,7 @@ class ODataSyntaxError(ValueError):
 
 
 class Operator(StrEnum):
-    """What stands between two operands; the value is its keyword."""
+    """A binary operator; the value is its keyword."""
 
     OR = "or"
     AND = "and"
@@ -104,7 +104,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """Two operands and what is between them."""
+    """Two operands and the operator between them."""
 
     operator: Operator
     left: Node

@@ -97,7 +97,7 @@ def _from_group(payload: Payload, call: Call) -> OutgoingMessage:
 def _send(
     choice: _Choice, *narrowings: _Narrowing, message: Callable[[Payload, Call], OutgoingMessage] = _from_server
 ) -> Operation:
-    """Send the body; to nobody is fine too."""
+    """Send the body; there need not be any receiver."""
 
     async def operation(call: Call) -> web.Response:
         # Validated and not used, as in Microsoft's emulator: delivery is immediate and no message expires.
@@ -113,7 +113,7 @@ def _send(
 
 
 def _close(choice: _Choice, *narrowings: _Narrowing) -> Operation:
-    """Close connections; none is fine too."""
+    """Close connections; there need not be any."""
 
     async def operation(call: Call) -> web.Response:
         predicates = [narrowing(call) for narrowing in narrowings]
@@ -172,7 +172,7 @@ def _leave_all(choice: _Choice) -> Operation:
 
 
 def _change_groups(change: Callable[[Hubs, Connection, str], None]) -> Operation:
-    """Return what joins or leaves ``{"groups": […], "filter": …}`` with all connections that pass the filter."""
+    """Join or leave the groups of ``{"groups": […], "filter": …}`` with all connections that match the filter."""
 
     async def operation(call: Call) -> web.Response:
         groups, predicate = await _groups_and_filter(call)
@@ -189,7 +189,7 @@ async def _groups_and_filter(call: Call) -> tuple[list[str], ConnectionPredicate
     if payload.data_type is not DataType.JSON:
         raise unsupported_media_type("The body must be application/json.")
     body = parse_json(payload.body)
-    # Keys are read in any case, as ASP.NET Core, and so the service, reads them.
+    # Keys are case-insensitive, as in ASP.NET Core and so in the service.
     match {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else None:
         case {"groups": [_, *_] as groups, **rest} if all(isinstance(name, str) for name in groups):
             text = rest.get("filter")

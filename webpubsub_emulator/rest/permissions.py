@@ -1,7 +1,7 @@
 """The REST operations on what a connection may do with one group.
 
-Rules, their number and their precedence are in ``permissions``. The service wants ``targetName``, the group, although
-SDKs make it optional.
+Rules, their number and their precedence are in ``permissions``. The service requires ``targetName``, the group,
+although SDKs make it optional.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def revoke_permission(call: Call) -> web.Response:
 
 
 async def check_permission(call: Call) -> web.Response:
-    """HEAD a permission; that of a connection that does not exist is none."""
+    """HEAD a permission; a connection that does not exist has none."""
     target, rights = _target(call), _rights(call)
     if rights is None or not rights.allows(target):
         raise not_existed("Info", "Connection", call["connection"])

@@ -1,4 +1,4 @@
-"""The REST operation that makes a client's token, for callers who hold no key to sign one themselves."""
+"""The REST operation that makes a client's token, for callers without a key to sign one themselves."""
 
 from __future__ import annotations
 

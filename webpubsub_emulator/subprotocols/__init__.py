@@ -1,1 +1,1 @@
-"""The subprotocols that clients speak: their frames, read and written."""
+"""The subprotocols of clients: reading and writing their frames."""

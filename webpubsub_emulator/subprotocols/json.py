@@ -1,8 +1,8 @@
 """The subprotocols ``json.webpubsub.azure.v1`` and its reliable twin: JSON text frames in both directions, no I/O.
 
-Order of keys and absence of white space are part of it: the SDKs' tests compare whole frames as text.
-Source: MicrosoftDocs ``reference-json-webpubsub-subprotocol`` and ``reference-json-reliable-webpubsub-subprotocol``;
-where they are silent, Microsoft's emulator.
+The order of keys and the absence of white space matter: the SDKs' tests compare whole frames as text. Source:
+MicrosoftDocs ``reference-json-webpubsub-subprotocol`` and ``reference-json-reliable-webpubsub-subprotocol``; where they
+are silent, Microsoft's emulator.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _UNSIGNED: Final = re.compile(r"0|[1-9][0-9]{0,19}")
 _Fields = Mapping[str, Any]
 
 
-@dataclass(frozen=True)  # with a dictionary, where cached_property keeps its value
+@dataclass(frozen=True)  # with a __dict__, which cached_property needs
 class _EncodedMessage:
-    """A message except for the brace that closes it."""
+    """A message without its closing brace."""
 
     fields: bytes
 
@@ -185,13 +185,13 @@ FRAME_READERS: Final[dict[str, Callable[[JsonObject], client_protocol.ClientFram
     "subscribeGroupState": _read_group_state,
     "unsubscribeGroupState": _read_group_state,
 }
-"""How each frame of a client is read, by its type; types are compared in any case."""
+"""How each frame of a client is read, by its type; types are case-insensitive."""
 
 _READERS: Final = {name.lower(): reader for name, reader in FRAME_READERS.items()}
 
 
 def _payload(fields: JsonObject) -> Payload:
-    """Return what a frame carries: metadata alone goes with text of no characters. ``null`` is data, and not valid."""
+    """Return what a frame carries: metadata without data becomes an empty text. ``null`` is data that is not valid."""
     metadata = _metadata(fields)
     if "data" not in fields:
         if metadata is None:
@@ -211,7 +211,7 @@ def _data_payload(fields: JsonObject, metadata: Mapping[str, str]) -> Payload:
                 return text_payload(data, metadata)
             case "binary" if isinstance(data, str):
                 return Payload(DataType.BINARY, base64.b64decode(data, validate=True), metadata)
-            # Clients of the protobuf subprotocol could not read a frame that holds anything else.
+            # Clients of the protobuf subprotocol could not read a frame with anything else.
             case "protobuf" if isinstance(data, str) and is_any(body := base64.b64decode(data, validate=True)):
                 return Payload(DataType.PROTOBUF, body, metadata)
     except (binascii.Error, ValueError):
@@ -251,7 +251,7 @@ def _event(fields: _Fields) -> str:
 
 
 def _unsigned(fields: JsonObject, name: str) -> int | None:
-    """Return an optional number; ``null`` is none, and ``1.0`` is not an integer."""
+    """Return an optional number; ``null`` counts as absent, and ``1.0`` is not an integer."""
     if fields.get(name) is None:
         return None
     digits = fields.text_of(name)

@@ -20,7 +20,7 @@ __all__ = ["FRAME_READERS", "ProtobufProtocol"]
 
 @dataclass(frozen=True, slots=True)
 class _EncodedMessage:
-    """A message without a number, and the same to be written with one after the other."""
+    """A message without a sequence number, and a copy that is encoded with each number in turn."""
 
     frame: Frame
     downstream: Any
@@ -87,7 +87,7 @@ class ProtobufProtocol:
         return _frame(Downstream(pong={}))
 
     def message(self, message: client_protocol.OutgoingMessage) -> _EncodedMessage:
-        """Return a message; the sender's user id has no place in it."""
+        """Return a message; it has no field for the sender's user id."""
         fields = {
             "origin": "server" if message.group is None else "group",
             "group": message.group or "",

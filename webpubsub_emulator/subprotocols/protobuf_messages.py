@@ -43,7 +43,7 @@ _MESSAGES: Final[Mapping[str, Sequence[_Field]]] = {
     "Data": (
         _Field(1, "text", "string", "data"),
         _Field(2, "binary", "bytes", "data"),
-        # An ``Any``, as the bytes that it has on the wire: read and written again, it might have others.
+        # An ``Any``, as its bytes on the wire: decoded and encoded again, they might differ.
         _Field(3, "protobuf", "bytes", "data"),
         _Field(4, "json", "string", "data"),
     ),

@@ -1,7 +1,7 @@
 """The subprotocols that a client can ask for, and which of them a connection gets.
 
-Names are compared in any case, as in Microsoft's emulator. A client gets the name back as it has offered it: it would
-not know another spelling again (RFC 6455 §4.1).
+Names are case-insensitive, as in Microsoft's emulator. A client gets the name back as it offered it, because it would
+not recognize another spelling (RFC 6455 §4.1).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MQTT_REFUSAL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Subprotocol:
-    """A subprotocol: its codec, and whether its clients can come back to a connection after they lost the socket."""
+    """A subprotocol: its codec, and whether its clients can recover a connection after they lost the socket."""
 
     name: str
     protocol: ClientProtocol
@@ -69,7 +69,7 @@ def offered_as(name: str, offered: Sequence[str]) -> str | None:
 
 
 def choose(offered: Sequence[str], chosen: str | None) -> str | None:
-    """Return the event handler's choice, else the first offered one that is known, else none: a simple client.
+    """Return the event handler's choice, or the first known one that was offered, or None for a simple client.
 
     Raises:
         SubprotocolError: when the handler chose what was not offered, and for MQTT.

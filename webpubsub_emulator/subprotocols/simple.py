@@ -42,12 +42,12 @@ class SimpleProtocol:
 
     @property
     def dialect(self) -> str:
-        """All simple clients are written to alike."""
+        """The same for all simple clients."""
         return "simple"
 
     @property
     def closes_on_failure(self) -> bool:
-        """A simple client can be told of a failure in no other way."""
+        """Always true: there is no other way to tell a simple client of a failure."""
         return True
 
     def decode(self, frame: str | bytes) -> UserEvent | SendToGroup:
@@ -84,7 +84,8 @@ class SimpleProtocol:
 def simple_protocol(query: Query) -> SimpleProtocol:
     """Return the simple protocol in the mode that a client's query asks for; of repeated parameters the last counts.
 
-    An empty mode is none, and in the mode ``sendEvent`` the other parameters mean nothing, as in Microsoft's emulator.
+    An empty mode counts as absent, and in the mode ``sendEvent`` the other parameters are ignored, as in Microsoft's
+    emulator.
 
     Raises:
         SimpleModeError: when the mode, its group or its noEcho is not valid.

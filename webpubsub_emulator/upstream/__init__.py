@@ -1,1 +1,1 @@
-"""What goes to event handlers: CloudEvents, the handshake, retries, and the record of it."""
+"""What is sent to event handlers: CloudEvents, the handshake, retries, and the record of it."""

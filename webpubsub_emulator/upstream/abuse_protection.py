@@ -46,7 +46,7 @@ class Handshake:
 
     @property
     def problem(self) -> str | None:
-        """Why this is not consent, as a sentence; ``None`` when it is one."""
+        """Why this is not consent, as a sentence; ``None`` if it is consent."""
         if self.failure is not None:
             return self.failure.problem
         if self.location is not None:
@@ -120,7 +120,7 @@ class AbuseProtection:
         return standing.problem
 
     def forget(self) -> None:
-        """Ask every URL again, at its next event."""
+        """Forget all answers, so that every URL is asked again at its next event."""
         self._standings.clear()
 
     async def _renew(self, url: str, standing: _Standing) -> None:
@@ -155,6 +155,6 @@ async def _ask(session: aiohttp.ClientSession, method: str, url: str, origin: st
             origin,
             response.status,
             response.headers.getall(_ALLOWED_ORIGIN, []),
-            # Without its query, which may repeat a key.
+            # Without its query, which may contain a key.
             location.partition("?")[0] if location else None,
         )

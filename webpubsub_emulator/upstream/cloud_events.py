@@ -170,9 +170,9 @@ def sign(connection_id: str, access_keys: Iterable[str]) -> str:
 
 
 def connect_answer(body: bytes) -> ConnectAnswer:
-    """Return the decision in a connect answer; an empty body and ``null`` leave all as it is.
+    """Return the decision in a connect answer; an empty body and ``null`` change nothing.
 
-    Keys are read in any case, as in Microsoft's emulator: ``UserId`` is what .NET writes. The last of several counts.
+    Keys are case-insensitive, as in Microsoft's emulator: .NET writes ``UserId``. The last of several counts.
 
     Raises:
         AnswerError: when the body is not such a decision.
@@ -206,12 +206,12 @@ def connect_answer(body: bytes) -> ConnectAnswer:
 def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None:
     """Return the message to the sender in the answer to a user event; ``None`` when it has neither body nor metadata.
 
-    Metadata without a body is a message of text without characters, whatever the Content-Type says of no bytes.
+    Metadata without a body is an empty text message, whatever the Content-Type.
 
     Raises:
-        AnswerError: when the Content-Type cannot be a message's, or does not hold for the body.
+        AnswerError: when the Content-Type cannot be a message's, or the body does not match it.
     """
-    # A header whose name ends where the key begins is ignored here, as Microsoft's emulator does; REST refuses it.
+    # A metadata header without a key is ignored here, as in Microsoft's emulator; REST refuses it.
     metadata = {key: value for key, value in metadata_from_headers(headers.items()).items() if key}
     problem = names.metadata_problem(metadata)
     if problem is not None:
@@ -225,7 +225,7 @@ def user_event_answer(body: bytes, headers: Mapping[str, str]) -> Payload | None
 
 
 def connection_state(headers: Mapping[str, str]) -> str | None:
-    """Return the connection state in an answer, the last of several; ``None`` when the answer leaves it as it is.
+    """Return the connection state in an answer, the last of several; ``None`` if the answer does not change it.
 
     Raises:
         AnswerError: when it could not be sent back in a header.
@@ -251,7 +251,7 @@ def _multi_map(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _claim_values(value: object) -> list[str]:
-    """Return the values of a claim, of a list each; ``null`` is an empty one, as .NET, and so the service, reads it."""
+    """Return the values of a claim, or of each in its list; ``null`` is an empty one, as in .NET and so the service."""
     values = value if isinstance(value, list) else [value]
     return ["" if item is None else item if isinstance(item, str) else _dumps(item) for item in values]
 

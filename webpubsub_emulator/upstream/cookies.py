@@ -1,4 +1,4 @@
-"""The cookies that event handlers set: kept for one connection, and sent where, how and as long as RFC 6265 says.
+"""The cookies that event handlers set: kept for one connection, and sent as RFC 6265 says.
 
 A value is sent as it was set, byte for byte. Secure cookies go to ``https`` only.
 """
@@ -42,13 +42,13 @@ def keep_cookies(context: ConnectionContext, set_cookie_lines: Iterable[str], ur
             )
             continue
         if context.cookies is None:
-            # Most handlers set none. Hosts may be IP addresses here, which a jar of aiohttp calls unsafe.
+            # Made only if needed. Hosts may be IP addresses here, which aiohttp's jar calls unsafe.
             context.cookies = CookieJar(unsafe=True)
         context.cookies.update_cookies([(cookie.key, cookie)], url)
 
 
 def _parse(line: str) -> Morsel[str]:
-    """Return the cookie in a ``Set-Cookie`` line, RFC 6265 §5.2; attributes that it does not know mean nothing.
+    """Return the cookie in a ``Set-Cookie`` line, RFC 6265 §5.2; unknown attributes are ignored.
 
     Raises:
         CookieError: when it has no name or no value, or one that no Cookie header could carry.
@@ -64,7 +64,7 @@ def _parse(line: str) -> Morsel[str]:
         if key.lower() in {"domain", "max-age", "path"}:
             cookie[key] = text
         elif key.lower() == "expires":
-            # The zero of the clock, with which cookies are deleted, is not a date to aiohttp.
+            # aiohttp does not accept the Unix epoch as a date, but handlers delete cookies with it.
             is_zero = (parsedate_tz(text) or ())[:6] == (1970, 1, 1, 0, 0, 0)
             cookie[key] = _LONG_AGO if is_zero else text
         elif key.lower() == "secure":

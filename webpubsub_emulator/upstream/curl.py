@@ -9,12 +9,12 @@ from typing import Final
 
 __all__ = ["curl_command"]
 
-# Linux takes no longer argument of a program; a builtin such as printf has no such limit.
+# Linux limits the length of a program's argument; a shell builtin such as printf has no such limit.
 _MAX_ARGUMENT_BYTES: Final = 64 * 1024
 
 
 def curl_command(url: str, headers: Iterable[tuple[str, str]], body: bytes) -> str:
-    """Return the command that POSTs ``body`` with just these headers; a body that is not short text is piped in."""
+    """Return the command that POSTs ``body`` with exactly these headers; a body that is not short text is piped in."""
     # curl reads `X:` as "leave the header out"; an empty one is `X;`.
     texts = (f"{name}: {value}" if value else f"{name};" for name, value in headers)
     # Without --globoff curl expands brackets and braces of the URL.

@@ -1,4 +1,4 @@
-"""One message to clients, as people want to see it: what, to whom, how many got it, and every try. No I/O."""
+"""One message to clients, as the traffic view shows it: what, to whom, how many got it, and every try. No I/O."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, ids, iso, preview
 
 __all__ = ["Delivered"]
 
-# What an entry holds beside the body, as a round figure.
+# Roughly, what an entry holds in addition to the body.
 _ENTRY_BYTES: Final = 1024
 _TRY_BYTES: Final = 128
 
 
 class Delivered:
-    """A message of the application server, or of a client, to clients. A REST call that is tried again stays one."""
+    """A message of the application server, or of a client, to clients. All tries of a REST call are one entry."""
 
     # A broadcast to thousands is one of these; bodies are kept by their beginning.
     __slots__ = (
@@ -25,7 +25,7 @@ class Delivered:
     )  # fmt: skip
 
     def __init__(self, delivery: Delivery, at: datetime) -> None:
-        """``id`` is the keeper's to set."""
+        """``id`` is set by the traffic that keeps it."""
         self.id = self.counted = 0
         self.time = at
         self.hub = delivery.hub
@@ -36,7 +36,7 @@ class Delivered:
         self.tried(delivery, at)
 
     def tried(self, delivery: Delivery, at: datetime) -> None:
-        """Keep one more try, and its outcome as that of all."""
+        """Keep one more try; its outcome is the outcome of the entry."""
         self.tries.append((at, delivery.problem))
         self.problem = delivery.problem
         self.receivers = delivery.receivers
@@ -53,7 +53,7 @@ class Delivered:
         return _ENTRY_BYTES + len(self.body) + len(self.target) + metadata + _TRY_BYTES * len(self.tries)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a list shows of it; without a connection it came by a REST call."""
+        """Return what a list shows of it; without a connection, it came from a REST call."""
         return {
             "id": self.id,
             "kind": "delivery",
@@ -72,7 +72,7 @@ class Delivered:
         }
 
     def details(self) -> dict[str, Any]:
-        """All of it, the body by its beginning."""
+        """All of it, with the beginning of the body."""
         return {
             **self.summary(),
             "metadata": list(self.metadata.items()),

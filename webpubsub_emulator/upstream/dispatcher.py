@@ -40,7 +40,7 @@ class _Notification(NamedTuple):
 
 
 class Upstream:
-    """Tells event handlers what happens to connections: blocking events one at a time, notifications in their order."""
+    """Tells event handlers what happens to connections: blocking events one at a time, notifications in order."""
 
     def __init__(self, hub_settings: HubSettings, sender: EventSender, traffic: Traffic) -> None:
         """``traffic`` keeps what is sent and answered."""
@@ -55,7 +55,7 @@ class Upstream:
         return self._hub_settings.allows_anonymous(hub)
 
     async def connect(self, context: ConnectionContext, event: Event) -> ConnectAnswer:
-        """Ask the connect handler; without one everything stays as the token says.
+        """Ask the connect handler; without one, the token decides.
 
         Raises:
             EventFailedError: when the client must not connect.
@@ -69,7 +69,7 @@ class Upstream:
         """Send a user event and wait; the result is the message to the sender, if any.
 
         Raises:
-            EventFailedError: when there is no handler, or it had no success.
+            EventFailedError: when there is no handler, or it failed.
         """
         handler = self._hub_settings.handler_of_user_event(context.hub, event.name)
         if handler is None:
@@ -86,7 +86,7 @@ class Upstream:
         )
 
     def notify(self, context: ConnectionContext, event: Event) -> None:
-        """Send a connected or disconnected event without waiting, after the notifications before it."""
+        """Send a connected or disconnected event without waiting, after earlier notifications."""
         self._enqueue(self._hub_settings.handler_of_system_event(context.hub, event.name), context, event)
 
     def notify_group(self, context: ConnectionContext, change: str, group: str) -> None:
@@ -95,18 +95,18 @@ class Upstream:
         self._enqueue(handler, context, cloud_events.group_event(change, group))
 
     async def keep_pace(self, context: ConnectionContext) -> None:
-        """Wait, if too many notifications of a connection do: a client is as fast as its handler."""
+        """Wait while too many of a connection's notifications do: a client cannot be faster than its handler."""
         key = context.connection_id
         if len(self._waiting.get(key, ())) >= MAX_WAITING_NOTIFICATIONS:
             await asyncio.wait([self._notifiers[key]])
 
     async def drain(self, seconds: float) -> None:
-        """Wait until no notification is under way, for some seconds at most."""
+        """Wait until no notification is in progress, for some seconds at most."""
         if self._notifiers:
             await asyncio.wait(list(self._notifiers.values()), timeout=seconds)
 
     async def close(self) -> None:
-        """Stop, and give up on the notifications that are under way."""
+        """Stop, and give up on the notifications in progress."""
         late = list(self._notifiers.values())
         for task in late:
             task.cancel()
@@ -121,7 +121,7 @@ class Upstream:
         event_id: int,
         parse: Callable[[Answer], Result],
     ) -> Result:
-        """Read an answer, and only when all of it is valid keep the state and the cookies that it sets."""
+        """Read an answer; keep the state and the cookies that it sets only if all of it is valid."""
         with self._exchange(context, event, event_id) as exchange:
             answer = await self._sender.send(handler, context, exchange)
             try:

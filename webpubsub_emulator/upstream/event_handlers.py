@@ -1,4 +1,4 @@
-"""Event handler settings of a hub: which URL gets which event. The first handler that matches wins, for good.
+"""Event handler settings of a hub: which URL gets which event. The first handler that matches gets the event.
 
 Source: management API of Web PubSub (``eventHandlers[]``), MicrosoftDocs ``howto-develop-eventhandler``.
 """
@@ -43,7 +43,7 @@ class EventHandler:
     group_filters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what could never be called."""
+        """Refuse a handler that cannot work."""
         _check_url_template(self.url_template)
         _check_names(self.system_events, SYSTEM_EVENTS, "system event")
         _check_names(self.group_events, GROUP_EVENTS, "group presence event")
@@ -62,7 +62,7 @@ class EventHandler:
         return not wanted.isdisjoint({"*", event.lower()})
 
     def takes_group_event(self, event: str, group: str) -> bool:
-        """Return whether it wants to hear that somebody ``joined`` or ``left`` this group."""
+        """Return whether it takes the event that a connection ``joined`` or ``left`` this group."""
         if event not in self.group_events:
             return False
         return not self.group_filters or any(_filter(text).fullmatch(group) for text in self.group_filters)
@@ -79,7 +79,7 @@ class EventHandler:
 
 
 class HubSettings:
-    """What hubs are configured with: their event handlers, and who may connect without a token."""
+    """The settings of hubs: their event handlers, and whether clients may connect without a token."""
 
     def __init__(
         self, event_handlers: Mapping[str, Sequence[EventHandler]], anonymous_hubs: Collection[str] = ()
@@ -88,7 +88,7 @@ class HubSettings:
         self.replace(event_handlers, anonymous_hubs)
 
     def replace(self, event_handlers: Mapping[str, Sequence[EventHandler]], anonymous_hubs: Collection[str]) -> None:
-        """Take other settings from the next event and the next connection on."""
+        """Use other settings from the next event and the next connection on."""
         self.event_handlers = event_handlers
         self._anonymous_hubs = frozenset(anonymous_hubs)
 
@@ -117,7 +117,7 @@ def _check_url_template(template: str) -> None:
         raise EventHandlerError(
             "The URL template is a Key Vault reference, and there is no Key Vault here: write the URL itself."
         )
-    # What a URL template says is escaped after it was split, so a `?` within braces must not end the path here.
+    # A URL template is split before it is escaped, so a `?` within braces must not end the path here.
     try:
         url = urlsplit(template)
         _ = url.port

@@ -1,4 +1,4 @@
-"""One event on its way to its handler, as people want to see it: the request, every attempt, every answer. No I/O."""
+"""One event on its way to its handler, as the traffic view shows it: the request, all attempts and answers. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from webpubsub_emulator.upstream.preview import PREVIEW_BYTES, Clock, ids, iso, 
 
 __all__ = ["IN_EXCHANGE", "Attempt", "Exchange", "Pairs", "State"]
 
-# What an exchange holds beside bodies and headers, as a round figure.
+# Roughly, what an exchange holds in addition to bodies and headers.
 _EXCHANGE_BYTES: Final = 2048
 IN_EXCHANGE: Final = {"is_in_exchange": True}
 """The ``extra`` of a log line that says what an exchange already shows."""
@@ -25,7 +25,7 @@ Pairs = Collection[tuple[str, str]]
 
 
 class State(StrEnum):
-    """How far an event is."""
+    """The progress of an event."""
 
     WAITING = "waiting"
     OK = "ok"
@@ -48,14 +48,14 @@ class Attempt:
     _began: float = field(default_factory=time.monotonic)
 
     def answered(self, status: int, headers: Pairs, body: bytes) -> None:
-        """Keep an answer, and of its body the beginning."""
+        """Keep an answer, with the beginning of its body."""
         self.seconds = time.monotonic() - self._began
         self.status, self.headers = status, tuple(headers)
         self.body, self.body_size = body[:PREVIEW_BYTES], len(body)
         self.size = len(self.body) + _length(headers)
 
     def failed(self, problem: str) -> None:
-        """Keep why this attempt does not count."""
+        """Keep why this attempt failed."""
         if self.seconds is None:
             self.seconds = time.monotonic() - self._began
         self.problem = problem
@@ -76,7 +76,7 @@ class Attempt:
 class Exchange:
     """One event on its way to its handler: the request, every attempt, the outcome."""
 
-    # Thousands are kept, and every object of them is one more for the garbage collector to look at.
+    # Thousands are kept, and each of their objects costs the garbage collector time.
     __slots__ = (
         "_began",
         "_changed",
@@ -102,7 +102,7 @@ class Exchange:
     def __init__(
         self, context: ConnectionContext, event: Event, event_id: int, now: Clock, changed: Callable[[int], None]
     ) -> None:
-        """Begin now, without an attempt; ``changed`` is called with ``id``, which is the keeper's to set."""
+        """Begin now, without an attempt; ``changed`` is called with ``id``, which its traffic sets."""
         self.id = 0
         self.time = now()
         self.event = event
@@ -136,7 +136,7 @@ class Exchange:
         self._header_bytes = _length(headers.items())
 
     def add_fault(self, fault: str) -> None:
-        """Keep that a fault on purpose has affected this event."""
+        """Keep that an injected fault affected this event."""
         self.faults.append(fault)
         self.changed()
 
@@ -160,7 +160,7 @@ class Exchange:
         self.changed()
 
     def ended(self, problem: str | None) -> None:
-        """Keep whether it had success, or failed for good."""
+        """Keep whether it succeeded or finally failed."""
         self.state = State.OK if problem is None else State.FAILED
         self.problem = problem
         self.seconds = time.monotonic() - self._began
@@ -194,7 +194,7 @@ class Exchange:
         }
 
     def details(self) -> dict[str, Any]:
-        """All of it, bodies by their beginning, and the curl command that sends it again."""
+        """All of it, with the beginning of each body, and the curl command that sends it again."""
         body = self.event.body
         return {
             **self.summary(),

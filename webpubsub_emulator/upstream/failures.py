@@ -9,7 +9,7 @@ import aiohttp
 
 __all__ = ["NO_ANSWER", "Failure", "explain", "without_url"]
 
-# What a request without an answer raises.
+# The exceptions of a request without an answer.
 NO_ANSWER: Final = (TimeoutError, aiohttp.ClientError, OSError)
 
 
@@ -25,7 +25,7 @@ def explain(error: Exception, seconds: float) -> Failure:
     """Return why a request that may take so many seconds got no answer; the text holds no URL."""
     said = without_url(error)
     match error:
-        # Before the others: a timeout of aiohttp is also one of its connection errors.
+        # First, because a timeout of aiohttp is also one of its connection errors.
         case TimeoutError():
             return Failure(
                 f"nothing within {seconds:g} s",

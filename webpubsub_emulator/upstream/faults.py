@@ -1,7 +1,7 @@
-"""Faults on purpose: what goes wrong now and then in the cloud, here when you ask for it.
+"""Injected faults: what sometimes goes wrong in the cloud, here on request.
 
-An armed fault (``Faults.arm``) waits until something that it concerns comes along. Only ``cut_connections`` acts at
-once; whoever holds the connections cuts them.
+An armed fault (``Faults.arm``) waits for the next event or call that it concerns. Only ``cut_connections`` acts
+immediately; the emulator cuts the connections itself.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ __all__ = [
 MAX_COUNT: Final = 1_000_000
 MAX_SECONDS: Final = 3600.0
 ANY_EVENT: Final = "*"
-"""As the event of a fault: system, user and group events of every name."""
+"""As a fault's ``event``: all system, user and group events."""
 IGNORED_EVENTS: Final = frozenset({"typing"})
-"""User events that a fault which names no event leaves alone: they come all the time, and nobody waits for them."""
+"""User events that a fault without ``event`` ignores: they are frequent, and nobody waits for them."""
 _MAX_NAME_LENGTH: Final = 1024
 logger = logging.getLogger("webpubsub_emulator")
 
@@ -46,19 +46,19 @@ class FaultKind(StrEnum):
     DUPLICATE_EVENT = "duplicate_event"
     """An event reaches its handler twice, with the same ``ce-id``; the first answer counts."""
     DROP_ANSWER = "drop_answer"
-    """The handler answers, but the answer is lost: the service tries again, as after a lost connection."""
+    """The handler answers, but the answer is lost; the service sends the event again."""
     DELAY = "delay"
     """An event, or the answer to it, is late."""
     UNAVAILABLE = "unavailable"
     """REST calls that send messages are answered 503."""
     CUT_CONNECTIONS = "cut_connections"
-    """Sockets end at once, without a close frame: a lost line."""
+    """Sockets end immediately, without a close frame, like a lost connection."""
     REFUSE_VALIDATION = "refuse_validation"
-    """Event handlers count as not consenting: nothing is sent to them."""
+    """Event handlers are treated as not consenting: nothing is sent to them."""
 
 
 class DelayedPart(StrEnum):
-    """Which way of an event is slow."""
+    """Which part of an event is delayed."""
 
     EVENT = "event"
     ANSWER = "answer"
@@ -105,7 +105,7 @@ class Fault:
     part: DelayedPart = DelayedPart.EVENT
 
     def __post_init__(self) -> None:
-        """Refuse what could never happen, or to more than was meant; bring the hub's name to lower case."""
+        """Refuse a fault that cannot happen or that affects too much; convert the hub's name to lower case."""
         for name, value in self._fields().items():
             if name not in FIELDS[self.kind] and value != _UNSET[name]:
                 raise _not_a_field(name, self.kind)
@@ -136,7 +136,7 @@ class Fault:
             if name not in FIELDS[kind]:
                 raise _not_a_field(name, kind)
             _check_type(name, given)
-        # A field that is null is one that is omitted.
+        # A field that is null counts as omitted.
         names = {"connectionId": "connection_id"}
         given = {names.get(name, name): field for name, field in fields.items() if field is not None}
         if "part" in given:
@@ -193,7 +193,7 @@ class Faults:
         self._armed: list[_Armed] = []
 
     def arm(self, fault: Fault) -> None:
-        """Let a fault wait for what it concerns, or last from now for its seconds."""
+        """Let a fault wait for what it concerns, or last for its seconds from now."""
         lasts = fault.kind in {FaultKind.UNAVAILABLE, FaultKind.REFUSE_VALIDATION}
         self._armed.append(_Armed(fault, self._clock() + fault.seconds if lasts else math.inf))
 
@@ -233,7 +233,7 @@ class Faults:
         return None
 
     def is_active(self, kind: FaultKind, hub: str) -> bool:
-        """Return whether a fault of a kind that lasts for some time concerns a hub now."""
+        """Return whether a fault of a kind that lasts for a time concerns a hub now."""
         return any(armed.fault.kind is kind and armed.fault.hub in {None, hub.lower()} for armed in self._current())
 
     def _current(self) -> list[_Armed]:

@@ -1,4 +1,4 @@
-"""How times and bodies are shown to people."""
+"""How times and bodies are shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def iso(time: datetime) -> str:
 
 
 def preview(body: bytes, size: int) -> dict[str, Any]:
-    """Return the beginning of a body of ``size`` bytes: its text, or the bytes in hex where it is not text."""
+    """Return the beginning of a body of ``size`` bytes: its text, or the bytes in hex if it is not text."""
     text = _text(body)
     if text is not None:
         return {"size": size, "text": text, "isHex": False, "isCut": len(text.encode()) < size}
@@ -39,12 +39,12 @@ def snippet(body: bytes) -> str:
 
 
 def ids(body: bytes) -> list[str]:
-    """Return what the beginning of a JSON body calls its id or key, so that a message can be found by it."""
+    """Return the id and key at the beginning of a JSON body, by which a message can be found."""
     return [match.decode() for match in _ID.findall(body[:_ID_BYTES])] if body[:1] == b"{" else []
 
 
 def _text_in_json(body: bytes) -> str | None:
-    """Return a JSON string's value, or an object's member that is called like a text; ``None`` when there is none."""
+    """Return a JSON string's value, or that of an object's member such as ``text``; ``None`` without one."""
     if body[:1] not in {b"{", b'"'} or len(body) > PREVIEW_BYTES:
         return None
     try:

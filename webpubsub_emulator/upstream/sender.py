@@ -1,4 +1,4 @@
-"""Brings one event to one event handler: consent first, then as many tries as it takes; faults happen here.
+"""Sends one event to one event handler: asks for consent first, and retries. Faults are applied here.
 
 Retries, timeout and size limit are those of Microsoft's emulator.
 """
@@ -29,10 +29,10 @@ from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind, Fa
 __all__ = ["MAX_ANSWER_BYTES", "MAX_HEADER_BYTES", "Answer", "EventFailedError", "EventSender"]
 
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
-# A token with many groups and a connection state are both longer than aiohttp's default of 8 KiB allows.
+# A token with many groups and a connection state can both exceed aiohttp's default of 8 KiB.
 MAX_HEADER_BYTES: Final = 32 * 1024
 _LOGGED_CHARACTERS: Final = 200
-# Below the 5 s after which some servers close an idle connection, else events would run into closed ones.
+# Less than the 5 s after which some servers close an idle connection; otherwise, events would meet closed ones.
 _KEEPALIVE_SECONDS: Final = 4
 _HINTS: Final = {
     401: "; is its connection string the one of this emulator, with the same AccessKey?",
@@ -43,7 +43,7 @@ logger = logging.getLogger("webpubsub_emulator")
 
 
 class EventFailedError(Exception):
-    """An event had no success.
+    """An event failed.
 
     ``cause`` is why in a few words, ``details`` the rest. ``status`` is what a client that waits for its upgrade gets.
     """
@@ -88,14 +88,14 @@ class EventSender:
         retry_delays: Sequence[float],
         timeout: float,
     ) -> None:
-        """``origin`` is the service's host as event handlers shall see it; times are in seconds."""
+        """``origin`` is the service's host as event handlers see it; times are in seconds."""
         self._origin = origin
         self._access_keys = access_keys
         self._faults = faults
         self._retry_delays = retry_delays
         self._timeout = timeout
         self._session = aiohttp.ClientSession(
-            # Each connection sends one event at a time; a limit here would let slow hubs hold up others.
+            # Each connection sends one event at a time; with a limit here, slow hubs would delay others.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
             # Cookies belong to a connection, not to the service.
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -150,7 +150,7 @@ class EventSender:
         return answer
 
     async def validate_again(self, event_handlers: Mapping[str, Sequence[EventHandler]]) -> None:
-        """Forget who has consented, and ask all of these; the log has the answers."""
+        """Forget which handlers consented, and ask these again; the answers are in the log."""
         self._protection.forget()
         urls = {handler.url(hub, "validate") for hub, handlers in event_handlers.items() for handler in handlers}
         await asyncio.gather(*map(self._protection.problem, urls))
@@ -177,7 +177,7 @@ class EventSender:
             await asyncio.sleep(fault.seconds)
 
     async def _attempt(self, request: _Request, *, is_duplicate: bool = False) -> Answer:
-        """One request. Raises ``EventFailedError`` unless it has success."""
+        """Send one request. Raises ``EventFailedError`` unless it succeeds."""
         await self._delay(DelayedPart.EVENT, request)
         # The query may hold a function key, so it must not reach the log.
         shown = request.url.with_query(None)
@@ -215,7 +215,7 @@ class EventSender:
             )  # fmt: skip
 
     async def _post(self, request: _Request) -> Answer | None:
-        """One request; ``None`` when the answer is too large."""
+        """Send one request; return ``None`` if the answer is too large."""
         body = request.exchange.event.body
         async with self._session.post(
             request.url, headers=request.headers, data=body, allow_redirects=False
@@ -233,7 +233,7 @@ def _failure(shown: URL, answer: Answer) -> EventFailedError:
     return EventFailedError(
         f"HTTP {answer.status}",
         f"{repr(text) if text else 'no text'} from {shown}{_HINTS.get(answer.status, '')}",
-        # A redirect is not followed, and it is not a refusal that a client could understand.
+        # A redirect is not followed, and a client could not understand it as a refusal.
         status=answer.status if answer.status >= 400 else 500,
         is_temporary=answer.status == 408 or answer.status >= 500,
     )

@@ -1,4 +1,4 @@
-"""What went through the service: the last events with their answers, what clients got, and the log beside them.
+"""What went through the service: the last events with their answers, what clients got, and the log.
 
 Bounded by number and by bytes; the oldest entries go first. No I/O: viewers subscribe and fetch what has changed.
 """
@@ -25,9 +25,9 @@ __all__ = ["MAX_BYTES", "MAX_ENTRIES", "Entry", "LogLine", "Subscription", "Traf
 
 MAX_ENTRIES: Final = 5_000
 MAX_BYTES: Final = 32 * 1024 * 1024
-# REST calls whose next try is waited for.
+# The REST calls whose next try may still come.
 _MAX_UNSUCCESSFUL: Final = 1000
-# What a line of the log holds beside its text, as a round figure.
+# Roughly, what a line of the log holds in addition to its text.
 _LINE_BYTES: Final = 256
 
 
@@ -81,7 +81,7 @@ class Traffic:
         exchange.ended(None)
 
     def delivered(self, delivery: Delivery) -> None:
-        """Keep what went to clients, or why it did not; the tries of one REST call are one entry."""
+        """Keep what was sent to clients, or why it was not; the tries of one REST call are one entry."""
         key = delivery.request_id
         entry = self._unsuccessful.pop(key, None) if key is not None else None
         if entry is not None and self.find(entry.id) is entry and entry.target == delivery.target:
@@ -108,7 +108,7 @@ class Traffic:
         return [entry for entry in self._entries if isinstance(entry, Exchange) and entry.event.name == event]
 
     def find(self, entry_id: int) -> Entry | None:
-        """Return the entry of that id, while it is kept."""
+        """Return the entry with that id, if it is still kept."""
         index = entry_id - (self._next_id - len(self._entries))
         return self._entries[index] if 0 <= index < len(self._entries) else None
 
@@ -119,7 +119,7 @@ class Traffic:
 
     @contextmanager
     def subscribe(self) -> Iterator[Subscription]:
-        """Hear of changes."""
+        """Subscribe to changes."""
         subscription = Subscription(self)
         self._subscriptions.add(subscription)
         try:
@@ -128,7 +128,7 @@ class Traffic:
             self._subscriptions.discard(subscription)
 
     def close(self) -> None:
-        """Tell the subscribers that it is over."""
+        """Tell the subscribers that nothing more will come."""
         for subscription in self._subscriptions:
             subscription.end()
 
@@ -139,7 +139,7 @@ class Traffic:
         self._changed(entry.id)
 
     def _changed(self, entry_id: int) -> None:
-        """Count an entry that is new or has grown, let go of the oldest beyond the bounds, and tell the subscribers."""
+        """Count an entry that is new or has grown, drop the oldest beyond the limits, and tell the subscribers."""
         entry = self.find(entry_id)
         if entry is None:
             return
@@ -167,10 +167,10 @@ class Subscription:
         self._wakeup.set()
 
     def notify(self, entry_id: int) -> None:
-        """Keep that an entry has changed, for the viewer's next look."""
+        """Note that an entry has changed, for the viewer's next fetch."""
         self._changed[entry_id] = None
         if len(self._changed) > 2 * MAX_ENTRIES:
-            # The viewer does not read; what is no longer kept it cannot get either.
+            # The viewer does not read, and could not get entries that are no longer kept.
             self._changed = dict.fromkeys(kept for kept in self._changed if self._traffic.find(kept) is not None)
         self._wakeup.set()
 
@@ -187,13 +187,13 @@ class Subscription:
 
 
 class TrafficLog(logging.Handler):
-    """Brings log lines of the emulator into its traffic; several emulators in one thread share their lines.
+    """Adds log lines of the emulator to its traffic; several emulators in one thread share their lines.
 
     Lines with ``is_in_exchange`` are omitted: the entry of their event says the same.
     """
 
     def __init__(self, traffic: Traffic) -> None:
-        """Take lines of this thread only: traffic belongs to one."""
+        """Accept lines of this thread only: traffic belongs to one thread."""
         super().__init__(logging.INFO)
         self._traffic = traffic
         self._thread = threading.get_ident()

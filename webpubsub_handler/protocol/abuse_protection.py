@@ -35,7 +35,7 @@ def normalize_hosts(origins: Iterable[str]) -> list[str]:
     Raises:
         ConfigurationError: They are one text, or there is no host in one of them.
     """
-    # Text is an iterable too: of hosts that are one letter long.
+    # A str is also an iterable, of one-letter strings.
     if isinstance(origins, str):
         raise ConfigurationError(f"allowed_origins is a list of hosts: write [{origins!r}]")
     return [origin if origin == "*" else normalize_host(origin) for origin in origins]
@@ -45,14 +45,14 @@ def answer_validation(request: HttpRequest, allowed_hosts: Collection[str]) -> H
     """Answer the service's question whether this endpoint takes its events.
 
     ``WebHook-Request-Origin`` can name several hosts (replicas, custom domains), joined or repeated. Each is compared
-    whole. An answer of the Functions host carries one value a header, so two or more allowed ones are answered
-    with ``*``; none is 400 without consent. No text of the request gets into the answer.
+    whole. An answer of the Functions host carries one value per header, so two or more allowed ones are answered with
+    ``*``; none is 400 without consent. No text of the request gets into the answer.
     """
     requested = {host.lower() for host in request.headers.get_list("WebHook-Request-Origin")}
     if not requested:
         return HttpResponse.text(400, "The WebHook-Request-Origin header is missing.")
     allowed = {"*"} if "*" in allowed_hosts else requested.intersection(allowed_hosts)
-    # A refusal must look like one: with a 200 and another origin, the service alone would notice.
+    # A refusal must be visible: only the service would notice a 200 with another origin.
     if not allowed:
         return HttpResponse.text(400, "The requested origin is not allowed.")
     consent = allowed.pop() if len(allowed) == 1 else "*"

@@ -51,10 +51,10 @@ def write_connect(request: ConnectEventRequest, response: ConnectEventResponse |
 
 
 def write_user_event(request: UserEventRequest, response: UserEventResponse | None) -> HttpResponse:
-    """Make the answer to a user event; 204 when there is nothing to say, as the service may send an empty frame else.
+    """Make the answer to a user event; 204 without a reply, as the service may send an empty frame otherwise.
 
     Raises:
-        TypeError: The data is not of its data type.
+        TypeError: The data does not match its data type.
         ValueError: The content type, the metadata or a user property cannot be a header.
         ConnectionStateError: The state cannot be carried.
     """
@@ -68,7 +68,7 @@ def write_user_event(request: UserEventRequest, response: UserEventResponse | No
         headers |= to_fields(MQTT_PREFIX, ((entry.name, entry.value) for entry in response.mqtt_user_properties))
     if response.content_type is not None and not _MIME_TYPE.fullmatch(response.content_type):
         raise ValueError(f"the content type of a response must be a MIME type, not {response.content_type!r}")
-    # An empty 200 could reach a plain WebSocket client as an empty frame; no document says.
+    # An empty 200 could reach a plain WebSocket client as an empty frame; this is not documented.
     if not body:
         return HttpResponse(204, headers)
     return HttpResponse(200, {"Content-Type": response.content_type or content_type, **headers}, body)
@@ -93,8 +93,8 @@ def payload(data: Any, data_type: DataType | None) -> tuple[str, bytes]:
     """Return the content type and the bytes of a message's data; without a data type it follows the data.
 
     Raises:
-        TypeError: The data is not of its data type, or has no JSON.
-        ValueError: The data has no JSON that every reader understands.
+        TypeError: The data does not match its data type, or cannot be JSON.
+        ValueError: The data has no JSON that every reader can read.
     """
     if data_type is DataType.JSON or (data_type is None and not isinstance(data, str | bytes)):
         return _CONTENT_TYPES[DataType.JSON], json_bytes(data)
@@ -109,7 +109,7 @@ def json_bytes(value: Any) -> bytes:
     """Write JSON without spaces.
 
     Raises:
-        TypeError: A value has no JSON.
+        TypeError: A value cannot be JSON.
         ValueError: A number is not finite, or a list holds itself.
     """
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
@@ -130,7 +130,7 @@ def _named(properties: Sequence[MqttUserProperty]) -> list[dict[str, str]]:
 
 
 def _strings(name: str, values: Sequence[str]) -> list[str]:
-    # A string is a sequence of strings too, and "lobby" would become five groups.
+    # A str is also a sequence of strings, and "lobby" would become five groups.
     if isinstance(values, str):
         raise TypeError(f"{name} must be a list of strings, not one string")
     return list(values)

@@ -1,4 +1,4 @@
-"""CloudEvents attributes as HTTP header values: text in, what was meant out."""
+"""Decodes CloudEvents attributes, which are HTTP header values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def decode_text(value: str) -> str:
     """Undo the encoding of a header value that holds more than printable ASCII.
 
     CloudEvents asks for one round of percent-decoding as UTF-8 (HTTP protocol binding 3.1.3.2). Raw UTF-8, which
-    servers hand over as Latin-1, is repaired, too. What is neither stays as it came, without lone surrogates.
+    servers pass on as Latin-1, is repaired, too. Other text is unchanged, except for lone surrogates.
     """
     if not value.isascii() or not _PERCENT_ENCODED.search(value):
         return mend_text(value)
@@ -27,7 +27,7 @@ def decode_text(value: str) -> str:
 
 
 def mend_text(value: str) -> str:
-    """Read raw UTF-8 that a server handed over as Latin-1; what is none stays, without lone surrogates."""
+    """Repair raw UTF-8 that a server passed on as Latin-1; other text is unchanged, except for lone surrogates."""
     if value.isascii():
         return value
     try:
@@ -42,7 +42,7 @@ def parse_time(value: str) -> datetime:
     """Read an event's time: RFC 3339 as the service sends it, or an HTTP date; without a zone it is UTC.
 
     Raises:
-        ValueError: The text is neither, or no year of 1 to 9999 holds it.
+        ValueError: The text is neither, or its year is not 1 to 9999.
     """
     try:
         try:

@@ -1,4 +1,4 @@
-"""The bodies of events. In JSON, unknown keys are left alone and null is like nothing; a wrong type is refused."""
+"""The bodies of events. In JSON, unknown keys are ignored and null counts as missing; a wrong type is refused."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _DATA_TYPES: Final[Mapping[str, DataType]] = {
 def read_connect(context: ConnectionContext, body: bytes) -> ConnectEventRequest:
     """Read a connect event.
 
-    It is an MQTT client's when the body says so: an answer needs the protocol version, which the headers do not have.
+    The body tells whether the client uses MQTT: an answer needs the protocol version, which the headers do not have.
     """
     document = _document(body)
     mqtt = _object(document, "mqtt")
@@ -67,14 +67,14 @@ def read_connect(context: ConnectionContext, body: bytes) -> ConnectEventRequest
 
 
 def read_connected(context: ConnectionContext, _: bytes) -> ConnectedEventRequest:
-    """Read a connected event, which has nothing in its body: whether it is there decides nothing."""
+    """Read a connected event; its body holds nothing and may be missing."""
     return ConnectedEventRequest(context)
 
 
 def read_disconnected(context: ConnectionContext, body: bytes) -> DisconnectedEventRequest:
     """Read a disconnected event.
 
-    Without a body the reason is not known; nothing else hangs on it, and a refusal would lose the end of a connection.
+    Without a body only the reason is unknown, and a refusal would lose the end of a connection.
     """
     document = _document(body) if body else {}
     mqtt = _object(document, "mqtt")
@@ -96,23 +96,23 @@ def read_group_left(context: ConnectionContext, body: bytes) -> GroupLeftEventRe
 
 
 def read_user_event(context: ConnectionContext, body: bytes) -> UserEventRequest:
-    """Read a user event, whose body is the client's: whatever it is, it is the function's to see."""
+    """Read a user event; its body is the client's, and reaches the function whatever it is."""
     content_type = context.headers.get("Content-Type") or ""
     mime_type, _, parameters = content_type.partition(";")
     data_type = _DATA_TYPES.get(mime_type.strip().lower(), DataType.BINARY)
     if data_type is DataType.TEXT and _OTHER_CHARSET.search(parameters):
-        # An MQTT client may send text in any encoding; only its function can know how far to trust the name.
+        # An MQTT client may send text in any encoding; only the function can know how far to trust the name.
         data_type = DataType.BINARY
     return UserEventRequest(context, body, data_type, content_type)
 
 
 def read_unknown(context: ConnectionContext, _: bytes) -> UnknownEvent:
-    """Read nothing of an event of a kind that this version does not know."""
+    """Read an event of a kind that this version does not know; its body is ignored."""
     return UnknownEvent(context, context.headers.get("ce-type") or "")
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
-    # Missing is not empty: a host may have lost the body, and an empty query would let the client in without a rule.
+    # Missing is not empty: a host may have lost the body, and with an empty query no rule might refuse the client.
     if not body:
         raise MalformedEventError("the body is missing")
     try:
@@ -133,7 +133,7 @@ _KINDS: Final[Mapping[type, str]] = {str: "a string", int: "an integer", bool: "
 
 def _member(document: Mapping[str, Any], name: str, kind: type, path: str = "") -> Any:
     value = document.get(name)
-    # For Python True is an integer, for JSON it is none.
+    # True is an integer in Python, but not in JSON.
     if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
         raise MalformedEventError(f"{path}{name} in the body is not {_KINDS[kind]}")
     return value

@@ -20,8 +20,8 @@ class ConnectionState(MutableMapping[str, Any]):
     """A mapping of names to JSON values, carried as base64 of a JSON object in ``ce-connectionState``.
 
     It is read when first used. The answer of a blocking event carries it only if it changed; ``clear()`` really
-    clears it (the service then keeps an empty object). A value written by somebody else reads as empty and stays as
-    it is until it is changed here.
+    clears it (the service then keeps an empty object). A value in another format reads as empty and is kept until the
+    state is changed here.
 
     Args:
         raw: The header as received.
@@ -58,8 +58,8 @@ class ConnectionState(MutableMapping[str, Any]):
             raise ConnectionStateError(f"connection state must be JSON: {error}") from error
         if strict_json.is_deep(text.encode()):
             raise ConnectionStateError(f"connection state is nested deeper than {strict_json.MAX_DEPTH} levels")
-        # Compared as text, so that a list inside that was changed counts. Of a foreign value there is no text to
-        # compare with: only a write says that it may be replaced.
+        # Compared as text, so that a change in a nested list counts. A foreign value has no text to compare with: only
+        # a write replaces it.
         unchanged = not self._touched if self.is_foreign else text == (self._original or "{}")
         if unchanged:
             return None
@@ -75,10 +75,10 @@ class ConnectionState(MutableMapping[str, Any]):
         if self._entries is None:
             self._entries = _from_base64(self.raw) if self.raw else {}
             if self._entries is None:
-                # Somebody else's, such as the .NET library's: to write it back half understood would destroy it.
+                # In another format, such as the .NET library's: to write it back half understood would destroy it.
                 self._entries = {}
             elif self.raw:
-                # Written again by us: the sender's spaces and escapes must not look like a change.
+                # Written again here: the sender's spaces and escapes must not look like a change.
                 self._original = _to_json(self._entries)
         return self._entries
 

@@ -60,7 +60,7 @@ def _context(request: HttpRequest, *, is_blocking: bool) -> ConnectionContext:
     user_id = headers.get("ce-userId")
     return ConnectionContext(
         hub=values["ce-hub"].lower(),
-        # As received: decoding could make another connection's id of it.
+        # Not decoded: that could turn it into another connection's id.
         connection_id=values["ce-connectionId"].encode("utf-8", "replace").decode(),
         user_id=decode_text(user_id) if user_id else None,
         event_name=decode_text(values["ce-eventName"]),
@@ -73,7 +73,7 @@ def _context(request: HttpRequest, *, is_blocking: bool) -> ConnectionContext:
 
 
 def _check_agreement(context: ConnectionContext, type_name: str) -> None:
-    """Refuse an event whose headers contradict each other: a function is chosen by one and may decide by another.
+    """Refuse an event whose headers contradict each other: one header chooses the function, which may rely on another.
 
     The rest of ``ce-source`` differs between documents and is not looked at. Socket.IO events are all of the type
     ``message`` in its documents, whatever their names are.

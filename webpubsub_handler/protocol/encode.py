@@ -14,10 +14,10 @@ __all__ = ["encode", "encode_error", "encode_invalid_data"]
 
 
 def encode(event: Event, response: object) -> HttpResponse:
-    """Make the answer to an event out of what its function returned; None says nothing, and 204.
+    """Make the answer to an event from what its function returned; None becomes 204.
 
     Raises:
-        TypeError: The event's kind cannot be answered so, or the data of a reply is not of its data type.
+        TypeError: This event cannot have such an answer, or the data of a reply does not match its data type.
         ValueError: The response holds what the service or a header cannot carry.
         ConnectionStateError: The state cannot be carried, or was changed inside by a function that cannot set it.
     """
@@ -27,7 +27,7 @@ def encode(event: Event, response: object) -> HttpResponse:
     if response is not None and (kind.response is None or not isinstance(response, kind.response)):
         allowed = "EventErrorResponse" if kind.response is None else f"{kind.response.__name__}, EventErrorResponse"
         raise TypeError(f"the function returned {type(response).__name__}; it may return {allowed} or None")
-    # A list in the state can be changed without the state knowing.
+    # A list in the state can be changed without the state noticing.
     if not kind.is_blocking and event.context.state.encode() is not None:
         raise ConnectionStateError(
             f"the state changed in {event.context.event_name!r} is lost: {event.context.state!r}"
@@ -36,12 +36,12 @@ def encode(event: Event, response: object) -> HttpResponse:
 
 
 def encode_error(event: Event, response: EventErrorResponse | MqttConnectEventErrorResponse) -> HttpResponse:
-    """Make the answer that refuses; a state is never changed by it.
+    """Make the answer that refuses an event; it never changes the state.
 
     An MQTT client that connects gets JSON with a code of its protocol version, everyone else status and text.
 
     Raises:
-        TypeError: An MQTT code is for no connecting MQTT client.
+        TypeError: An MQTT code was returned for something other than a connecting MQTT client.
         ValueError: The client's protocol version has no such code.
     """
     mqtt = event.mqtt if isinstance(event, ConnectEventRequest) else None
@@ -58,7 +58,7 @@ def encode_error(event: Event, response: EventErrorResponse | MqttConnectEventEr
 
 
 def encode_invalid_data(event: UserEventRequest, error: InvalidDataError) -> HttpResponse:
-    """Tell the sender of a user event what was wrong with it; a state is never changed by it.
+    """Tell the sender of a user event what was wrong with it; this never changes the state.
 
     Any status but 2xx drops a plain WebSocket client, so the error is a reply of 200:
     ``{"type":"error","code":"invalid_data","message":"…"}``. An MQTT client gets 400: it is told that its event failed,

@@ -42,7 +42,8 @@ class EventKind:
     """One kind of event.
 
     ``event_type`` is the ``ce-type``; a ``*`` at its end stands for every name. ``response`` is what a function may
-    return beside an error and None; a kind without one is a notification: the service logs its status, no more.
+    return beside an error and None; a kind without one is a notification: the service only logs the status of the
+    answer.
     """
 
     event_type: str
@@ -77,7 +78,7 @@ _BY_REQUEST: Final[Mapping[type[Event], EventKind]] = {kind.request: kind for ki
 
 
 def kind_of_type(event_type: str) -> EventKind:
-    """Return the kind of a ``ce-type``. Types have case; one that is not in the table is of the unknown kind."""
+    """Return the kind of a ``ce-type``. Types are case-sensitive; others are of the unknown kind."""
     if event_type.startswith(_USER_EVENT.event_type[:-1]):
         return _USER_EVENT
     return _BY_TYPE.get(event_type, _UNKNOWN)

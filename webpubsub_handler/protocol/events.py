@@ -69,7 +69,7 @@ class ConnectionContext:
 
     @property
     def origins(self) -> Sequence[str]:
-        """The hosts that the service calls itself: its own, replicas, custom domains. They prove nothing."""
+        """The hosts that the service names: its own, replicas, custom domains. They prove nothing."""
         return self.headers.get_list("WebHook-Request-Origin")
 
     @property
@@ -99,7 +99,7 @@ class ConnectionContext:
         return self._opaque("ce-socketId")
 
     def _opaque(self, name: str) -> str | None:
-        # As received: decoding could make another one's id of it.
+        # Not decoded: that could turn it into another one's id.
         value = self.headers.get(name)
         return value.encode("utf-8", "replace").decode() if value else None
 
@@ -162,15 +162,15 @@ class UserEventRequest:
     """A client sent an event; blocking.
 
     ``body`` is what came. ``data`` is a str for text, the decoded value for JSON, bytes for everything else; it is read
-    when it is first asked for, so a function that looks at sizes or rights first pays for no parsing. ``content_type``
-    is the MIME type as received, empty when there is none.
+    on first access, so a function can check sizes or rights before anything is parsed. ``content_type`` is the MIME
+    type as received, empty when there is none.
     """
 
     context: ConnectionContext
     body: bytes
     data_type: DataType
     content_type: str
-    # A frozen object cannot keep what it read in an attribute, but in a list.
+    # The object is frozen, so it keeps what it read in a list.
     _read: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
@@ -191,13 +191,13 @@ class UserEventRequest:
 
     @property
     def mqtt_user_properties(self) -> Sequence[MqttUserProperty]:
-        """The user properties of an MQTT client's PUBLISH packet, names in lower case as header names have none."""
+        """The user properties of an MQTT client's PUBLISH packet, names in lower case, as header names have no case."""
         return [MqttUserProperty(*pair) for pair in properties_of(self.context.headers, MQTT_PREFIX)]
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
-    """An event of a family or name that this version does not know; it is answered 2xx and ignored."""
+    """An event of a family or name that this version does not know; it is ignored, and the answer is 2xx."""
 
     context: ConnectionContext
     type: str

@@ -21,7 +21,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Return the value of a field, repeated fields joined by a comma (RFC 9110 5.2), or None."""
-        # Repeated lines are real: tunnels write a line for each signature, and the first alone may be the wrong one.
+        # Repeated fields occur: tunnels write one for each signature, and the first alone may be the wrong one.
         values = self._fields.get(name.lower())
         if values is None:
             return None
@@ -33,7 +33,7 @@ class Headers:
         return [member for value in values for part in value.split(",") if (member := part.strip())]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Walk the fields as (lower-case name, value), one pair a line."""
+        """Iterate over the fields as (lower-case name, value), one pair per line."""
         return ((name, value) for name, values in self._fields.items() for value in values)
 
     def __repr__(self) -> str:

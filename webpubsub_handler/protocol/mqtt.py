@@ -76,12 +76,12 @@ class MqttUserProperty:
 
 @dataclass(frozen=True, slots=True)
 class MqttConnectProperties:
-    """What a CONNECT packet says; ``clean_start`` is None where the service does not tell."""
+    """What a CONNECT packet says; ``clean_start`` is None if the service does not tell."""
 
     protocol_version: MqttProtocolVersion
     clean_start: bool | None
     username: str | None
-    password: bytes | None = field(repr=False)  # a log of the request must not have it
+    password: bytes | None = field(repr=False)  # must not be in a log of the request
     user_properties: Sequence[MqttUserProperty]
 
 

@@ -1,8 +1,8 @@
 """Properties that travel as a header field each: MQTT user properties (``mqtt-*``) and metadata.
 
-Header names have no case, and an answer carries one value a name (the Functions host), so neither can an answer's
-properties differ by case only or repeat. What HTTP would change on the way is refused rather than encoded: no document
-says how a client would know.
+Header names have no case, and the Functions host sends one value per name. So an answer's properties cannot repeat a
+name, nor differ by case only. What HTTP would change on the way is refused rather than encoded: it is not documented
+how a client would decode it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["METADATA_PREFIX", "MQTT_PREFIX", "metadata_fields", "properties_of",
 MQTT_PREFIX: Final = "mqtt-"
 METADATA_PREFIX: Final = "x-webpubsub-metadata-"
 
-# Bytes; what the service takes of a client's metadata.
+# In bytes: the service's limits for a client's metadata.
 _MAX_KEY: Final = 256
 _MAX_VALUE: Final = 1024
 _MAX_METADATA: Final = 8192
@@ -62,7 +62,7 @@ def metadata_fields(metadata: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Make the header fields of an answer's metadata.
 
     Raises:
-        ValueError: As ``to_fields``, or the service takes less: 256 bytes a key, 1 KiB a value, 8 KiB in all.
+        ValueError: As ``to_fields``, or beyond the service's limits: 256 bytes per key, 1 KiB per value, 8 KiB in all.
     """
     pairs = list(metadata)
     fields = to_fields(METADATA_PREFIX, pairs)

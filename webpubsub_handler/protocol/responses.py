@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectEventResponse:
-    """Accepts a connection; what is None stays as the client's token and the service have it.
+    """Accepts a connection; None keeps what the client's token and the service say.
 
     ``subprotocol`` must be one that the client offered. ``mqtt_user_properties`` reach clients of MQTT 5.0, with the
     CONNACK packet; nothing else could carry them. The rest counts for an MQTT client when a new session starts.
@@ -42,10 +42,10 @@ class ConnectEventResponse:
 class UserEventResponse:
     """A reply to the sender alone. Without a ``data_type`` it follows the data: str, bytes, else JSON.
 
-    Text is sent as UTF-8. ``content_type`` is a MIME type to be named instead of the data type's own; MQTT clients get
-    any, others get text, JSON or binary only. ``metadata`` has tokens of at most 256 bytes as keys,
-    printable ASCII of at most 1 KiB as values, 8 KiB in all. ``mqtt_user_properties`` are for MQTT clients: tokens and
-    printable ASCII too, each name once.
+    Text is sent as UTF-8. ``content_type`` is a MIME type to send instead of the data type's own; MQTT clients get any,
+    others get text, JSON or binary only. ``metadata`` has tokens of at most 256 bytes as keys, printable ASCII of at
+    most 1 KiB as values, 8 KiB in all. ``mqtt_user_properties`` are for MQTT clients: tokens and printable ASCII too,
+    each name once.
     """
 
     data: Any
@@ -60,9 +60,9 @@ class EventErrorResponse:
     """Refuses an event with an HTTP status of 400 to 599.
 
     A client that connects sees status and message of a 4xx. A refused user event closes a plain WebSocket client.
-    The service delivers again after a 5xx. So a user's mistake is better answered with a ``UserEventResponse``.
-    An MQTT client that connects gets the CONNACK code that says the same in its protocol version, and the message; one
-    that sent an event gets status and message in a message, and stays.
+    After a 5xx, the service delivers the event again. So answer a user's mistake with a ``UserEventResponse``. An MQTT
+    client that connects gets the CONNACK code that says the same in its protocol version, and the message; one that
+    sent an event gets status and message in a message, and stays.
     """
 
     status: int

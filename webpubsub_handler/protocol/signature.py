@@ -21,25 +21,25 @@ def sign(access_key: str, connection_id: str) -> str:
     The key is the UTF-8 text of the access key as the portal shows it, not base64-decoded.
     """
     message = connection_id.encode("utf-8", "surrogatepass")
-    # Not hmac.digest: it lets other threads run meanwhile, and with any at work a microsecond became a hundred.
+    # Not hmac.digest: it releases the GIL, and with other threads at work a microsecond became a hundred.
     return _PREFIX + hmac.new(access_key.encode(), message, "sha256").hexdigest()
 
 
 def is_signed(signatures: Iterable[str], access_keys: Iterable[str], connection_id: str) -> bool:
     """Return whether any of the signature values was made with any of the keys, compared in constant time.
 
-    ``signatures`` are the members of the ``ce-signature`` header in any order and case; unknown ones are passed over.
+    ``signatures`` are the members of the ``ce-signature`` header in any order and case; unknown ones are ignored.
     ``connection_id`` is the header as received: the service signs the real id, which may be encoded in the header.
     """
     given = [value.lower().encode("utf-8", "surrogatepass") for value in signatures]
     if len(given) > _MAX_VALUES:
         return False
     signed = False
-    # Percent-encoded or not: which of the two the service signs for an id outside ASCII is in no document.
+    # It is not documented whether the service signs an id outside ASCII percent-encoded or not.
     for candidate in {connection_id, decode_text(connection_id)}:
         for key in access_keys:
             expected = sign(key, candidate).encode()
             for value in given:
-                # No early end: the time tells nothing about which key or value matched.
+                # No early exit: the time must not tell which key or value matched.
                 signed |= hmac.compare_digest(expected, value)
     return signed

@@ -23,7 +23,7 @@ _START: Final = 4096
 def parse(text: bytes) -> Any:
     """Return the value of a JSON text.
 
-    NaN and Infinity are Python's, not JSON's, and 1e999 would become one; no other reader could take them back.
+    NaN and Infinity are refused: they are not JSON, so other readers could not read them. 1e999 would become Infinity.
 
     Raises:
         UnicodeDecodeError: It is not UTF-8.
@@ -40,7 +40,7 @@ def is_deep(text: bytes) -> bool:
     """Return whether arrays and objects of a JSON text are nested deeper than 128 levels."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    # A text that was made to be deep is so from its start: it must not cost a walk over all of it.
+    # The start first: a text made to be deep usually is so from there, and need not be read to its end.
     return _reaches_depth(text[:_START]) or _reaches_depth(text)
 
 

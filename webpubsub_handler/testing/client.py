@@ -42,18 +42,18 @@ class EventClient:
         assert await client.user_event("message", "hi") == UserEventResponse("you said hi")
         await client.disconnected()
 
-    An exception in a function is an ``webpubsub_handler.EventErrorResponse`` of 500, as for the service; it stands in
-    the log.
+    An exception in a function becomes a ``webpubsub_handler.EventErrorResponse`` of 500, as for the service, and is
+    logged.
 
     Args:
         handler: The handler, or a function that sends a request to one, such as a server's under test.
         hub: The hub; the handler's own by default.
-        user_id: Who connects; None for nobody in particular.
+        user_id: Who connects; None for a client without a user id.
         connection_id: The connection.
-        state: What the service keeps for the connection from before.
+        state: What the service already keeps for the connection.
         access_key: What to sign with; a key that the handler knows by default. ``""`` sends unsigned events.
-        origin: The host that the service calls itself; that of the key by default.
-        headers: What to send with every event beside, such as ``Authorization``.
+        origin: The host that the service names; that of the key by default.
+        headers: Header fields to add to every event, such as ``Authorization``.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class EventClient:
         """Send a connect event. An accepted one gives later events the user id and subprotocol of the answer.
 
         Args:
-            user_id: Who connects, when not the client's own.
+            user_id: Who connects, if not the client's own.
             query: The parameters of the client's URL, each a value or a list of values.
             claims: The claims of its token; ``sub`` is the user id by default.
             headers: The headers of its handshake.
@@ -132,20 +132,20 @@ class EventClient:
         return accepted
 
     async def connected(self) -> EventErrorResponse | None:
-        """Tell that the client is connected."""
+        """Send the event that the client is connected."""
         return _notified(await self.send("azure.webpubsub.sys.connected", b"{}"))
 
     async def disconnected(self, reason: str | None = None) -> EventErrorResponse | None:
-        """Tell that the client is gone."""
+        """Send the event that the client is gone."""
         body = json.dumps({"reason": reason}).encode()
         return _notified(await self.send("azure.webpubsub.sys.disconnected", body))
 
     async def joined(self, group: str) -> EventErrorResponse | None:
-        """Tell that the connection joined a group."""
+        """Send the event that the connection joined a group."""
         return _notified(await self.send("azure.webpubsub.gp.joined", json.dumps({"group": group}).encode()))
 
     async def left(self, group: str) -> EventErrorResponse | None:
-        """Tell that the connection left a group."""
+        """Send the event that the connection left a group."""
         return _notified(await self.send("azure.webpubsub.gp.left", json.dumps({"group": group}).encode()))
 
     async def user_event(
@@ -157,13 +157,13 @@ class EventClient:
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> UserEventResponse | EventErrorResponse | None:
-        """Send what a client sends; ``message`` is the name of a plain WebSocket client's frames.
+        """Send a user event; ``message`` is the name of a plain WebSocket client's frames.
 
         Args:
             name: The event.
             data: The data: a str is text, bytes are binary, everything else is JSON.
-            data_type: Another data type than that, such as JSON for a str.
-            content_type: A MIME type to be named instead of the data type's own.
+            data_type: The data type if it is another one, such as JSON for a str.
+            content_type: A MIME type to send instead of the data type's own.
             metadata: The metadata of the message.
         """
         mime_type, body = payload(data, data_type)
@@ -251,7 +251,7 @@ def _reply(response: HttpResponse) -> UserEventResponse:
     headers = Headers(response.headers)
     # An answer is read as an event is: by its content type.
     read = make_user_event(response.body, content_type=headers.get("Content-Type"))
-    # What is named only where it does not follow from the data is equal to what a function returns.
+    # Set only if it does not follow from the data, so that the result equals what a function returns.
     data_type = DataType.JSON if read.data_type is DataType.JSON and isinstance(read.data, str) else None
     is_usual = payload(read.data, data_type)[0] == read.content_type
     return UserEventResponse(

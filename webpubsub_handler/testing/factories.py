@@ -31,7 +31,7 @@ def make_context(
     Args:
         hub: The hub.
         connection_id: The connection.
-        user_id: Who sent it; None for nobody in particular.
+        user_id: Who sent it; None for a client without a user id.
         event_name: The event's name.
         event_id: The event's id, which counts the events of the connection.
         sent_at: When it was sent; now by default.
@@ -58,8 +58,8 @@ def make_user_event(
 
     Args:
         data: The data: a str is text, bytes are binary, everything else is JSON.
-        data_type: Another data type than that, such as JSON for a str.
-        content_type: A MIME type to be named instead of the data type's own.
+        data_type: The data type if it is another one, such as JSON for a str.
+        content_type: A MIME type to send instead of the data type's own.
         context: As ``make_context`` takes it.
     """
     mime_type, body = payload(data, data_type)

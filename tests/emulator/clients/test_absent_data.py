@@ -182,7 +182,7 @@ async def test_a_token_without_user_and_roles_is_one_of_somebody_who_may_do_noth
         (b'{"userId":"eve","roles":["x"],"groups":["g"]}', "eve", False, ["g"]),
     ],
 )
-async def test_what_a_connect_answer_leaves_out_stays_and_what_is_empty_is_taken_at_its_word(
+async def test_a_connect_answer_keeps_omitted_values_and_applies_empty_ones(
     handler: RecordingHandler,
     service: Service,
     answer: bytes,

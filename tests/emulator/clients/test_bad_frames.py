@@ -101,7 +101,7 @@ async def test_after_a_close_nothing_is_said_and_the_line_stays_until_the_client
     writer.close()
 
 
-async def test_what_comes_after_a_mistake_is_not_done(service: Service, handler: RecordingHandler) -> None:
+async def test_nothing_is_done_after_a_mistake(service: Service, handler: RecordingHandler) -> None:
     socket = await service.connect()
     await socket.send("nonsense")
     await socket.send({"type": "event", "event": "late", "data": 1})

@@ -120,7 +120,7 @@ async def test_a_token_of_another_key_or_of_none_is_401(service: Service) -> Non
         ("/client/hubs/chat?webpubsub_mode=sendToGroup&", {}),
     ],
 )
-async def test_what_cannot_be_is_400(service: Service, url: str, claims: dict[str, Any]) -> None:
+async def test_an_impossible_request_is_400(service: Service, url: str, claims: dict[str, Any]) -> None:
     assert (await service.refused(f"{url}access_token={service.token(**claims)}"))[0] == 400
 
 

@@ -134,7 +134,7 @@ async def test_an_emulator_for_the_network_has_no_console(start_service: StartSe
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/emulator"), ("POST", "/"), ("GET", "/emulator/view/x.py")])
-async def test_what_is_not_there_is_404(service: Service, method: str, path: str) -> None:
+async def test_a_missing_file_is_404(service: Service, method: str, path: str) -> None:
     assert (await call(service, method, path))[0] == 404
 
 

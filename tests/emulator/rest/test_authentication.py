@@ -93,7 +93,7 @@ def with_payload(payload: bytes) -> str:
         lambda: with_payload(b'{"aud":' + b"9" * 20_000),
     ],
 )
-async def test_what_is_not_a_token_of_this_service_is_401(
+async def test_a_token_that_is_not_of_this_service_is_401(
     service: Service, caplog: pytest.LogCaptureFixture, make_token: Callable[[], str]
 ) -> None:
     status, headers, problem = await service.rest("POST", "/:send", body=b"x", headers=bearer(make_token()))
@@ -269,7 +269,9 @@ async def test_a_token_that_cannot_be_is_not_generated(start_service: StartServi
 
 
 @pytest.mark.parametrize("is_allowed", [False, True])
-async def test_who_has_the_key_signs_for_clients_and_asks_nobody(start_service: StartService, is_allowed: bool) -> None:
+async def test_a_server_with_the_access_key_signs_client_tokens_without_a_call(
+    start_service: StartService, is_allowed: bool
+) -> None:
     service = await start_service(allow_unvalidated_entra_tokens=is_allowed)
     status, _, problem = await service.rest("POST", "/:generateToken")
     assert (status, "sign with the access key" in problem["message"]) == (401, True)

@@ -115,7 +115,7 @@ async def test_a_filter_is_asked_when_the_body_has_arrived(service: Service) -> 
     assert (await socket.frame())["data"] == "xy"
 
 
-async def test_who_connects_while_the_body_arrives_is_reached(service: Service) -> None:
+async def test_a_client_that_connects_while_the_body_arrives_is_reached(service: Service) -> None:
     sockets: list[Socket] = []
 
     async def body() -> Any:

@@ -69,7 +69,7 @@ async def test_a_next_link_says_what_is_left_and_the_newest_version(service: Ser
     assert (query["maxpagesize"], query["top"], query["api-version"]) == ("1", "2", "2024-12-01")
 
 
-async def test_who_comes_and_goes_between_two_pages_is_never_seen_twice(service: Service) -> None:
+async def test_a_connection_that_comes_or_goes_between_two_pages_is_never_seen_twice(service: Service) -> None:
     sockets = [await service.connect(groups="g") for _ in range(4)]
     _, _, first = await service.rest("GET", f"{PATH}?maxpagesize=2")
     assert ids(first) == ["conn-1", "conn-2"]

@@ -223,7 +223,7 @@ async def test_memberships_of_a_user(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/connections/conn-1/groups", "/users/ana/groups"])
-async def test_all_memberships_end_at_once(service: Service, path: str) -> None:
+async def test_all_memberships_end_together(service: Service, path: str) -> None:
     await service.connect(sub="ana", groups=["g", "h"])
     assert (await service.rest("DELETE", path))[0] == 204
     assert (await service.rest("HEAD", "/groups/g"))[0] == 404

@@ -37,7 +37,7 @@ async def test_a_permission_is_one_on_a_group(service: Service, method: str, que
 
 
 @pytest.mark.parametrize("role", ["webpubsub.sendToGroup", "webpubsub.sendToGroup.g", "webpubsub.sendToGroups.*"])
-async def test_what_was_revoked_no_role_gives_until_it_is_granted_again(service: Service, role: str) -> None:
+async def test_no_role_restores_a_revoked_right_until_it_is_granted_again(service: Service, role: str) -> None:
     await service.connect(role=role, groups="g")
     path = f"{SEND}?targetName=g"
     assert await statuses(service, ("HEAD", path), ("DELETE", path), ("HEAD", path)) == [200, 204, 404]

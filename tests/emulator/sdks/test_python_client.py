@@ -175,7 +175,7 @@ async def test_a_client_that_shall_not_reconnect_stops(service: Service, handler
     assert len(handler.events("connect")) == 1
 
 
-async def test_a_hundred_threads_send_at_once(service: Service) -> None:
+async def test_a_hundred_threads_send_in_parallel(service: Service) -> None:
     def scenario() -> None:
         with Client(url_of(service)) as client, ThreadPoolExecutor(100) as threads:
             client.sdk.join_group("g")

@@ -221,7 +221,7 @@ def test_half_a_surrogate_pair_in_text_becomes_the_replacement_character() -> No
     assert PROTOCOL.decode(frame) == UserEvent("e", Payload(DataType.TEXT, "a\ufffdb😀\ufffd".encode()))
 
 
-def test_a_frame_that_is_nested_too_deep_is_told_so() -> None:
+def test_a_frame_that_is_nested_too_deep_is_refused_with_the_reason() -> None:
     text = '{"type":"event","event":"e","data":' + "[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH + "}"
     with pytest.raises(ClientProtocolError, match="The frame is nested more than 500 levels deep"):
         PROTOCOL.decode(text)

@@ -211,7 +211,9 @@ async def test_events_of_one_connection_go_one_at_a_time(handler: RecordingHandl
     assert [request.body for request in handler.events("a")] == [b"1", b"2"]
 
 
-async def test_what_a_client_sent_before_it_went_still_counts(handler: RecordingHandler, service: Service) -> None:
+async def test_an_event_that_a_client_sent_before_it_went_still_counts(
+    handler: RecordingHandler, service: Service
+) -> None:
     gate = asyncio.Event()
     handler.script["a"] = [Answer(204, gate=gate)]
     socket = await service.connect()
@@ -257,7 +259,7 @@ async def test_stopping_gives_up_on_all_notifications_that_wait(handler: Recordi
     gate.set()
 
 
-async def test_who_hears_that_clients_go_with_the_emulator_can_still_call_it(
+async def test_an_event_handler_that_is_told_of_disconnects_at_shutdown_can_still_call_the_emulator(
     handler: RecordingHandler, service: Service
 ) -> None:
     gate = asyncio.Event()

@@ -66,7 +66,7 @@ def test_an_impossible_user_id_is_refused(user_id: str) -> None:
     assert status(settings(CLIENT_AUTH="anonymous"), {}, {"userId": [user_id]}) == 400
 
 
-def test_who_names_no_room_asks_about_the_default_one() -> None:
+def test_a_request_without_a_room_is_about_the_default_one() -> None:
     assert requested_room({}, "lobby") == "lobby"
 
 

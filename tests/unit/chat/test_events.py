@@ -243,7 +243,7 @@ async def test_a_message_with_a_key_is_looked_for_in_a_room_that_the_connection_
     assert rooms.asked == [("refuse", "b")] * 3
 
 
-async def test_who_sends_too_fast_to_a_room_that_the_connection_is_not_in_asks_no_store(rooms: Rooms) -> None:
+async def test_sending_too_fast_to_a_room_that_the_connection_is_not_in_reads_no_store(rooms: Rooms) -> None:
     events = events_of(rooms, max_messages_per_second=0.001)
     request = event("send", state({"rooms": []}), {"key": "k", "room": "b"})
     assert [code(await events.message(request)) for _ in range(2)] == ["not_a_member", "rate_limited"]
@@ -344,14 +344,14 @@ async def test_a_member_who_may_not_join_any_more_is_taken_out_of_the_room(
     assert dict(request.context.state) == {"rooms": []}
 
 
-async def test_who_was_taken_out_of_the_room_is_refused_without_another_call_and_without_a_line_about_the_hub(
+async def test_a_user_taken_out_of_the_room_is_refused_without_another_call_and_without_a_log_line_about_the_hub(
     events: ChatEvents, rooms: Rooms, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert code(await events.message(message(state({"rooms": []})))) == "not_a_member"
     assert (rooms.asked, caplog.records) == ([], [])
 
 
-async def test_who_could_not_be_taken_out_of_the_room_is_refused_and_the_next_message_tries_again(
+async def test_a_user_who_could_not_be_taken_out_of_the_room_is_refused_and_the_next_message_tries_again(
     events: ChatEvents, rooms: Rooms, banned: set[str]
 ) -> None:
     banned.add("ana")
@@ -375,7 +375,9 @@ async def test_a_group_that_cannot_be_a_room_is_told_nothing(events: ChatEvents,
     assert rooms.asked == [("announce", "joined")]
 
 
-async def test_who_sends_too_fast_is_told_how_long_to_wait_and_a_stored_message_is_looked_for(rooms: Rooms) -> None:
+async def test_a_user_who_sends_too_fast_is_told_how_long_to_wait_and_a_stored_message_is_looked_for(
+    rooms: Rooms,
+) -> None:
     events = events_of(rooms, max_messages_per_second=0.001)
     member = state({"rooms": ["lobby"]})
     assert await events.message(message(member)) is None
@@ -387,7 +389,7 @@ async def test_who_sends_too_fast_is_told_how_long_to_wait_and_a_stored_message_
     assert rooms.asked == [("publish", "lobby"), ("refuse", "lobby")]
 
 
-async def test_what_is_told_too_fast_is_told_to_nobody_and_takes_nothing_from_messages(rooms: Rooms) -> None:
+async def test_announcements_beyond_the_rate_limit_are_dropped_and_do_not_count_as_messages(rooms: Rooms) -> None:
     events = events_of(rooms, max_messages_per_second=0.001)
     member = state({"rooms": ["lobby"]})
     for _ in range(3):

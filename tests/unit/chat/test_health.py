@@ -94,7 +94,7 @@ async def test_an_outbox_that_does_not_answer_is_unknown_not_empty() -> None:
     assert back_ends.drains == 0
 
 
-async def test_what_the_background_had_to_say_is_written_by_a_question_for_health_too() -> None:
+async def test_a_health_check_also_writes_the_background_log() -> None:
     back_ends = BackEnds()
     await health_of(back_ends, Clock(0)).state()
     assert back_ends.written == 1

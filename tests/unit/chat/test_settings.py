@@ -233,7 +233,7 @@ def test_the_age_of_events_can_be_limited(value: str, seconds: int) -> None:
     assert Settings.from_env(GOOD | {"MAX_EVENT_AGE_SECONDS": value}).max_event_age_seconds == seconds
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_env({"CLIENT_AUTH": "x", "MAX_MESSAGE_BYTES": "x"})
     assert len(caught.value.problems) == 4

@@ -61,7 +61,7 @@ def test_a_time_is_read_as_utc_in_either_format(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "now", "1764000000", "2026-13-45T99:99:99Z", "\x00", "\udcff", "9" * 1000])
-def test_what_is_not_a_time_is_refused(value: str) -> None:
+def test_an_invalid_time_is_refused(value: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the type is the promise
         parse_time(value)
 

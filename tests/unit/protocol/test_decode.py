@@ -85,7 +85,7 @@ def test_a_required_header_that_is_missing_or_empty_is_named(header: str, value:
         decode(event("user_text", headers={header: value}))
 
 
-def test_all_missing_headers_are_named_at_once() -> None:
+def test_all_missing_headers_are_named_together() -> None:
     with pytest.raises(MalformedEventError) as raised:
         decode(event("user_text", headers=dict.fromkeys(REQUIRED)))
 
@@ -214,7 +214,7 @@ def test_any_json_value_is_a_message(body: bytes, data: Any) -> None:
     ],
     ids=lambda body: repr(body[:12]),
 )
-def test_what_is_not_json_to_every_reader_is_refused_when_it_is_read(body: bytes) -> None:
+def test_data_that_is_not_json_to_every_reader_is_refused_when_it_is_read(body: bytes) -> None:
     request = with_json(body)
 
     assert request.body == body

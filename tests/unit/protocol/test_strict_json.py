@@ -44,7 +44,7 @@ def test_what_is_nested_too_deep_or_has_no_end_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"-Infinity", b"[1e999]", b"9" * 5000, b"", b"{'a':1}", b"\xef\xbb\xbf1"])
-def test_what_other_readers_could_not_take_back_is_refused(text: bytes) -> None:
+def test_json_that_other_readers_could_not_read_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)
 

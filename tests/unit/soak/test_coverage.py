@@ -118,7 +118,7 @@ def test_what_never_happened_is_named(leave_out: Callable[[Ledger], None], name:
     assert set(run.broken()) == {name}
 
 
-def test_who_was_silent_is_named() -> None:
+def test_a_silent_client_is_named() -> None:
     run = Run()
     never_answered(run.ledger)
     assert run.broken()["clients of which no message arrived"].examples == ("ben",)

@@ -85,7 +85,7 @@ async def test_a_lost_answer_has_an_effect_and_a_reset_has_none(target: Target, 
     assert target.proxy.broken_requests == 1
 
 
-async def test_what_hangs_ends_without_an_answer_or_an_effect_when_the_proxy_is_mended(target: Target) -> None:
+async def test_a_hanging_call_ends_without_an_answer_or_an_effect_when_the_proxy_is_repaired(target: Target) -> None:
     target.proxy.break_requests(Breakage.HANG, 1.0)
     hanging = asyncio.create_task(target.post())
     while not target.proxy.broken_requests:  # noqa: ASYNC110 - another task counts

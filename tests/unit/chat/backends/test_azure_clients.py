@@ -54,7 +54,7 @@ async def test_a_call_that_is_never_answered_ends() -> None:
             await asyncio.Event().wait()
 
 
-async def test_what_the_caller_does_wrong_is_the_caller_s() -> None:
+async def test_a_mistake_of_the_caller_is_answered_as_one() -> None:
     for mistake in (KeyError("a mistake"), AttributeError("another")):
         with pytest.raises(type(mistake)):
             await call(Calls(), mistake)

@@ -70,7 +70,7 @@ class Identity(AsyncTokenCredential):
     async def __aexit__(self, *_: object) -> None: ...
 
 
-async def test_who_closes_the_clients_closes_their_identities(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_the_clients_closes_their_identities(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Identity] = []
 
     def make() -> Identity:

@@ -90,7 +90,7 @@ async def test_five_hundred_clients_that_come_back_at_once_are_told_in_five_broa
     assert [len(told["events"]) for _, told in service.told] == [MAX_BATCH] * 5
 
 
-async def test_who_comes_after_a_batch_was_told_is_told_with_the_next(
+async def test_a_connection_that_comes_after_a_batch_was_sent_is_told_with_the_next_one(
     announcer: Announcer, service: RecordingService
 ) -> None:
     await announcer.announce(context("ana"), "connected", ["lobby"])

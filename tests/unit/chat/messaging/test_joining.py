@@ -33,7 +33,7 @@ async def ask(events: ChatEvents, name: str, raw: str | None, data: object) -> t
     return answer.data, dict(request.context.state)
 
 
-async def test_who_joins_is_put_into_the_group_and_the_state_follows_with_the_answer(
+async def test_a_user_who_joins_is_put_into_the_group_and_the_state_follows_with_the_answer(
     events: ChatEvents, rooms: Rooms
 ) -> None:
     answer, after = await ask(events, "join", state({"rooms": ["a"]}), {"room": "b"})
@@ -81,7 +81,7 @@ async def test_a_connection_that_the_service_does_not_know_is_told_to_try_again(
     assert (answer["code"], answer["room"], after) == ("unavailable", "b", {"rooms": ["a"]})
 
 
-async def test_who_may_not_join_stays_where_it_is(
+async def test_a_connection_that_may_not_join_stays_where_it_is(
     events: ChatEvents, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "may_join", lambda _, room: room != "b")
@@ -90,7 +90,7 @@ async def test_who_may_not_join_stays_where_it_is(
     assert rooms.asked == []
 
 
-async def test_who_joins_again_and_may_not_any_more_is_taken_out(
+async def test_a_user_who_joins_again_without_permission_is_taken_out(
     events: ChatEvents, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "may_join", lambda *_: False)
@@ -99,7 +99,7 @@ async def test_who_joins_again_and_may_not_any_more_is_taken_out(
     assert rooms.asked == [("leave", "conn-42", "a")]
 
 
-async def test_who_may_not_be_in_one_room_any_more_stays_in_the_others(
+async def test_a_user_who_loses_access_to_one_room_stays_in_the_others(
     events: ChatEvents, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.policy, "may_join", lambda _, room: room != "b")
@@ -160,7 +160,7 @@ async def test_what_else_is_in_the_state_takes_its_room(events: ChatEvents) -> N
 
 
 @pytest.mark.parametrize("name", ["join", "leave"])
-async def test_who_joins_and_leaves_too_fast_is_told_how_long_to_wait(rooms: Rooms, name: str) -> None:
+async def test_a_user_who_joins_and_leaves_too_fast_is_told_how_long_to_wait(rooms: Rooms, name: str) -> None:
     events = events_of(rooms, max_messages_per_second=0.001)
     await events.join(event("join", state({"rooms": []}), {"room": "a"}))
     asked = len(rooms.asked)

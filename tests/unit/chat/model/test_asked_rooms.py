@@ -40,6 +40,6 @@ def test_what_is_kept_is_read_again(context: ConnectionContext, names: list[str]
         {"rooms": ["@"], "since": 7},
     ],
 )
-def test_what_somebody_else_wrote_is_nothing(context: ConnectionContext, kept: object) -> None:
+def test_a_state_that_something_else_wrote_has_no_rooms(context: ConnectionContext, kept: object) -> None:
     context.state["private"] = kept
     assert asked_rooms(context) is None

@@ -28,7 +28,7 @@ def test_what_is_used_up_comes_back_at_the_rate_and_never_beyond_the_burst() -> 
     assert taken(limiter, "ana", 100) == 20
 
 
-def test_who_is_refused_is_told_how_long_and_passes_then() -> None:
+def test_a_user_who_is_refused_is_told_how_long_to_wait_and_passes_then() -> None:
     clock = Clock(0)
     limiter = RateLimiter(clock)
     taken(limiter, "ana", 20)

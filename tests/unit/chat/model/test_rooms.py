@@ -44,7 +44,7 @@ def test_any_other_name_with_an_at_sign_is_not_a_room(name: str) -> None:
 
 
 @pytest.mark.parametrize("user_id", [None, "", ".", "..", "a/b", "a\\b", "a#b", "a?b", "a:b", "a;b", "%41", "a\nb"])
-def test_who_has_no_name_or_one_that_changes_paths_is_in_no_private_room(user_id: str | None) -> None:
+def test_a_user_without_a_name_or_with_one_that_changes_paths_is_in_no_private_room(user_id: str | None) -> None:
     assert not can_be_member(user_id)
 
 
