@@ -122,8 +122,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"This takes about {length} on two cores: {', '.join(wanted)}.", flush=True)
     results: dict[str, Result] = {}
     if "tests" in wanted and wanted["tests"] == STEPS["tests"]:
-        # Before anything else: the soak needs it, too, and two processes would install it at the same time. If it fails,
-        # the tests that need it fail and say so.
+        # Before anything else: the soak needs it, too, and two processes would install it at once. If it fails, the
+        # tests that need it fail and say so.
         print("\n== what the tests need", flush=True)
         call(["-m", "tests.node_packages"])
     REPORT.unlink(missing_ok=True)
