@@ -6,12 +6,12 @@ import base64
 import json
 
 import pytest
-from playwright.async_api import FilePayload, Route, expect
+from playwright.async_api import Browser, FilePayload, Route, expect
 
 import chat.policy
 from local.azurite import Azurite
 from tests.e2e.conftest import System, running_system
-from tests.page.conftest import NARROW, OpenTab, announce
+from tests.page.conftest import NARROW, OpenTab, Tab, announce
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,6 +41,25 @@ async def test_two_tabs_have_two_names_and_keep_them_over_a_reload(join: OpenTab
     await one.page.reload()
     await one.until_connected()
     assert await one.page.locator("#me").inner_text() == names[0]
+
+
+NOTHING_KEPT = """
+for (const kept of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, kept, { get() { throw new DOMException("Access is denied.", "SecurityError"); } });
+}
+navigator.locks.request = () => Promise.reject(new DOMException("Access is denied.", "SecurityError"));
+"""
+
+
+async def test_where_the_browser_keeps_nothing_a_tab_has_a_name_all_the_same(browser: Browser, system: System) -> None:
+    context = await browser.new_context()
+    await context.add_init_script(NOTHING_KEPT)
+    tab = Tab(await context.new_page())
+    await tab.page.goto(f"{system.url}/api/demo/?room=c3b")
+    await tab.until_connected()
+    await tab.say("hello")
+    assert tab.errors == []
+    await context.close()
 
 
 async def test_a_duplicated_tab_gets_a_name_of_its_own(join: OpenTab) -> None:
