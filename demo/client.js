@@ -343,7 +343,11 @@ export class ChatClient {
       this.#awaySince = Date.now();
       this.#missed = { count: 0, isComplete: true };
     }
-    if (this.#line.connectionId) this.#gone = [...this.#gone.slice(-MAX_GONE), this.#line.connectionId];
+    const { connectionId } = this.#line;
+    if (connectionId) {
+      this.#gone = [...this.#gone.slice(-MAX_GONE), connectionId];
+      for (const { presence } of this.#rooms.values()) presence.drop(connectionId);
+    }
     clearTimeout(this.#reading);
     this.#outbox.lost();
     this.#requests.lost();

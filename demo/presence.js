@@ -34,6 +34,12 @@ export class Presence {
     this.#apply(event);
   }
 
+  /** Forget a connection whose end nobody will tell. @param {string} connectionId */
+  drop(connectionId) {
+    this.#connections.delete(connectionId);
+    this.#events = this.#events.filter((event) => event.connectionId !== connectionId);
+  }
+
   /** @returns {Person[]} sorted by name */
   get people() {
     /** @type {Map<string | null, number>} */ const counts = new Map();

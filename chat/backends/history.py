@@ -65,7 +65,7 @@ class History:
             return await self._page(partition, room, rows, has_more=has_more)
 
     async def broadcast(self, room: str, cursor: str) -> Broadcast | None:
-        """Return what a room is to hear of a message or a change, as it is now; None for nothing any more.
+        """Return what a room must be told of a message or a change, as it is now; None for nothing any more.
 
         Raises:
             StoreUnavailableError: Table Storage did not answer.
@@ -91,7 +91,8 @@ class History:
             StoreUnavailableError: Table Storage did not answer.
         """
         partition = partition_key(self._hub, room)
-        clauses = ["PartitionKey eq @partition", "RowKey lt @behind"]
+        # Only messages have the property: whatever many changes lie between them, storage passes over those.
+        clauses = ["PartitionKey eq @partition", "RowKey lt @behind", "eventId ge ''"]
         parameters: dict[str, Any] = {"partition": partition, "behind": BEHIND_MESSAGES}
         for cursor, comparison, name in ((start, "le", "oldest"), (end, "ge", "newest"), (before, "gt", "last")):
             if cursor is not None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from chat.backends.history import History
 from chat.backends.service import ServiceUnavailableError
 from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.private_rooms import PrivateRooms
-from chat.model.asked_rooms import asked_rooms, keep_asked_rooms
 from chat.model.chat_client_answers import write_history, write_profile, write_room
 from chat.model.chat_client_protocol import (
     ChatError,
@@ -25,7 +23,6 @@ from chat.model.chat_client_protocol import (
     read_text_message,
 )
 from chat.model.keys import InvalidCursorError, body_digest, event_key
-from chat.model.private_names import ALL_PRIVATE_ROOMS
 from chat.model.rooms import can_be_member
 from webpubsub_handler import ConnectionContext, EventErrorResponse, UserEventRequest, UserEventResponse
 from webpubsub_handler import WebPubSubEventHandler as Handler
@@ -117,18 +114,12 @@ class ChatClientEvents:
         return answer
 
     async def _login(self, request: UserEventRequest) -> Mapping[str, Any]:
-        user_id, since = _user(request), datetime.now(UTC)
-        rooms = await self._rooms.hear(user_id, request.context.connection_id)
-        asked = asked_rooms(request.context)
-        if asked is None or ALL_PRIVATE_ROOMS not in asked.names:
-            keep_asked_rooms(request.context, [ALL_PRIVATE_ROOMS], since)
-        return write_profile(user_id, rooms)
+        user_id = _user(request)
+        return write_profile(user_id, await self._rooms.hear(user_id, request.context.connection_id))
 
     async def _create_room(self, request: UserEventRequest) -> Mapping[str, Any]:
         user_id, wanted, event = _user(request), read_new_room(request), _event(request)
-        if self._wait_of(request.context, "message") and not await self._rooms.is_created_by(
-            event, wanted.name or f"@{event}"
-        ):
+        if self._wait_of(request.context, "message") and not await self._rooms.is_created_by(user_id, wanted, event):
             raise _too_fast()
         room = await self._rooms.create(user_id, wanted, event, request.context.connection_id)
         return write_room(room, await self._rooms.members(room))
@@ -154,7 +145,7 @@ class ChatClientEvents:
                 query.room, limit=query.max_count, start=query.start, end=query.end, before=query.before
             )
         except InvalidCursorError:
-            raise ChatError(Code.INVALID_REQUEST, "start and end are ids of this room's messages.") from None
+            raise ChatError(Code.INVALID_REQUEST, "start and end must be ids of messages in this room.") from None
         return write_history(query, messages, last)
 
 

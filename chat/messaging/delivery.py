@@ -65,7 +65,7 @@ class Delivery:
             return sender_error("key_taken", "Another message was sent with this key.", subject)
         except StoreUnavailableError as error:
             return unavailable(error, request.context)
-        if stored is None:  # it was stored and is deleted since: there is nothing to hear any more
+        if stored is None:  # it was stored and is deleted since: there is nothing to tell any more
             return _accepted(received)
         answer = await self.deliver(stored, broadcast if stored is received else of_message(stored))
         return answer or _accepted(stored)
@@ -82,12 +82,16 @@ class Delivery:
             incoming = read_incoming(request)
         except InvalidMessageError:
             return error
+        received = _received(request.context, incoming, room)
         try:
-            stored = await self._store.find(_received(request.context, incoming, room))
+            stored = await self._store.find(received)
         except StoreUnavailableError as failure:
             return unavailable(failure, request.context)
         if stored is None:
             return error
+        if stored.id != received.id:
+            # Its sender sent it again, not the service: who may not send now makes nobody hear it once more.
+            return error if error.data["code"] == "rate_limited" else _accepted(stored)
         answer = None if isinstance(stored, DeletedMessage) else await self.deliver(stored, of_message(stored))
         return answer or _accepted(stored)
 

@@ -1,4 +1,4 @@
-"""What can be done with private rooms: create one, add and remove members, leave, and hear them.
+"""What can be done with private rooms: create one, add and remove members, leave, and receive their messages.
 
 Who may do it is in ``chat/policy.py``; the rows are in ``chat/backends/members.py``.
 """
@@ -15,6 +15,7 @@ from chat import policy
 from chat.backends.member_rows import Change
 from chat.backends.members import Members
 from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.table_store import StoreUnavailableError
 from chat.messaging.outbox import Outbox
 from chat.messaging.room_groups import RoomGroups
 from chat.model.chat_client_answers import encode_member, encode_room
@@ -67,7 +68,7 @@ class PrivateRooms:
         ]
 
     async def heard(self, user_id: str | None, name: str) -> Sequence[str] | None:
-        """Return the rooms that a user hears who asked for one, or for all by ``@``; None if that may not be."""
+        """Return the rooms that a user may hear, of one room or of all (``@``); None if that is not allowed."""
         if name == ALL_PRIVATE_ROOMS:
             return await self.rooms_of(user_id) if can_be_member(user_id) else None
         return [name] if await self._groups.admits(user_id, name) else None
@@ -108,13 +109,13 @@ class PrivateRooms:
         raise ChatError(Code.ROOM_NOT_FOUND, _NOT_FOUND)
 
     async def members(self, room: PrivateRoom) -> Sequence[str]:
-        """Return the members of a room, who joined first comes first."""
+        """Return the members of a room, the one who joined first comes first."""
         return await self._members.list(room.name)
 
-    async def is_created_by(self, event: str, name: str) -> bool:
-        """Return whether an event made a room before."""
-        room = await self._members.room(name)
-        return room is not None and room.event == event
+    async def is_created_by(self, user_id: str, wanted: NewRoom, event: str) -> bool:
+        """Return whether an event made a room before, or opened it again."""
+        name = _name_of(wanted, event)
+        return _is_made_by(await self._members.room(name), event) or await self._is_opened_by(user_id, name, event)
 
     async def is_done_by(self, event: str, wanted: RoomMember) -> bool:
         """Return whether an event changed a member before."""
@@ -126,15 +127,15 @@ class PrivateRooms:
         Raises:
             ChatError: It may not be.
         """
-        name = wanted.name or f"@{event}"
+        name = _name_of(wanted, event)
         others = [member for member in wanted.members if member != user_id]
         found = await self._members.room(name)
-        if found is None or found.event != event:
+        if not (_is_made_by(found, event) or await self._is_opened_by(user_id, name, event)):
             await self._check_new(user_id, name, others, found)
         if found is None:
             new = PrivateRoom(name, wanted.title, user_id, format_time(datetime.now(UTC)), event)
             found = await self._members.make(new)
-            if found.event != event:  # somebody else was faster
+            if not _is_made_by(found, event):  # somebody else was faster
                 raise _already_exists()
         # The creator is the first to join, and who is made a member after that is the creator's doing.
         changes = [await self._members.add(user_id, name, event, joined=f"{found.time} 0", is_made=True)]
@@ -169,7 +170,7 @@ class PrivateRooms:
         joined = f"{format_time(datetime.now(UTC))} 0"
         change = await self._members.add(user_id, room.name, event, joined=joined)
         if change is Change.NOT_MADE:
-            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room.")
+            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room already.")
         if change is Change.MADE_BEFORE:
             return
         await self._follow_or_record(user_id, room.name)
@@ -183,6 +184,8 @@ class PrivateRooms:
         await self._outbox.record_groups(user_id, room.name)
         try:
             change = await self._members.remove(user_id, room.name, event)
+            # Again, as another process may have followed the record before there was anything to follow.
+            await self._outbox.record_groups(user_id, room.name)
             if change is Change.NOT_MADE:
                 raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")
             if change is Change.MADE_BEFORE:
@@ -205,7 +208,7 @@ class PrivateRooms:
             raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} others.")
         for member in (user_id, *others):
             if policy.may_join(member, name) is not True:
-                raise ChatError(Code.NO_PERMISSION_IN_ROOM, "Somebody whom you name may not be in this room.")
+                raise ChatError(Code.NO_PERMISSION_IN_ROOM, "One of the users that you name may not be in this room.")
         rooms = await self._members.rooms_of(user_id)
         if found is None and sum(one.is_made for one in rooms) >= MAX_CREATED_ROOMS:
             raise ChatError(Code.TOO_MANY_ROOMS, f"You can create at most {MAX_CREATED_ROOMS} rooms.")
@@ -213,13 +216,13 @@ class PrivateRooms:
 
     async def _check_change(self, user_id: str, wanted: RoomMember, room: PrivateRoom) -> PrivateRoom:
         is_added = wanted.operation is MemberOperation.ADD
-        if not is_added:
-            room = await self._members.elect(room.name) or room
+        # A process that died may have left a creator who is not a member.
+        room = await self._members.elect(room.name) or room
         if policy.may_manage(user_id, room, wanted.operation, wanted.user_id) is not True:
             raise ChatError(Code.NO_PERMISSION_IN_ROOM, "You may not do this in the room.")
         is_member = await self._members.is_member(wanted.user_id, room.name)
         if is_added and is_member:
-            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room.")
+            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room already.")
         if not is_added and not is_member:
             raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")
         if is_added:
@@ -233,12 +236,17 @@ class PrivateRooms:
     async def _check_joined(self, user_id: str) -> None:
         rooms = await self._members.rooms_of(user_id)
         if sum(one.is_member for one in rooms) >= MAX_JOINED_ROOMS:
-            raise ChatError(Code.TOO_MANY_ROOMS, f"Somebody is in {MAX_JOINED_ROOMS} rooms, and can be in no more.")
+            raise ChatError(
+                Code.TOO_MANY_ROOMS, f"One of the users is in {MAX_JOINED_ROOMS} rooms, and cannot be in more."
+            )
+
+    async def _is_opened_by(self, user_id: str, name: str, event: str) -> bool:
+        return await self._members.last_change(user_id, name, event) is not Change.NOT_MADE
 
     async def _follow_or_record(self, user_id: str, room: str) -> None:
         try:
             await self._groups.follow(user_id, room)
-        except ServiceUnavailableError as error:
+        except (ServiceUnavailableError, StoreUnavailableError) as error:
             logger.warning("%s: %r", error, error.__cause__)
             await self._outbox.record_groups(user_id, room)
             self._outbox.start_drain()
@@ -273,5 +281,13 @@ class PrivateRooms:
         return await asyncio.gather(*(one(item) for item in items))
 
 
+def _name_of(wanted: NewRoom, event: str) -> str:
+    return wanted.name or f"@{event}"
+
+
+def _is_made_by(room: PrivateRoom | None, event: str) -> bool:
+    return room is not None and room.event == event
+
+
 def _already_exists() -> ChatError:
-    return ChatError(Code.ROOM_ALREADY_EXISTS, "There is a room with this id.")
+    return ChatError(Code.ROOM_ALREADY_EXISTS, "A room with this id exists already.")

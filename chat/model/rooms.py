@@ -29,7 +29,7 @@ MAX_NAME_BYTES: Final = 128
 MAX_TITLE_BYTES: Final = 256
 # Of one connection; each is a broadcast when it comes and when it goes.
 MAX_ROOMS: Final = 20
-TOO_MANY_ROOMS: Final = f"A connection is in at most {MAX_ROOMS} rooms, and in fewer where their names are long."
+TOO_MANY_ROOMS: Final = f"A connection is in at most {MAX_ROOMS} rooms, and in fewer if their names are long."
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -37,9 +37,12 @@ def is_room_name(name: str) -> bool:
     """Return whether a room may have this name: 1 to 128 bytes of UTF-8, no control characters, not only white space.
 
     ``.`` and ``..`` are refused: in the URL of a broadcast they are steps, and ``groups/../:send`` is the whole hub.
-    A name that begins with ``@`` is that of a private room, or of none.
+    A name that begins with ``@`` is that of a private room, or of none. So is one that would once it is decoded: a
+    proxy that decodes twice must not let anybody into a private room.
     """
-    return is_private_room_name(name) if is_private(name) else _is_name(name) and name not in (".", "..")
+    if is_private(name):
+        return is_private_room_name(name)
+    return _is_name(name) and name not in (".", "..") and not name.startswith("%40")
 
 
 def is_user_id(user_id: str) -> bool:

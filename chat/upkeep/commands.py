@@ -85,11 +85,17 @@ class Commands:
             return
         if memberships:
             self._confirm(f"Take the user out of private rooms, and delete these {len(memberships):,} memberships?")
-            print(f"Deleted {await self._memberships.erase(user_id):,} memberships {what}.")
+            async for room in self._memberships.erase(user_id):
+                if self._herald is not None:
+                    await self._herald.tell_of_leaving(room, user_id)
+            print(f"Deleted {len(memberships):,} memberships {what}.")
         if self._herald is None:
             tell("Connected clients are not told: the settings do not say where the Web PubSub service is.")
         elif self._herald.untold:
-            tell(f"Connected clients were not told of {self._herald.untold:,} messages: the service did not take it.")
+            tell(
+                f"Connected clients were not told of {self._herald.untold:,} messages and memberships: "
+                "the service did not take it."
+            )
 
     async def export(self, user_id: str, output: TextIO) -> None:
         """Write all messages of a user as they are now: the JSON that clients get, one a line."""
@@ -167,7 +173,7 @@ class Commands:
                     skipped += 1
         print(f"Moved {progress.count:,} messages into {room!r}.")
         if skipped:
-            print(f"Left {skipped:,} rows where they are: somebody edited them by hand.")
+            print(f"Did not move {skipped:,} rows: somebody edited them by hand.")
 
     def _name(self, partition: str) -> str:
         if partition == self._maintenance.roomless:
@@ -181,7 +187,7 @@ class Commands:
         if self._is_sure:
             return
         if not sys.stdin.isatty():
-            raise StoppedError("nobody is there to confirm; add --yes")
+            raise StoppedError("there is no terminal to confirm in; add --yes")
         if input(f"{question} Type yes: ").strip().lower() != "yes":
             raise StoppedError("nothing was changed")
 

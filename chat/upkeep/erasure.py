@@ -1,4 +1,4 @@
-"""Tells connected clients of messages that are erased."""
+"""Tells connected clients of messages and memberships that are erased."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final
 
 from chat.backends.service import Service, ServiceUnavailableError
 from chat.model.broadcasts import of_deletion
+from chat.model.chat_client_answers import encode_member, encode_room
+from chat.model.private_names import PrivateRoom
 from chat.model.rooms import is_room_name
 
 __all__ = ["Herald"]
@@ -17,7 +19,9 @@ _CONCURRENCY: Final = 8
 
 
 class Herald:
-    """Broadcasts that messages are deleted, which are not stored any more.
+    """Broadcasts that messages are deleted, which are not stored any more, and that a person left private rooms.
+
+    ``untold`` counts what the service did not take.
 
     Args:
         service: What reaches the clients.
@@ -28,7 +32,7 @@ class Herald:
         self.untold = 0
 
     async def tell(self, room: str, message_ids: Sequence[str]) -> None:
-        """Tell a room that these messages are deleted; ``untold`` counts those that the service did not take."""
+        """Tell a room that these messages are deleted."""
         if not is_room_name(room):  # older versions stored messages in rooms that nobody can be in
             return
         slots = asyncio.Semaphore(_CONCURRENCY)
@@ -41,6 +45,15 @@ class Herald:
                     self.untold += 1
 
         await asyncio.gather(*(tell_of(message_id) for message_id in message_ids))
+
+    async def tell_of_leaving(self, room: PrivateRoom, user_id: str) -> None:
+        """Take a person's connections out of a private room's group, and tell them and the room so."""
+        try:
+            await self._service.remove(user_id, room.name)
+            await self._service.tell_user(user_id, encode_room("RoomLeft", room))
+            await self._service.broadcast(room.name, encode_member("RoomMemberLeft", room, user_id))
+        except ServiceUnavailableError:
+            self.untold += 1
 
     async def aclose(self) -> None:
         """Close the connections to the service."""

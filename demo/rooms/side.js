@@ -67,7 +67,8 @@ export class Side {
     this.#list.show(rooms, this.room);
     get("private-rooms", HTMLElement).hidden = this.#refused.has(ALL_PRIVATE);
     // This user left it, or somebody else took this user out.
-    if (!isListed && this.room.startsWith("@") && this.chat.connectionId) this.#gone(this.room);
+    const wasIn = this.room.startsWith("@") && !this.#refused.has(this.room);
+    if (wasIn && !isListed && this.chat.connectionId) this.#gone(this.room);
   }
 
   /** @param {string} room @param {{ message: string }} why */

@@ -18,6 +18,7 @@ from chat.messaging.outbox import OUTBOX_TABLE_NAME
 from chat.model.private_names import PrivateRoom
 from chat.settings import StorageAccount
 from local.azurite import Azurite
+from tests.e2e.conftest import System
 
 HUB = "memberships"
 
@@ -72,3 +73,34 @@ async def test_admin_lists_private_rooms_exports_memberships_and_erases_them(
     async with make_client(StorageAccount(azurite.connection_string), OUTBOX_TABLE_NAME) as client:
         records = [row async for row in client.list_entities() if row["PartitionKey"] == HUB]
     assert sorted((row["userId"], row["room"]) for row in records) == [("ana", "@alone"), ("ana", "@both")]
+
+
+async def test_admin_erases_also_the_names_that_a_process_left_that_died_between_two_rows(
+    members: Members, azurite: Azurite, run: Any
+) -> None:
+    room = PrivateRoom("@made", "A title", "dan", "2026-11-24T09:30:00.000Z", "event-0")
+    await members.make(room)
+    listed = {"PartitionKey": f"room|{HUB}|=40both", "RowKey": "member-dan", "userId": "dan", "isSure": False}
+    async with make_client(StorageAccount(azurite.connection_string), MEMBERS_TABLE_NAME) as client:
+        await client.create_entity(listed | {"joined": "9", "changed": "2026-11-24T09:30:00.000Z"})
+        assert await run("erase", "--user", "dan", "--yes") == 0
+        rows = [row async for row in client.list_entities() if f"|{HUB}|" in row["PartitionKey"]]
+    assert [row for row in rows if "dan" in json.dumps(dict(row))] == []
+    assert await members.list("@both") == ["ana", "ben"]
+
+
+async def test_who_is_erased_hears_nothing_more_and_the_room_is_told(
+    system: System, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WebPubSubHub", "chat")
+    monkeypatch.setenv("WebPubSubConnectionString", system.emulator.connection_string)
+    ana, ben = await system.chat("m1-ana"), await system.chat("m1-ben")
+    await ana.create("m1", "m1-ben")
+    await ben.send("m1", "hello")
+    assert await run("erase", "--user", "m1-ben", "--yes") == 0
+    assert await ana.next("MessageDeleted")
+    assert await ana.next("RoomMemberLeft") == {"roomId": "m1", "title": "A title", "userId": "m1-ben"}
+    await ana.send("m1", "in private")
+    await ben.create("m1-own")
+    await ben.event("send", {"room": "@m1-own", "key": "end", "dataType": "text", "data": "end"})
+    assert await ben.told_until("end") == ["RoomJoined", "MessageDeleted", "RoomLeft"]

@@ -10,6 +10,8 @@ import pytest
 
 import chat.messaging.private_rooms
 import chat.policy
+from chat.backends.table import Table
+from chat.model.keys import row_key
 from tests.chat_client import text_of
 from tests.e2e.conftest import StartSystem, System
 
@@ -231,6 +233,22 @@ async def test_there_is_a_most_of_everything(
     assert "code" not in await call(ana, name)
 
 
+async def test_a_key_sent_again_by_who_is_removed_or_too_fast_is_heard_by_nobody(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await system.chat("v19-ana"), await system.chat("v19-ben")
+    await ana.create("v19", "v19-ben")
+    sent = await ben.send("v19", "hello", key="k")
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)
+    codes = [(await ben.send("v19", "hello", key="k")).get("code") for _ in range(3)]
+    assert codes == [None, "TooManyRequests", "TooManyRequests"]
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0)
+    await ana.remove("v19", "v19-ben")
+    assert await ben.send("v19", "hello", key="k") == sent
+    await ana.event("send", {"room": "@v19", "key": "end", "dataType": "text", "data": "end"})
+    assert await ana.told_until("end") == ["hello", "hello", "RoomMemberLeft"]
+
+
 async def test_with_private_rooms_off_every_name_with_an_at_sign_is_refused(start_system: StartSystem) -> None:
     on = await start_system()
     ana = await on.chat("v10-ana")
@@ -251,7 +269,7 @@ async def test_with_private_rooms_off_every_name_with_an_at_sign_is_refused(star
     assert (await ana.history("v10"))["messages"] == []
 
 
-async def test_two_who_create_one_room_create_it_once(system: System) -> None:
+async def test_two_users_who_create_one_room_create_it_once(system: System) -> None:
     people = [await system.chat(f"v11-{number}") for number in range(6)]
     made = await asyncio.gather(*(person.create("v11", title=person.user_id or "") for person in people))
     titles = [room["title"] for room in made if "code" not in room]
@@ -260,7 +278,7 @@ async def test_two_who_create_one_room_create_it_once(system: System) -> None:
     assert (await people[int(titles[0][-1])].room("v11"))["members"] == titles
 
 
-async def test_the_creator_leaves_and_who_joined_first_may_remove(system: System) -> None:
+async def test_the_creator_leaves_and_the_member_who_joined_first_may_remove(system: System) -> None:
     ana, ben, cleo = [await system.chat(f"v12-{name}") for name in ("ana", "ben", "cleo")]
     await ana.create("v12")
     await ana.add("v12", "v12-ben")
@@ -297,6 +315,29 @@ async def test_history_pages_newest_first_and_both_bounds_are_included(system: S
     assert [message["messageId"] for page in pages for message in page] == ids[::-1]
     between = await ana.history("v14", start=ids[1], end=ids[3])
     assert [message["messageId"] for message in between["messages"]] == ids[3:0:-1]
+
+
+async def test_a_page_of_history_reads_no_row_of_a_change_or_of_what_is_deleted(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await system.chat("v18-ana")
+    await ana.create("v18")
+    first, second = [(await ana.send("v18", text))["id"] for text in ("first", "second")]
+    for number in range(5):
+        await ana.event("edit", {"room": "@v18", "id": first, "dataType": "text", "data": f"edit {number}"})
+    await ana.event("delete", {"room": "@v18", "id": second})
+    read: list[str] = []
+    query = Table.query
+
+    async def counted(self: Table, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
+        async for row in query(self, *arguments, **options):
+            read.append(str(row["RowKey"]))
+            yield row
+
+    monkeypatch.setattr(Table, "query", counted)
+    page = await ana.history("v18", maxCount=1)
+    assert [text_of({"message": one}) for one in page["messages"]] == ["edit 4"]
+    assert read == [row_key(first)]
 
 
 async def test_the_senders_own_connection_hears_what_it_sends_but_not_by_the_sdk_s_invocation(system: System) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,12 +16,14 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 import chat.backends.members
 import chat.messaging.private_rooms
 import chat.messaging.room_groups
+import chat.policy
 from chat.backends.members import Members
 from chat.backends.service import Service
 from chat.backends.table import Table, make_client
 from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import OUTBOX_TABLE_NAME, Outbox
 from chat.messaging.private_rooms import PrivateRooms
+from chat.model.rooms import MAX_ROOMS, rooms_fit
 from chat.settings import StorageAccount, WebPubSubEndpoint
 from local.azurite import Azurite
 from tests.chat_client import ChatClient, InvocationFailedError, text_of
@@ -123,7 +126,44 @@ async def is_out(system: System, client: ChatClient, room: str) -> bool:
     return not await is_in_group(system, client, room)
 
 
-async def test_a_record_that_waits_for_its_second_time_is_no_waiting_message(gated: System, storage: Azurite) -> None:
+async def test_a_record_that_was_followed_before_the_removal_holds_messages_back_all_the_same(
+    gated: System, gate: Gate, storage: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g16", "ben")
+    store = TableStore("chat", StorageAccount(storage.connection_string))
+    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    other = Outbox(store, service)
+    remove = Members.remove
+
+    async def is_followed_once() -> bool:
+        return all(row.get("due") for row in await rows(storage))
+
+    async def remove_late(self: Members, *arguments: Any) -> Any:
+        # Another process looks at its outbox between the record and the removal.
+        other.start_drain()
+        await eventually(is_followed_once)
+        gate.refuse(503)
+        return await remove(self, *arguments)
+
+    monkeypatch.setattr(Members, "remove", remove_late)
+    # Nobody delivers it again.
+    assert (await post(gated, MANAGE, {"roomId": "g16", "userId": "ben", "operation": "Delete"}))[0] == 503
+    await other.aclose()
+    await ana.send("g16", "in private")
+    gate.open()
+    await eventually(lambda: is_drained_of_messages(storage))
+    assert not await is_in_group(gated, ben, "@g16")
+    await ben.create("g16-own")
+    await ben.event("send", {"room": "@g16-own", "key": "end", "dataType": "text", "data": "end"})
+    assert await ben.told_until("end") == ["RoomJoined"]
+    for part in (store, service):
+        await part.aclose()
+
+
+async def test_a_record_that_waits_for_its_second_time_is_not_a_waiting_message(
+    gated: System, storage: Azurite
+) -> None:
     ana = await gated.chat("ana")
     await ana.create("g4", "ben")
     await ana.remove("g4", "ben")
@@ -186,6 +226,38 @@ async def test_who_is_added_or_removed_while_connecting_is_heard_accordingly(
 
     await eventually(is_as_wanted)
     assert (tries > 2) is is_added
+
+
+async def test_who_is_removed_while_a_login_asks_the_service_is_in_no_group(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben", room="lobby")
+    await ana.create("g19", "ben")
+    add_to_groups = Service.add_to_groups
+
+    async def add_and_remove(self: Service, *arguments: Any) -> None:
+        await add_to_groups(self, *arguments)
+        await members.remove("ben", "@g19", "an event")
+
+    monkeypatch.setattr(Service, "add_to_groups", add_and_remove)
+    assert "g19" not in await ben.login()
+    assert await is_out(gated, ben, "@g19")
+
+
+async def test_who_is_removed_while_an_addition_asks_the_service_is_in_no_group(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben", room="lobby")
+    await ana.create("g20")
+    admit = Service.admit
+
+    async def admit_and_remove(self: Service, *arguments: Any) -> None:
+        await admit(self, *arguments)
+        await members.remove("ben", "@g20", "an event")
+
+    monkeypatch.setattr(Service, "admit", admit_and_remove)
+    assert await ana.add("g20", "ben") == {}
+    assert await is_out(gated, ben, "@g20")
 
 
 async def test_who_is_removed_while_sending_is_stored_or_refused_and_never_both(gated: System) -> None:
@@ -268,6 +340,29 @@ async def test_the_creator_may_create_again_what_a_dead_process_left_empty(
     assert (await post(gated, CREATE, data, event_id="8"))[1]["members"] == ["ana"]
 
 
+async def test_a_room_that_its_creator_opens_again_is_opened_once_by_an_event(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"title": "A title", "members": ["ben"], "roomId": "g15"}
+    await post(gated, CREATE, data | {"members": []}, event_id="1")
+    await post(gated, MANAGE, {"roomId": "g15", "userId": "ana", "operation": "Delete"}, event_id="2")
+    add = Members.add
+
+    async def add_the_creator(self: Members, user_id: str, *arguments: Any, **options: Any) -> Any:
+        if user_id == "ben":
+            raise StoreUnavailableError("the process died here")
+        return await add(self, user_id, *arguments, **options)
+
+    monkeypatch.setattr(Members, "add", add_the_creator)
+    assert (await post(gated, CREATE, data, event_id="3"))[0] == 503
+    monkeypatch.undo()
+    opened = await post(gated, CREATE, data, event_id="3")
+    assert opened[1]["members"] == ["ana", "ben"]
+    assert await post(gated, CREATE, data, event_id="3") == opened
+    monkeypatch.setattr(chat.policy, "max_messages_per_second", lambda *_: 0.001)
+    assert await post(gated, CREATE, data, event_id="3") == opened
+
+
 async def test_events_that_come_again_in_the_wrong_order_are_answered_as_done_and_change_nothing(
     gated: System, members: Members
 ) -> None:
@@ -329,6 +424,26 @@ async def test_a_message_into_a_private_room_costs_one_point_read_more_than_one_
     await ana.event("send", {"room": "@g14", "key": "k", "dataType": "text", "data": "hello"})
     assert in_an_open_room == ["insert messages"]
     assert calls == ["get members", *in_an_open_room]
+
+
+async def test_where_a_process_died_before_the_next_creator_was_known_the_policy_is_told_the_right_one(
+    gated: System, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, ben = await gated.chat("ana"), await gated.chat("ben")
+    await ana.create("g17", "ben")
+    await members.remove("ana", "@g17", "an event")
+    monkeypatch.setattr(chat.policy, "may_manage", lambda user_id, room, *_: user_id == room.creator)
+    assert await ben.add("g17", "cleo") == {}
+
+
+async def test_a_login_works_where_the_connection_state_is_full(gated: System) -> None:
+    await post(gated, CREATE, {"title": "A title", "members": [], "roomId": "g18"}, event_id="1")
+    rooms = [f"{number:02}{'é' * 63}" for number in range(MAX_ROOMS)]
+    while not rooms_fit(rooms, {}):
+        rooms[-1] = rooms[-1][:-1] or (rooms.pop() and rooms[-1])
+    state = base64.b64encode(json.dumps({"rooms": rooms}).encode()).decode()
+    status, profile = await post(gated, "chat.login", "", event_id="2", ce_connectionState=state)
+    assert (status, "g18" in profile["roomIds"]) == (200, True)
 
 
 async def test_with_the_store_down_nobody_is_let_in(start_system: StartSystem, tmp_path: Path) -> None:

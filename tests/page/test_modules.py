@@ -65,6 +65,7 @@ PRESENCE = """((module) => {
   list("11", { connectionId: "b1", userId: "ben" }); look();
   list("13", { connectionId: "ghost", userId: "cleo" }); look();
   told("left", "ghost", "cleo", "14"); look();
+  told("connected", "b3", "ben", "15"); presence.drop("b3"); list("15"); look();
   return seen;
 })(module)"""
 
@@ -79,6 +80,7 @@ async def test_events_and_the_list_of_the_service_correct_each_other(join: OpenT
         "ana 1, ben 1",  # an old list: what was told since still holds
         "ana 1, cleo 1",  # a newer list: ben's end was never told
         "ana 1",
+        "ana 1",  # a connection of one's own that was lost
     ]
 
 

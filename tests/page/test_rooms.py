@@ -115,6 +115,7 @@ async def test_a_private_room_is_with_its_people_at_once_and_with_nobody_else(jo
     await expect(ben.page.locator("#people .name")).to_have_text(["ro4-ana", "ro4-ben"])
     await expect(cleo.page.locator("#private-list a")).to_have_count(0)
     await cleo.page.goto(ana.page.url.replace("ro4-ana", "ro4-cleo"))
+    await cleo.until_connected()
     await expect(cleo.page.locator("#no-entry")).to_have_text("You may not join this room.")
     await expect(cleo.page.locator("#messages li")).to_have_count(0)
     await ben.page.reload()

@@ -149,6 +149,7 @@ async def tell_a_story(split: Split, film: Film) -> None:
         await film.take(1.2)
     await split.page.clock.run_for(9_000)
     await expect(split.of("Ben", ".note")).to_contain_text("2 missed messages read from the history")
+    await expect(split.of("Ben", "#people li")).to_have_text(["AAna", "BBenyou"])
     await film.take(3)
 
     await split.of("Ana", ".message", "sencah").locator(".more").click()

@@ -51,6 +51,7 @@ async def test_a_lost_answer_costs_a_delivery_and_no_message(join: OpenTab, syst
 
 async def test_a_fault_that_waits_can_be_cancelled_and_those_of_others_stay(join: OpenTab, system: System) -> None:
     ana, ben = await join("y3", "ana"), await join("y3", "ben")
+    system.emulator.clear_faults()  # of tests before, whose tabs are gone
     for tab in (ana, ben):
         await tab.page.click("#slow")
         await expect(tab.page.locator(".chip")).to_contain_text("the app takes 5 s")
