@@ -51,7 +51,7 @@ export class Changes {
     get("keep-message", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
     get("confirm-delete", HTMLButtonElement).addEventListener("click", () => {
       this.#dialog.close();
-      page.chat.delete(page.shownRoom(), this.#dialog.dataset.id ?? "");
+      this.update(page.chat.delete(page.shownRoom(), this.#dialog.dataset.id ?? ""));
     });
   }
 
@@ -60,7 +60,7 @@ export class Changes {
     if (!this.#editing || dataType === "binary") return false;
     const { room, id, data: before } = this.#editing;
     this.stop();
-    if (data !== before) this.page.chat.edit(room, id, dataType, data);
+    if (data !== before) this.update(this.page.chat.edit(room, id, dataType, data));
     return true;
   }
 

@@ -143,7 +143,8 @@ export class Side {
     const name = get("room", HTMLElement).textContent;
     const next = this.chat.rooms.find((one) => one.name !== room && !one.isPrivate);
     if (!next) return this.refused(room, { message: "You are no longer in this room." });
-    this.open(next.name);
+    history.replaceState(null, "", addressOf(next.name)); // the way back does not lead there
+    this.#show(next.name);
     this.page.note(`You are no longer in ${name}.`);
   }
 }

@@ -188,6 +188,20 @@ async def test_changes_that_happened_while_one_was_offline_are_there_after_catch
     assert await ben.texts() == ["edited since", "to be left"]
 
 
+async def test_a_change_that_waits_for_the_connection_says_so(join: OpenTab) -> None:
+    ana = await join("ch7b", "ana")
+    await ana.say("before")
+    await ana.page.click("#offline")
+    await ana.until_state("Offline")
+    await ana.page.press("#text", "ArrowUp")
+    await ana.page.fill("#text", "after")
+    await ana.page.press("#text", "Enter")
+    await expect(line(ana, "before").locator(".badge.sending")).to_have_text("Saving the edit")
+    await ana.page.click("#again")
+    await ana.see("after")
+    await expect(ana.page.locator(".badge.sending")).to_have_count(0)
+
+
 async def test_messages_of_private_rooms_can_be_changed_too(join: OpenTab) -> None:
     ana, ben = await join("ch8", "ch8-ana"), await join("ch8", "ch8-ben")
     await create(ana, "Pair", "ch8-ben")

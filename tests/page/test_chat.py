@@ -12,6 +12,7 @@ import chat.policy
 from local.azurite import Azurite
 from tests.e2e.conftest import System, running_system
 from tests.page.conftest import NARROW, OpenTab, Tab, announce
+from tests.page.made import envelope
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -94,6 +95,15 @@ async def test_what_another_client_sends_is_text_never_html(join: OpenTab) -> No
     await expect(ana.page.locator("#people .name")).to_have_text([name, "ana"])
     assert await ana.page.evaluate("window.broken") is None
     assert await ana.page.locator("#messages :is(script, b, u, img)").count() == 0
+
+
+async def test_what_is_no_message_of_the_app_is_dropped_and_breaks_nothing(join: OpenTab, system: System) -> None:
+    ana = await join("c5b", "ana")
+    wrongs: list[dict[str, object]] = [{"from": 5}, {"data": None}, {"time": "noon"}, {"dataType": "video"}]
+    for wrong in wrongs:
+        await announce(system, "c5b", envelope("c5b", "wrong") | wrong)
+    await ana.say("right")
+    assert await ana.texts() == ["right"]
 
 
 async def test_json_is_shown_as_it_was_written(join: OpenTab) -> None:
