@@ -44,11 +44,11 @@ def prepare(requirements: str) -> None:
     try:
         ensure_environment(ROOT / requirements)
     except KeyboardInterrupt:
-        sys.exit("Stopped before everything was installed; the next start goes on.")
+        sys.exit("Stopped before everything was installed; the next start continues.")
     except OSError as error:
         sys.exit(
             f"Error: {error.filename or VENV} cannot be made ({error.strerror}). What a command needs is installed "
-            f"into {ROOT}: it must be a folder that you may write to, on a disk with room."
+            f"into {ROOT}: it must be a folder that you may write to, on a disk with free space."
         )
     except subprocess.CalledProcessError:
         sys.exit(
@@ -97,7 +97,7 @@ def install(requirements: Path) -> None:
     if pip.returncode:
         sys.exit(
             f"{''.join(lines[-20:])}Error: pip could not install {requirements.name}; its last lines are above. "
-            "Where it cannot reach the package index, tell it another way (PIP_PROXY, PIP_INDEX_URL) and start again."
+            "If the package index cannot be reached, set PIP_PROXY or PIP_INDEX_URL, and start again."
         )
 
 

@@ -147,7 +147,7 @@ async def running_app(endpoint: str) -> AsyncIterator[tuple[App, str]]:
 
 @asynccontextmanager
 async def bare_calls(storage: str, endpoint: str) -> AsyncIterator[Send]:
-    """Give what makes the two bare calls, for the same row and the same JSON."""
+    """Yield what makes the two bare calls, for the same row and the same JSON."""
     row = {
         "PartitionKey": "bare",
         "connectionId": "conn-42",

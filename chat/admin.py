@@ -56,16 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m chat.admin",
         description="Works on the stored messages: those of the app's own settings, from the environment or "
-        "local.settings.json. Everything can be stopped with Ctrl+C and started again.",
+        "local.settings.json. Every command can be stopped with Ctrl+C and started again.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     rooms = commands.add_parser("rooms", help="list the rooms and how many messages each has")
     rooms.add_argument("--move-to", metavar="ROOM", help="move what older versions stored without a room into a room")
     retention = commands.add_parser("retention", help="delete messages by age")
     retention.add_argument(
-        "--days", type=int, help="keep the messages of so many days (default: MESSAGE_RETENTION_DAYS)"
+        "--days", type=int, help="keep the messages of this many days (default: MESSAGE_RETENTION_DAYS)"
     )
-    export = commands.add_parser("export", help="write all messages of a user as JSON, one a line")
+    export = commands.add_parser("export", help="write all messages of a user as JSON, one per line")
     export.add_argument("--output", type=Path, help="the file to write (default: the console)")
     erase = commands.add_parser("erase", help="delete all messages of a user")
     for command in (export, erase):
@@ -126,10 +126,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(f"Stopped: {error}.")
         return 2
     except StoreUnavailableError as error:
-        tell(f"Stopped: {error}: {error.__cause__}. What was done stays done; run it again to go on.")
+        tell(f"Stopped: {error}: {error.__cause__}. What was done stays done; run it again to continue.")
         return 1
     except KeyboardInterrupt:
-        tell("Stopped. What was done stays done; run it again to go on.")
+        tell("Stopped. What was done stays done; run it again to continue.")
         return 130
     return 0
 

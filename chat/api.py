@@ -76,7 +76,7 @@ class ChatApi:
         return await _guarded(self._present(headers, read_query(url)))
 
     async def health(self) -> HttpResponse:
-        """Answer 200 when all is well, else 503 with what is not."""
+        """Answer 200 if all is well, otherwise 503 with what is not."""
         state = await self._health.state()
         waiting = state.waiting
         parts: dict[str, Any] = {
@@ -124,7 +124,7 @@ class ChatApi:
         return room
 
     async def _admit(self, user_id: str | None, room: str) -> None:
-        """Refuse who may not be in a room; a private one that there is not is refused alike."""
+        """Refuse a user who may not be in a room; a private room that does not exist is refused in the same way."""
         is_in = admits(room, user_id)
         if is_private(room) and self._private_rooms is not None:
             is_in = await self._private_rooms.heard(user_id, room) is not None
@@ -133,13 +133,13 @@ class ChatApi:
 
 
 async def _guarded(answer: Awaitable[HttpResponse]) -> HttpResponse:
-    """Answer what went wrong on the way to an answer: with 4xx what the client can mend, with 503 what it cannot."""
+    """Answer what went wrong on the way to an answer: with 4xx what the client can fix, with 503 what it cannot."""
     try:
         return await answer
     except RequestRefusedError as error:
         return _refusal(error)
     except InvalidCursorError:
-        return _refusal(RequestRefusedError(400, "invalid_cursor", "The cursor is not one of this room's."))
+        return _refusal(RequestRefusedError(400, "invalid_cursor", "The cursor is not an id of this room."))
     except (StoreUnavailableError, ServiceUnavailableError) as error:
         return _unavailable(error)
 
@@ -157,14 +157,14 @@ def _limit(query: Query) -> int:
     text = parameter(query, "limit") or str(_DEFAULT_LIMIT)
     if text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= _MAX_LIMIT:
         return int(text)
-    raise RequestRefusedError(400, "invalid_limit", f"The limit is a whole number from 1 to {_MAX_LIMIT}.")
+    raise RequestRefusedError(400, "invalid_limit", f"limit must be a whole number from 1 to {_MAX_LIMIT}.")
 
 
 def _overlap(query: Query) -> bool:
     text = (parameter(query, "overlap") or "false").lower()
     if text in ("true", "false"):
         return text == "true"
-    raise RequestRefusedError(400, "invalid_overlap", "overlap is true or false.")
+    raise RequestRefusedError(400, "invalid_overlap", "overlap must be true or false.")
 
 
 def _refusal(error: RequestRefusedError) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Who asks over HTTP, and about which room."""
+"""The caller of an HTTP route, and the room that it asks about."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parameter(query: Query, name: str) -> str | None:
     """
     values = query.get(name, ())
     if len(values) > 1:
-        raise RequestRefusedError(400, "repeated_parameter", f"{name} may be there once.")
+        raise RequestRefusedError(400, "repeated_parameter", f"{name} must not be repeated.")
     return values[0] if values else None
 
 

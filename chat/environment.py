@@ -48,7 +48,7 @@ class Environment:
             raise SettingsError(self._problems)
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a value, ``default`` where there is none."""
+        """Return a value, or ``default`` if there is none."""
         return self._values.get(name, "").strip() or default
 
     def listed(self, name: str) -> tuple[str, ...]:

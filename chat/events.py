@@ -58,7 +58,7 @@ class ChatEvents:
         delivery: Stores messages and tells rooms.
         changes: Edits and deletes messages.
         service: Puts connections into rooms and takes them out.
-        announcer: Tells rooms who comes and goes; None tells nobody.
+        announcer: Tells rooms who comes and goes; None if nobody is told.
         private_rooms: The rooms whose names begin with ``@``; None refuses every such name.
         default_room: The room of a connection that names none.
         max_messages_per_second: What the policy is told about how fast a user may send; 0 means no limit.

@@ -55,7 +55,7 @@ def may_create_room(user_id: str) -> bool:
 def may_manage(user_id: str, room: PrivateRoom, operation: MemberOperation, other: str) -> bool:
     """Return whether a member of a private room may add somebody (``Add``) or end a membership (``Delete``).
 
-    It is asked about members only; who ends their own membership leaves. Here, every member may add, the creator may
-    remove, and everyone may leave. Only True allows it.
+    It is asked about members only. A member who ends their own membership leaves. Here, every member may add, the
+    creator may remove, and everyone may leave. Only True allows it.
     """
     return operation == "Add" or user_id in (other, room.creator)

@@ -1,4 +1,4 @@
-// The whole system, from nothing: `azd up`. docs/deploy.md explains the choices.
+// The whole system, from nothing: `azd up`. docs/operate/choices.md explains the choices.
 //
 // The order matters twice. Roles come as early as they can, because a role takes minutes to be in effect. And the hub
 // comes last: it needs the app's host name, and it may send as soon as it is there. Azure Resource Manager does not
@@ -25,10 +25,10 @@ param location string
 @description('More tags for every resource.')
 param tags { *: string } = {}
 
-@description('Who deploys: gets the roles to run the app on a laptop against these resources. None when empty.')
+@description('The principal that deploys: gets the roles to run the app on a laptop. None when empty.')
 param principalId string = ''
 
-@description('What the one who deploys is; azd knows it.')
+@description('The kind of principal that deploys; azd knows it.')
 @allowed([
   'Group'
   'ServicePrincipal'
@@ -36,7 +36,7 @@ param principalId string = ''
 ])
 param principalType string = 'User'
 
-@description('Whether the one who deploys gets these roles.')
+@description('Whether the principal that deploys gets these roles.')
 param developerRoles bool = true
 
 @description('The hub, in the service and in the app.')
@@ -147,7 +147,7 @@ param alertEmail string = ''
 ])
 param eventAuthentication string = 'managedIdentity'
 
-@description('Who clients are: whom App Service authentication signs in, servers with a function key, or anyone.')
+@description('Who clients are: users that App Service signs in, servers with a function key, or anyone.')
 @allowed([
   'app_service'
   'function_key'

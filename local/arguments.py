@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="PORT",
         type=_port,
         default=10000,
-        help="the blob service's port (default: 10000); only with --host func or none, as the real host wants one",
+        help="the blob service's port (default: 10000); only with --host func or none, because the real host needs it",
     )
     add(
         "--data",

@@ -37,7 +37,7 @@ class NodeToolsError(LocalError):
 
 
 class DataLockError(LocalError):
-    """Raised when the folder cannot be used, or is in use; the text says by whom, and names the flag."""
+    """Raised when the folder cannot be used, or is in use; the text names the process and the flag."""
 
 
 class HostSettingsError(LocalError):

@@ -38,7 +38,7 @@ class Part:
     """One child process: how it is called, and how one sees that it is healthy.
 
     ``health_problem`` returns what is wrong, or None. ``start_seconds`` None waits for as long as it takes: what keeps
-    the app from starting is its developer's to mend. ``lock`` is the one of the data that it writes.
+    the app from starting its developer must fix. ``lock`` is the one of the data that it writes.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Part:
             await asyncio.sleep(0.1 if waited < _PATIENCE_SECONDS else 1)
 
     async def stream(self) -> int:
-        """Print what it prints, prefixed, until it ends; give its exit status."""
+        """Print what it prints, prefixed, until it ends; return its exit status."""
         process = self._started()
         printing = asyncio.create_task(self._print())
         while process.returncode is None:  # noqa: ASYNC110 - wait() also waits for a grandchild that holds the pipe
@@ -99,7 +99,7 @@ class Part:
         return process.returncode
 
     def describe_end(self, status: int) -> str:
-        """Return how it ended, for a status as ``stream`` gives it; a signal goes by its name."""
+        """Return how it ended, for a status as ``stream`` returns it; a signal goes by its name."""
         if status >= 0:
             return f"{self.name} ended with exit status {status}"
         try:

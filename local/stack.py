@@ -157,7 +157,10 @@ def _welcome(arguments: argparse.Namespace) -> str:
         rows = [row for row in rows if row[0] in {"traffic view", "webhook", "connection string"}]
     lines = [f"  {name:<18}{value}" for name, value in rows]
     if arguments.host == "none":
-        head = "The stand-ins run. Copy local.settings.sample.json to local.settings.json and run `func start`."
+        head = (
+            "Emulator and table service are running. Copy local.settings.sample.json to local.settings.json and run "
+            "`func start`."
+        )
     else:
         head = "Ready. Open the demo in two tabs."
     return "\n".join(["", f"  {head}", "", *lines, "", "  Ctrl+C stops everything.", ""])

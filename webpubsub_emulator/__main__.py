@@ -55,7 +55,7 @@ async def _serve(options: argparse.Namespace, settings: EmulatorSettings) -> Non
         _print_handlers(settings)
         if settings.allow_unvalidated_entra_tokens:
             print("  Any token for https://webpubsub.azure.com is accepted: keep this port to yourself.", flush=True)
-        view = emulator.console_url or f"none, as the network reaches {settings.host}"
+        view = emulator.console_url or f"none, because the network reaches {settings.host}"
         print(f"  traffic view: {view}", flush=True)
         watching = asyncio.create_task(_watch(options, settings, version, emulator))
         await stop.wait()
@@ -85,7 +85,7 @@ async def _watch(options: argparse.Namespace, settings: EmulatorSettings, versio
             settings.allow_unvalidated_entra_tokens,
         ):
             logger.warning("SETTINGS: AccessKey, SecondaryAccessKey and AllowUnvalidatedEntraTokens need a restart.")
-        logger.info("SETTINGS are taken again from %s.", options.settings)
+        logger.info("SETTINGS were read again from %s.", options.settings)
         _print_handlers(changed)
         await emulator.reload(changed)
 

@@ -1,104 +1,80 @@
-"""``webpubsub-emulator check URL``: whether a handler's URL passes the handshake, and if not, why.
-
-It also tells whether the handler lets in a client whose connect event lost its body on the way.
-"""
+"""``webpubsub-emulator check URL``: what is wrong with an event handler, on this machine or deployed, and the fix."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+import os
+from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Final
 
 import aiohttp
-from yarl import URL
 
 from webpubsub_emulator.command_line import program_name
-from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.core.exceptions import EventHandlerError
+from webpubsub_emulator.doctor.checks import findings
+from webpubsub_emulator.doctor.findings import Verdict
 from webpubsub_emulator.settings import DEFAULT_ACCESS_KEY
-from webpubsub_emulator.upstream.abuse_protection import Handshake, shake_hands
-from webpubsub_emulator.upstream.cloud_events import connect_event, event_headers, sign
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 __all__ = ["main"]
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_KEY_VARIABLE: Final = "WebPubSub__AccessKey"
+_EPILOG: Final = """\
+The checks, in this order: TLS, the handshake, whether an event without a proof is refused, the clock, a signed event,
+and the same sent in chunks. The events are connect events of a user "check", of a connection that does not exist.
+
+The exit status is 0 when nothing is wrong, 1 when something is, and 2 for arguments that are not valid. A check that
+cannot be made (skipped) says what it needs.
+"""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Shake hands once, and send a connect event without its body; the exit code is 0 when both are answered well."""
-    options = _parser().parse_args(arguments)
-    hub = options.hub.lower()
+    """Check one URL and print what was found; the exit code is 0 when nothing is wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
     try:
-        url = EventHandler(options.url).url(hub, "validate")
+        handler = EventHandler(options.url)
     except EventHandlerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        parser.error(str(error))
+    return asyncio.run(_check(handler, options.hub.lower(), options.origin.lower(), _access_key(options)))
+
+
+async def _check(handler: EventHandler, hub: str, origin: str, access_key: str | None) -> int:
+    verdicts = []
+    # Cookies would make the second event another one than the first.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async for finding in findings(session, handler, hub, origin, access_key):
+            print(finding, flush=True)
+            verdicts.append(finding.verdict)
+    failed, skipped = verdicts.count(Verdict.FAILED), verdicts.count(Verdict.SKIPPED)
+    if failed:
+        print(f"\nNOT OK: {handler.shown}: {failed} of {len(verdicts)} checks failed.")
         return 1
-    origin = options.origin.lower()
-    handshake, status = asyncio.run(_check(url, EventHandler(options.url).url(hub, "connect"), hub, origin))
-    shown = url.partition("?")[0]
-    if handshake.problem is None and not 200 <= status < 300:
-        print(f"OK: {shown} consents to events from {origin}.")
-        return 0
-    if handshake.problem is None:
-        print(
-            f"OPEN: {shown} consents to events from {origin}, but lets a client in whose connect event lost its body.\n"
-            "  sent:      POST of a connect event with Transfer-Encoding: chunked and nothing in it\n"
-            f"  came back: status {status}; no rule can have looked at the client's query or claims\n"
-            "  fix:       refuse a connect event without a body (400): Azure Functions hands on no body that is sent\n"
-            "             in chunks, so whatever is in front of the app must send a Content-Length"
-        )
-        return 1
-    print(
-        f"REFUSED: {shown} does not consent to events from {origin}.\n"
-        f"  sent:      OPTIONS with WebHook-Request-Origin: {origin} and ce-awpsversion: 1.0\n"
-        f"  came back: {handshake.problem}\n"
-        f"  fix:       {handshake.fix}"
-    )
-    return 1
+    print(f"\nOK: {handler.shown} takes events from {origin}{f' ({skipped} skipped)' if skipped else ''}.")
+    return 0
 
 
-async def _check(url: str, connect_url: str, hub: str, origin: str) -> tuple[Handshake, int]:
-    async with aiohttp.ClientSession() as session:
-        handshake = await shake_hands(session, url, origin)
-        # Nothing is sent to a handler that did not consent.
-        status = 0 if handshake.problem else await _connect_without_a_body(session, connect_url, hub, origin)
-        return handshake, status
+def _access_key(options: argparse.Namespace) -> str | None:
+    given: str | None = options.access_key or os.environ.get(_KEY_VARIABLE)
+    return given or (DEFAULT_ACCESS_KEY if _is_emulator(options.origin) else None)
 
 
-async def _connect_without_a_body(session: aiohttp.ClientSession, url: str, hub: str, origin: str) -> int:
-    """Return how a connect event in chunks, of which none arrives, is answered; 0 without an answer."""
-    context = ConnectionContext(hub, "check")
-    headers = event_headers(
-        connect_event({}, {}, [], []),
-        context,
-        event_id=0,
-        time=datetime.now(UTC),
-        origin=origin,
-        signature=sign(context.connection_id, [DEFAULT_ACCESS_KEY]),
-    )
+def _is_emulator(origin: str) -> bool:
     try:
-        async with session.post(
-            URL(url, encoded=True), headers=headers, data=_nothing(), timeout=_TIMEOUT, allow_redirects=False
-        ) as response:
-            return response.status
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        return 0
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    # A body whose length is not known is sent in chunks.
-    yield b""
+        return ip_address(origin).is_loopback
+    except ValueError:
+        return origin.lower() == "localhost"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{program_name()} check",
-        description="Ask an event handler, as the service does, whether it takes events, and whether it refuses a "
-        "client whose connect event lost its body; say why, and the fix, if not.",
+        description="Find out what is wrong with an event handler: ask it what the service asks, send it an event, and "
+        "print the fix of whatever fails.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", metavar="URL", help="the event handler's URL template; {hub} and {event} are filled in")
     parser.add_argument(
@@ -107,5 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         default="localhost",
         help="the service's host, such as NAME.webpubsub.azure.com (default: %(default)s, as this emulator)",
     )
-    parser.add_argument("--hub", default="chat", help="what {hub} is (default: %(default)s)")
+    parser.add_argument("--hub", default="chat", help="the hub of the events (default: %(default)s)")
+    parser.add_argument(
+        "--access-key",
+        metavar="KEY",
+        help=f"the access key of that service, better in {_KEY_VARIABLE} than here, where other users of this machine "
+        "can see it (default: the emulator's for localhost, else none)",
+    )
     return parser

@@ -24,10 +24,10 @@ _MAX_SECONDS: Final = 3600
 _EPILOG: Final = """\
 Environment (the names of Microsoft's emulator; {{n}} counts from 0):
 {keys}
-The file of --settings holds the same keys as JSON. The environment goes before the file, key by key. Handlers of the
-command line come before those of both; the first that matches gets an event.
+The file of --settings holds the same keys as JSON. The environment takes precedence over the file, key by
+key. Handlers of the command line come before those of both; the first that matches gets an event.
 
-`{program} check URL` asks one event handler whether it takes events, and tells the fix if not.
+`{program} check URL` finds out what is wrong with an event handler, and prints the fix.
 """
 
 
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "are taken again whenever it changes",
     )
     add("--access-key", metavar="KEY", help="instead of WebPubSub__AccessKey; default: the public emulator key")
-    add("--secondary-access-key", metavar="KEY", help="a second key, as while rotating; default: none")
+    add("--secondary-access-key", metavar="KEY", help="a second key, for example while you rotate keys; default: none")
     add(
         "--event-handler",
         metavar=("HUB=URL_TEMPLATE", "WORD=VALUE"),
@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="JSON",
         action="append",
         default=[],
-        help='let something go wrong from the start, for example {"fault":"drop_answer","event":"message","count":3}; '
+        help='make something fail from the start, for example {"fault":"drop_answer","event":"message","count":3}; '
         "may be repeated; the same as POST /emulator/faults",
     )
     add("--app-url", metavar="URL", help="the page of your app, for a link in the traffic view; default: none")

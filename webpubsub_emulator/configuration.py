@@ -22,7 +22,7 @@ ROOT: Final = "WebPubSub"
 _HANDLER: Final = "Hubs:{hub}:EventHandlers:{n}"
 KEYS: Final = {
     "AccessKey": "the primary key; its default is public",
-    "SecondaryAccessKey": "a second key, as while rotating; events are signed with both",
+    "SecondaryAccessKey": "a second key, for example while you rotate keys; events are signed with both",
     "AllowUnvalidatedEntraTokens": "true or false",
     "Hubs:{hub}:AnonymousConnectPolicy": "allow or deny: whether clients may connect without a token",
     f"{_HANDLER}:UrlTemplate": "where events go; {hub} and {event} are filled in",

@@ -107,7 +107,7 @@ class _Parts:
         logger.warning("FAULT %s is injected: %s.", fault.kind, fault)
         if fault.kind is FaultKind.CUT_CONNECTIONS:
             for connection in concerned:
-                logger.warning("FAULT cut_connections: the line of connection %s is lost.", connection.id)
+                logger.warning("FAULT cut_connections: connection %s is lost.", connection.id)
                 connection.outbox.cut()
         else:
             self.faults.arm(fault)
@@ -128,7 +128,7 @@ class Emulator:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         connection_ids: Callable[[], str] = new_connection_id,
     ) -> None:
-        """``clock`` gives the time of events and ``connection_ids`` the ids of new connections."""
+        """``clock`` returns the time of events and ``connection_ids`` the ids of new connections."""
         self._settings = settings or EmulatorSettings()
         self._clock = clock
         self._connection_ids = connection_ids

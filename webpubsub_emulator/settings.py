@@ -1,4 +1,4 @@
-"""The emulator's settings as code gives them; ``configuration`` reads them from a file and the environment."""
+"""The emulator's settings as code sets them; ``configuration`` reads them from a file and the environment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_PORT: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class EmulatorSettings:
-    """How one emulator listens, whom it believes and whom it calls.
+    """Where one emulator listens, which keys it accepts and which handlers it calls.
 
     ``host`` ``localhost`` means both of its addresses, 127.0.0.1 and ::1. ``port`` 0 takes a free one.
     ``public_endpoint`` is what clients and handlers call the service, for example behind a proxy;
@@ -93,8 +93,8 @@ def _is_endpoint(url: str) -> bool:
 def _check_access_key(key: str, name: str) -> None:
     """Raise ``SettingsError`` for a key that is none, or that a connection string cannot hold."""
     if not key:
-        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or leave it out.")
+        raise SettingsError(f"The {name} is empty: set WebPubSub__{name}, or omit it.")
     if ";" in key or key != key.strip() or not key.isprintable():
         raise SettingsError(
-            f"The {name} cannot stand in a connection string: no semicolon, control character, or white space around."
+            f"The {name} cannot be in a connection string: no semicolon, control character, or white space around."
         )

@@ -24,9 +24,9 @@ MAX_FUTURE_SECONDS: Final = 300
 MIN_EVENT_AGE_SECONDS: Final = 600
 
 _LOST_BODY: Final = (
-    "Refused an event whose body was lost on its way: it was sent with %r and arrived empty. Azure Functions hands on "
-    "no body that is sent in chunks. Fix: let what is in front of the app (a proxy, a tunnel, a test client) send a "
-    "Content-Length."
+    "Refused an event whose body was lost on its way: it was sent with %r and arrived empty. Azure "
+    "Functions does not pass on a body that is sent in chunks. Fix: let what is in front of the app (a proxy, a "
+    "tunnel, a test client) send a Content-Length."
 )
 
 

@@ -40,7 +40,7 @@ def mount(app: Routes, path: str, handler: WebPubSubEventHandler) -> None:
     # The hub's URL template ends in {event}, and is easily taken for the path.
     if not path.startswith("/") or "{event" in path:
         raise ConfigurationError(
-            f"{path!r} is not a path to mount at: it begins with a slash and leaves {{event}} out, as everything below "
+            f"{path!r} is not a path to mount at: it begins with a slash and omits {{event}}, because everything below "
             'the path is answered. Write:\n\nmount(app, "/eventhandler", handler)'
         )
     events = AsgiEventHandler(handler)

@@ -45,7 +45,7 @@ def blueprint(
 def to_request(request: func.HttpRequest) -> HttpRequest:
     """Take over method, header fields (the host joins repeated ones by a comma) and body.
 
-    The host hands on a chunked body as an empty one; ``Transfer-Encoding`` tells the handler so, which then refuses it.
+    The host passes on a chunked body as an empty one. ``Transfer-Encoding`` tells the handler so, and it refuses that.
     """
     return HttpRequest(request.method.upper(), Headers(request.headers), request.get_body() or b"")
 

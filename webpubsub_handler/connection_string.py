@@ -33,7 +33,7 @@ class ConnectionString:
         """
         # What an environment variable that is not set reads as, for one.
         if not isinstance(text, str):
-            raise ConfigurationError(f"a connection string of Web PubSub is a text, not {type(text).__name__}")
+            raise ConfigurationError(f"a connection string of Web PubSub must be a str, not {type(text).__name__}")
         # At the first "=" only: a key is base64, and may end in more of them.
         pairs = (part.partition("=") for part in text.split(";"))
         parts = {name.strip().lower(): value.strip() for name, _, value in pairs}

@@ -233,5 +233,5 @@ def _spellings(audience: str) -> tuple[str, ...]:
 
 def _guid(name: str, value: str) -> str:
     if not GUID.fullmatch(value):
-        raise ConfigurationError(f"EntraAuthenticator: {name} takes GUIDs, and got something else")
+        raise ConfigurationError(f"EntraAuthenticator: {name} takes GUIDs only")
     return value.lower()

@@ -52,7 +52,7 @@ class ChangeStore:
         self._table = store.table
 
     async def apply(self, wanted: RequestedChange, revise: Revise) -> Message | DeletedMessage | None:
-        """Put what ``revise`` returns in the place of a message; None when this change was made before.
+        """Replace a message with what ``revise`` returns; None if this change was made before.
 
         ``revise`` is asked again when somebody else changed the message meanwhile. What it raises ends the attempt.
 

@@ -65,7 +65,7 @@ class History:
             return await self._page(partition, room, rows, has_more=has_more)
 
     async def broadcast(self, room: str, cursor: str) -> Broadcast | None:
-        """Return what a room is to hear of a message or a change, as it is now; None for nothing any more.
+        """Return what a room must be told of a message or a change, as it is now; None for nothing any more.
 
         Raises:
             StoreUnavailableError: Table Storage did not answer.

@@ -37,7 +37,7 @@ _KEYS: Final = ("PartitionKey", "RowKey", "userId", "connectionId", "key", "time
 class Maintenance:
     """Goes through the stored messages of a hub.
 
-    Every method raises ``StoreUnavailableError`` when Table Storage does not answer; all can be called again to go on.
+    Every method raises ``StoreUnavailableError`` when Table Storage does not answer. Call it again to continue.
 
     Args:
         store: Where the messages are.

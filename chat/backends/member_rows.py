@@ -35,7 +35,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Whether a person is in a private room, and whether the person made it."""
+    """Whether a person is in a private room, and whether that person created it."""
 
     room: str
     is_member: bool

@@ -4,7 +4,7 @@ It has three kinds of rows. The *truth* of a person and a room says whether the 
 after a removal. The *list* of a room has a row for each member. The *room* itself has one row, which nobody deletes.
 
 Somebody is added to the list first and to the truth second; a removal goes the other way. So a process that dies can
-leave a listed person who is no member, never a member whom nobody sees. For that, whoever deletes a row of the list
+leave a listed person who is not a member, never a member that nobody sees. For that, whoever deletes a row of the list
 changed the truth after reading that row, and deletes it only as it was read: an addition that is under way fails on one
 of the two, and begins again.
 """
@@ -88,7 +88,7 @@ class Members:
             ]
 
     async def room(self, name: str) -> PrivateRoom | None:
-        """Return a room, None where there is none."""
+        """Return a room, or None if there is none."""
         async with self.table.reads.limit(_READ_SECONDS, StoreUnavailableError("the room was not read")):
             row = await self.table.get(members_partition(self.hub, name), _ROOM_ROW)
         return None if row is None else to_room(name, row)
@@ -112,9 +112,9 @@ class Members:
             return to_room(room.name, found)
 
     async def list(self, room: str) -> Sequence[str]:
-        """Return the members of a room, who joined first comes first.
+        """Return the members of a room, the one who joined first comes first.
 
-        What a process that died left unsure is looked up, and mended.
+        What a process that died left unsure is looked up and repaired.
         """
         listed = [row async for row in self._rows(room)]
         unsure = {row.user_id: await self._mend(room, row) for row in listed if not row.is_sure}

@@ -228,7 +228,7 @@ class Service:
     async def _client(
         self, failure: str, *names: str, seconds: float = _GROUP_SECONDS
     ) -> AsyncIterator[WebPubSubServiceClient]:
-        """Give the client for a call that is bounded in time and is about these names; ``failure`` is what it is."""
+        """Yield the client for a call that is bounded in time and is about these names; ``failure`` is what it is."""
         _refuse_steps(*names)
         async with self._others.limit(seconds, ServiceUnavailableError(failure)):
             yield self._clients.get()

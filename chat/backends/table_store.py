@@ -72,7 +72,9 @@ class TableStore:
             StoreUnavailableError: Table Storage did not answer.
         """
         partition = partition_key(self.hub, message.room)
-        async with self.table.reads.limit(_FIND_SECONDS, StoreUnavailableError("no stored message was looked for")):
+        async with self.table.reads.limit(
+            _FIND_SECONDS, StoreUnavailableError("the stored message was not looked for")
+        ):
             try:
                 return await self._stored(partition, message)
             except (KeyTakenError, StoreUnavailableError):
@@ -107,7 +109,7 @@ class TableStore:
         entity = await self.table.get(partition, row_key(stored_id))
         stored = None if entity is None else read_entity(entity, message.room)
         if isinstance(stored, Change):  # somebody edited the key's row by hand
-            raise KeyTakenError("the key belongs to no message")
+            raise KeyTakenError("the key does not belong to a message")
         if sent is not None:
             # A key stands for its first body, whatever the message says now; ids of older versions do not tell it.
             digest = body_part(stored_id) or (entity and first_digest(entity))

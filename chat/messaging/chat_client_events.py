@@ -154,7 +154,7 @@ class ChatClientEvents:
                 query.room, limit=query.max_count, start=query.start, end=query.end, before=query.before
             )
         except InvalidCursorError:
-            raise ChatError(Code.INVALID_REQUEST, "start and end are ids of this room's messages.") from None
+            raise ChatError(Code.INVALID_REQUEST, "start and end must be ids of messages in this room.") from None
         return write_history(query, messages, last)
 
 

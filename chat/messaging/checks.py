@@ -46,7 +46,7 @@ class Checks:
     def check(self, incoming: Incoming) -> None:
         """Refuse what has another type than messages have, nothing in it, or too much."""
         if incoming.content_type not in _CONTENT_TYPES:
-            raise MessageRefusedError("unsupported_type", "A message is text, JSON or binary.")
+            raise MessageRefusedError("unsupported_type", "A message must be text, JSON or binary.")
         if not incoming.body:
             raise MessageRefusedError("empty", "The message is empty.")
         if len(incoming.body) > self._max_message_bytes:
@@ -65,4 +65,4 @@ class Checks:
             raise MessageRefusedError("refused", reason)
 
     def _too_large(self) -> MessageRefusedError:
-        return MessageRefusedError("too_large", f"A message has at most {self._max_message_bytes} bytes.")
+        return MessageRefusedError("too_large", f"A message must have at most {self._max_message_bytes} bytes.")

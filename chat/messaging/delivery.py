@@ -65,7 +65,7 @@ class Delivery:
             return sender_error("key_taken", "Another message was sent with this key.", subject)
         except StoreUnavailableError as error:
             return unavailable(error, request.context)
-        if stored is None:  # it was stored and is deleted since: there is nothing to hear any more
+        if stored is None:  # it was stored and is deleted since: there is nothing to tell any more
             return _accepted(received)
         answer = await self.deliver(stored, broadcast if stored is received else of_message(stored))
         return answer or _accepted(stored)

@@ -42,7 +42,7 @@ class Joining:
         if not isinstance(room, str) or not is_room_name(room):
             return _invalid_room()
         if rooms is None:
-            return sender_error("not_a_member", "This connection can be in no room.", subject)
+            return sender_error("not_a_member", "This connection cannot be in a room.", subject)
         if not admits(room, context.user_id):
             if room in rooms:
                 await self.expel(context, room)
@@ -77,7 +77,7 @@ class Joining:
         return UserEventResponse({"type": "left", "room": room})
 
     async def expel(self, context: ConnectionContext, room: str) -> None:
-        """Take a connection out of a room that its user may not be in any more, so that it hears no more either."""
+        """Take a connection out of a room that its user may not be in any more."""
         try:
             await self._service.leave(context.connection_id, room)
         except ServiceUnavailableError as error:
@@ -93,7 +93,7 @@ class Joining:
 
 
 def _invalid_room() -> UserEventResponse:
-    return sender_error("invalid_room", 'The event is JSON with the name of a room: {"room":"lobby"}.')
+    return sender_error("invalid_room", 'The event must be JSON with the name of a room: {"room":"lobby"}.')
 
 
 def _unavailable(error: Exception, context: ConnectionContext, room: str) -> UserEventResponse:

@@ -217,7 +217,7 @@ class Outbox:
             self._say(logging.WARNING, f"The outbox waits: {error}: {error.__cause__!r}")
         except Exception as error:  # noqa: BLE001 - nobody awaits this task, so its end would go unnoticed
             progress.is_stuck = True
-            self._say(logging.ERROR, f"The outbox waits for a mistake of its own: {error!r}")
+            self._say(logging.ERROR, f"The outbox waits because of a defect: {error!r}")
         # What was recorded since the last page was read still waits.
         if not progress.left and not progress.is_stuck and not self._wake.is_set():
             self._connections.clear()

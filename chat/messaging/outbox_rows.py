@@ -61,7 +61,7 @@ class OutboxRows:
             "recorded": format_time(datetime.now(UTC)),
             "refusals": 0,
         }
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
+        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
             await self._table.insert(entity)
 
     async def after(self, message_id: str) -> Sequence[OutboxRow]:
@@ -77,12 +77,16 @@ class OutboxRows:
     async def note_refusals(self, row: OutboxRow, refusals: int) -> None:
         """Note how often the service refused a message for itself."""
         entity = {"PartitionKey": self._partition, "RowKey": row.message_id, "refusals": refusals}
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+        async with self._table.writes.limit(
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+        ):
             await self._table.merge(entity)
 
     async def remove(self, row: OutboxRow) -> None:
         """Delete a row that has served."""
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+        async with self._table.writes.limit(
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+        ):
             await self._table.delete(self._partition, [row.message_id])
 
     async def _first(self, after: str, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""What can be done with private rooms: create one, add and remove members, leave, and hear them.
+"""What can be done with private rooms: create one, add and remove members, leave, and receive their messages.
 
 Who may do it is in ``chat/policy.py``; the rows are in ``chat/backends/members.py``.
 """
@@ -67,7 +67,7 @@ class PrivateRooms:
         ]
 
     async def heard(self, user_id: str | None, name: str) -> Sequence[str] | None:
-        """Return the rooms that a user hears who asked for one, or for all by ``@``; None if that may not be."""
+        """Return the rooms that a user may hear, of one room or of all (``@``); None if that is not allowed."""
         if name == ALL_PRIVATE_ROOMS:
             return await self.rooms_of(user_id) if can_be_member(user_id) else None
         return [name] if await self._groups.admits(user_id, name) else None
@@ -108,7 +108,7 @@ class PrivateRooms:
         raise ChatError(Code.ROOM_NOT_FOUND, _NOT_FOUND)
 
     async def members(self, room: PrivateRoom) -> Sequence[str]:
-        """Return the members of a room, who joined first comes first."""
+        """Return the members of a room, the one who joined first comes first."""
         return await self._members.list(room.name)
 
     async def is_created_by(self, event: str, name: str) -> bool:
@@ -169,7 +169,7 @@ class PrivateRooms:
         joined = f"{format_time(datetime.now(UTC))} 0"
         change = await self._members.add(user_id, room.name, event, joined=joined)
         if change is Change.NOT_MADE:
-            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room.")
+            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room already.")
         if change is Change.MADE_BEFORE:
             return
         await self._follow_or_record(user_id, room.name)
@@ -205,7 +205,7 @@ class PrivateRooms:
             raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} others.")
         for member in (user_id, *others):
             if policy.may_join(member, name) is not True:
-                raise ChatError(Code.NO_PERMISSION_IN_ROOM, "Somebody whom you name may not be in this room.")
+                raise ChatError(Code.NO_PERMISSION_IN_ROOM, "One of the users that you name may not be in this room.")
         rooms = await self._members.rooms_of(user_id)
         if found is None and sum(one.is_made for one in rooms) >= MAX_CREATED_ROOMS:
             raise ChatError(Code.TOO_MANY_ROOMS, f"You can create at most {MAX_CREATED_ROOMS} rooms.")
@@ -219,7 +219,7 @@ class PrivateRooms:
             raise ChatError(Code.NO_PERMISSION_IN_ROOM, "You may not do this in the room.")
         is_member = await self._members.is_member(wanted.user_id, room.name)
         if is_added and is_member:
-            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room.")
+            raise ChatError(Code.USER_ALREADY_IN_ROOM, "This user is in the room already.")
         if not is_added and not is_member:
             raise ChatError(Code.USER_NOT_IN_ROOM, "This user is not in the room.")
         if is_added:
@@ -233,7 +233,9 @@ class PrivateRooms:
     async def _check_joined(self, user_id: str) -> None:
         rooms = await self._members.rooms_of(user_id)
         if sum(one.is_member for one in rooms) >= MAX_JOINED_ROOMS:
-            raise ChatError(Code.TOO_MANY_ROOMS, f"Somebody is in {MAX_JOINED_ROOMS} rooms, and can be in no more.")
+            raise ChatError(
+                Code.TOO_MANY_ROOMS, f"One of the users is in {MAX_JOINED_ROOMS} rooms, and cannot be in more."
+            )
 
     async def _follow_or_record(self, user_id: str, room: str) -> None:
         try:
@@ -274,4 +276,4 @@ class PrivateRooms:
 
 
 def _already_exists() -> ChatError:
-    return ChatError(Code.ROOM_ALREADY_EXISTS, "There is a room with this id.")
+    return ChatError(Code.ROOM_ALREADY_EXISTS, "A room with this id exists already.")

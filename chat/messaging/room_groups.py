@@ -88,7 +88,7 @@ class RoomGroups:
             was_in, is_in = is_in, await self.admits(user_id, room)
             if was_in is is_in:
                 return
-        raise ServiceUnavailableError("the groups did not follow: the membership changes again and again")
+        raise ServiceUnavailableError("the groups could not be updated: the membership keeps changing")
 
 
 @dataclass(slots=True)
@@ -157,7 +157,9 @@ class GroupRecords:
                         await self._postpone(row, due)
                         _look_again(followed, due)
                         return
-                async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+                async with self._table.writes.limit(
+                    _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+                ):
                     # One that was written again meanwhile stays.
                     await self._table.delete_unchanged(self._partition, str(row["RowKey"]), etag_of(row))
             except (ServiceUnavailableError, StoreUnavailableError) as error:
@@ -165,7 +167,9 @@ class GroupRecords:
                 say(logging.WARNING, f"The outbox waits: {error}: {error.__cause__!r}")
 
     async def _postpone(self, row: Mapping[str, Any], due: datetime) -> None:
-        async with self._table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox kept a row")):
+        async with self._table.writes.limit(
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+        ):
             await self._table.replace({**row, "due": format_time(due)}, etag_of(row))
 
 
@@ -182,7 +186,7 @@ async def write_record(table: Table, partition: str, user_id: str, room: str) ->
         "room": room,
         "recorded": format_time(datetime.now(UTC)),
     }
-    async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox took no row")):
+    async with table.writes.limit(_WRITE_SECONDS, StoreUnavailableError("the outbox did not accept a row")):
         if await table.insert_one(entity) is None:
             await table.put(entity)
 

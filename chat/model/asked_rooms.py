@@ -29,7 +29,7 @@ class AskedRooms:
 
 
 def asked_rooms(context: ConnectionContext) -> AskedRooms | None:
-    """Return the private rooms that a connection asked for, None for none, and where somebody else wrote the state."""
+    """Return the private rooms that a connection asked for; None without any, or if somebody else wrote the state."""
     kept = context.state.get(_STATE)
     if not isinstance(kept, dict):
         return None

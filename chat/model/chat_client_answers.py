@@ -79,7 +79,7 @@ def encode_deleted(room: str, message_id: str) -> bytes:
 
 
 def encode_room(kind: str, room: PrivateRoom) -> bytes:
-    """Write what somebody is told who is in a room now, or no more: ``RoomJoined`` or ``RoomLeft``."""
+    """Write what a user is told about being in a room now, or no longer: ``RoomJoined`` or ``RoomLeft``."""
     body = write_room(room)
     return _notification(kind, body if kind == "RoomJoined" else {name: body[name] for name in ("roomId", "title")})
 
@@ -90,7 +90,7 @@ def encode_member(kind: str, room: PrivateRoom, user_id: str) -> bytes:
 
 
 def unheard_by(message: Message) -> str | None:
-    """Return the connection that does not hear a message: the SDK shows what it sent itself."""
+    """Return the connection that does not get a message: the SDK shows what it sent itself."""
     return message.connection_id if message.event_name.lower() == Invocation.SEND_TEXT_MESSAGE.lower() else None
 
 

@@ -49,7 +49,7 @@ class Invocation(StrEnum):
 
 
 class MemberOperation(StrEnum):
-    """What ``chat.manageRoomMember`` does; who deletes themselves leaves."""
+    """What ``chat.manageRoomMember`` does; a user who deletes their own membership leaves."""
 
     ADD = "Add"
     DELETE = "Delete"
@@ -87,7 +87,7 @@ class ChatError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewRoom:
-    """A room to create: its name, None where the client names none, its title, and who shall be in it."""
+    """A room to create: its name (None if the client names none), its title, and its first members."""
 
     name: str | None
     title: str
@@ -126,9 +126,9 @@ def read_new_room(request: UserEventRequest) -> NewRoom:
     fields = _fields(request)
     title, members, wanted = fields.get("title"), fields.get("members", []), fields.get("roomId")
     if not isinstance(title, str) or not is_title(title):
-        raise ChatError(Code.INVALID_REQUEST, f"title is printable text of 1 to {MAX_TITLE_BYTES} bytes.")
+        raise ChatError(Code.INVALID_REQUEST, f"title must be printable text of 1 to {MAX_TITLE_BYTES} bytes.")
     if not isinstance(members, list):
-        raise ChatError(Code.INVALID_REQUEST, "members is a list of user ids.")
+        raise ChatError(Code.INVALID_REQUEST, "members must be a list of user ids.")
     # The SDK names the caller, too.
     if len(members) > MAX_NAMED_MEMBERS + 1:
         raise ChatError(Code.TOO_MANY_MEMBERS, f"A room is created with at most {MAX_NAMED_MEMBERS} others.")
@@ -156,7 +156,7 @@ def read_member_operation(request: UserEventRequest) -> RoomMember:
     fields = _fields(request)
     operation = fields.get("operation")
     if operation not in tuple(MemberOperation):
-        raise ChatError(Code.INVALID_REQUEST, "operation is Add or Delete.")
+        raise ChatError(Code.INVALID_REQUEST, "operation must be Add or Delete.")
     return RoomMember(_room(fields.get("roomId")), MemberOperation(operation), _user_id(fields.get("userId")))
 
 
@@ -171,7 +171,7 @@ def read_text_message(request: UserEventRequest) -> tuple[str, str]:
     fields = _fields(request)
     text = fields.get("content", fields.get("message"))
     if not isinstance(text, str):
-        raise ChatError(Code.INVALID_REQUEST, "content is the text of the message.")
+        raise ChatError(Code.INVALID_REQUEST, "content must be the text of the message.")
     return _conversation(fields), text
 
 
@@ -187,12 +187,12 @@ def read_history_query(request: UserEventRequest) -> HistoryQuery:
     start, end, before = (fields.get(name) for name in ("start", "end", "before"))
     for cursor in (start, end, before):
         if cursor is not None and not isinstance(cursor, str):
-            raise ChatError(Code.INVALID_REQUEST, "start and end are ids of messages, or null.")
+            raise ChatError(Code.INVALID_REQUEST, "start and end must be ids of messages, or null.")
     count = fields.get("maxCount")
     if count is None:
         count = _DEFAULT_COUNT
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ChatError(Code.INVALID_REQUEST, "maxCount is a whole number above 0.")
+        raise ChatError(Code.INVALID_REQUEST, "maxCount must be a whole number above 0.")
     return HistoryQuery(_conversation(fields), None if start == "0" else start, end, before, min(count, _MAX_COUNT))
 
 
@@ -202,13 +202,13 @@ def _fields(request: UserEventRequest) -> Mapping[str, Any]:
     except InvalidDataError as error:
         raise ChatError(Code.INVALID_REQUEST, str(error)) from None
     if not isinstance(fields, dict):
-        raise ChatError(Code.INVALID_REQUEST, "The data is a JSON object.")
+        raise ChatError(Code.INVALID_REQUEST, "The data must be a JSON object.")
     return fields
 
 
 def _room(value: object) -> str:
     if not isinstance(value, str) or not is_private_room_name(f"@{value}"):
-        raise ChatError(Code.INVALID_REQUEST, "The id of a room has 1 to 64 letters, digits, _ or -.")
+        raise ChatError(Code.INVALID_REQUEST, "The id of a room must have 1 to 64 letters, digits, _ or -.")
     return f"@{value}"
 
 
@@ -219,5 +219,5 @@ def _conversation(fields: Mapping[str, Any]) -> str:
 
 def _user_id(value: object) -> str:
     if not isinstance(value, str) or not can_be_member(value):
-        raise ChatError(Code.INVALID_USER_ID, "A user id is printable text of 1 to 128 bytes without / \\ # ? : ;")
+        raise ChatError(Code.INVALID_USER_ID, "A user id must be printable text of 1 to 128 bytes without / \\ # ? : ;")
     return value

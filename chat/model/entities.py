@@ -49,7 +49,7 @@ def to_revised_entity(
 ) -> dict[str, Any]:
     """Return the row that takes the place of a stored message, whose first or last body was this.
 
-    A key stands for its first body for ever. Where the id is of an older version and holds no digest of it, the row
+    A key stands for its first body forever. Where the id is of an older version and holds no digest of it, the row
     keeps that.
     """
     if isinstance(message, Message):
@@ -149,7 +149,7 @@ def read_key_entity(entity: Mapping[str, Any]) -> str | None:
         check_cursor(_text(entity, "PartitionKey"), cursor)
     except ValueError:
         logger.warning(
-            "The row of a key names no message (PartitionKey %r, RowKey %r).",
+            "The row of a key does not name a message (PartitionKey %r, RowKey %r).",
             entity.get("PartitionKey"),
             entity.get("RowKey"),
         )

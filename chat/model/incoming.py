@@ -78,15 +78,15 @@ def read_incoming(request: UserEventRequest) -> Incoming:
         return Incoming(request.data_type, content_type, request.body, None)
     key = _key(data)
     if key is None:
-        raise InvalidMessageError("A send event is JSON with a key of 1 to 64 letters, digits, _ or -.")
+        raise InvalidMessageError("A send event must be JSON with a key of 1 to 64 letters, digits, _ or -.")
     return _content(data, key)
 
 
 def read_edit(request: UserEventRequest) -> Incoming:
-    """Read what an ``edit`` event puts in the place of what a message says.
+    """Read the new content of an ``edit`` event.
 
     Raises:
-        InvalidMessageError: It is no message.
+        InvalidMessageError: It is not a message.
     """
     return _content(fields_of(request), None)
 
@@ -99,7 +99,7 @@ def read_message_id(request: UserEventRequest) -> str:
     """
     message_id = fields_of(request).get("id")
     if not isinstance(message_id, str):
-        raise InvalidMessageError("An edit or delete event is JSON with the id of a message.")
+        raise InvalidMessageError("An edit or delete event must be JSON with the id of a message.")
     return message_id
 
 
@@ -110,10 +110,10 @@ def _read_text_message(request: UserEventRequest, data: Any) -> Incoming:
     except ChatError as error:
         raise InvalidMessageError(str(error)) from None
     except UnicodeEncodeError:
-        raise InvalidMessageError("The text has half a character.") from None
+        raise InvalidMessageError("The text has half of a surrogate pair.") from None
     key = _key(data)
     if key is None and data.get("key") is not None:
-        raise InvalidMessageError("A key has 1 to 64 letters, digits, _ or -.")
+        raise InvalidMessageError("A key must have 1 to 64 letters, digits, _ or -.")
     return Incoming(DataType.TEXT, _CONTENT_TYPES[DataType.TEXT], body, key)
 
 
@@ -129,19 +129,19 @@ def fields_of(request: UserEventRequest) -> Mapping[str, Any]:
 
 
 def named_room(request: UserEventRequest) -> str | None:
-    """Return the room that an event names, None where it names none.
+    """Return the room that an event names, or None if it names none.
 
     Raises:
         InvalidMessageError: No room can have this name.
     """
     room = fields_of(request).get("room")
     if room is not None and not (isinstance(room, str) and is_room_name(room)):
-        raise InvalidMessageError("room is the name of a room.")
+        raise InvalidMessageError("room must be the name of a room.")
     return room
 
 
 def subject_of(request: UserEventRequest) -> Mapping[str, str]:
-    """Return the fields that say which event an answer is about: ``key``, ``id`` and ``room``, where it has them."""
+    """Return the fields that say which event an answer is about: ``key``, ``id`` and ``room``, if it has them."""
     fields, subject = fields_of(request), {}
     key, message_id, room = _key(fields) if _is_send(request) else None, fields.get("id"), fields.get("room")
     if key is not None:
@@ -176,7 +176,9 @@ def _is_change(request: UserEventRequest) -> bool:
 def _content(fields: Mapping[str, Any], key: str | None) -> Incoming:
     kind, data = fields.get("dataType"), fields.get("data")
     if kind not in tuple(_CONTENT_TYPES) or not isinstance(data, str):
-        raise InvalidMessageError("dataType is text, json or binary, and data a string: text, JSON or base64.")
+        raise InvalidMessageError(
+            "dataType must be text, json or binary, and data must be a string: text, JSON or base64."
+        )
     data_type = DataType(kind)
     return Incoming(data_type, _CONTENT_TYPES[data_type], _body(data_type, data), key)
 

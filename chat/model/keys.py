@@ -62,7 +62,7 @@ _COMPLEMENT: Final = str.maketrans("0123456789abcdef", "fedcba9876543210")
 
 
 class InvalidCursorError(ValueError):
-    """Raised when a cursor is none of this room's."""
+    """Raised when a cursor is not an id of this room."""
 
 
 @lru_cache(maxsize=1024)
@@ -211,7 +211,7 @@ def check_cursor(partition: str, cursor: str) -> None:
     """
     order, check = cursor[:-_CHECK_DIGITS], cursor[-_CHECK_DIGITS:]
     if not _ID.fullmatch(cursor) or check != _check(partition, order):
-        raise InvalidCursorError("the cursor is not one of this room's")
+        raise InvalidCursorError("the cursor is not an id of this room")
 
 
 def _escape(text: str) -> str:

@@ -36,7 +36,7 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 class Broadcastable(Protocol):
-    """A row that a room is to hear of; its id sorts it among those of its connection."""
+    """A row that a room must be told of; its id sorts it among those of its connection."""
 
     @property
     def id(self) -> str:

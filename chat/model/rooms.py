@@ -29,7 +29,7 @@ MAX_NAME_BYTES: Final = 128
 MAX_TITLE_BYTES: Final = 256
 # Of one connection; each is a broadcast when it comes and when it goes.
 MAX_ROOMS: Final = 20
-TOO_MANY_ROOMS: Final = f"A connection is in at most {MAX_ROOMS} rooms, and in fewer where their names are long."
+TOO_MANY_ROOMS: Final = f"A connection is in at most {MAX_ROOMS} rooms, and in fewer if their names are long."
 _PERCENT_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 
 

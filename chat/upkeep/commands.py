@@ -167,7 +167,7 @@ class Commands:
                     skipped += 1
         print(f"Moved {progress.count:,} messages into {room!r}.")
         if skipped:
-            print(f"Left {skipped:,} rows where they are: somebody edited them by hand.")
+            print(f"Did not move {skipped:,} rows: somebody edited them by hand.")
 
     def _name(self, partition: str) -> str:
         if partition == self._maintenance.roomless:
@@ -181,7 +181,7 @@ class Commands:
         if self._is_sure:
             return
         if not sys.stdin.isatty():
-            raise StoppedError("nobody is there to confirm; add --yes")
+            raise StoppedError("there is no terminal to confirm in; add --yes")
         if input(f"{question} Type yes: ").strip().lower() != "yes":
             raise StoppedError("nothing was changed")
 

@@ -26,7 +26,7 @@ _PAGE: Final = 1000
 class Memberships:
     """The private rooms of a hub, as an administrator sees them.
 
-    Every method raises ``StoreUnavailableError`` when Table Storage does not answer; all can be called again to go on.
+    Every method raises ``StoreUnavailableError`` when Table Storage does not answer. Call it again to continue.
 
     Args:
         hub: The hub whose rooms these are.

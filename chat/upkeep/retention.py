@@ -25,7 +25,7 @@ logger = logging.getLogger("chat")
 
 
 class Retention:
-    """Deletes what is too old, room by room, and goes on next time where it stopped.
+    """Deletes what is too old, room by room, and continues next time where it stopped.
 
     Args:
         store: Where the messages are.
@@ -41,7 +41,7 @@ class Retention:
     async def run(self) -> int:
         """Delete for at most 40 seconds; return how many messages were deleted.
 
-        What storage refuses is logged, and the next run goes on.
+        What storage refuses is logged, and the next run continues.
         """
         deleted = 0
         start = self._clock()
@@ -63,12 +63,12 @@ class Retention:
                 if partition != begin:
                     await self._maintenance.set_bookmark(partition)
         except (StoreUnavailableError, TimeoutError) as error:
-            logger.warning("The retention goes on next time: %s: %r", error, error.__cause__)
+            logger.warning("The retention continues next time: %s: %r", error, error.__cause__)
         logger.info(
             "The retention deleted %d messages older than %d days%s.",
             deleted,
             self._days,
-            "" if not partition else ", and is not at its end",
+            "" if not partition else ", and continues next time",
         )
         return deleted
 

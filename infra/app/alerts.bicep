@@ -1,4 +1,4 @@
-// Who is told when something fails, and of what. docs/operations.md has the queries and what to do.
+// Who is told when something fails, and of what. docs/operate/monitor.md has the queries and what to do.
 
 param name string
 param location string

@@ -14,11 +14,11 @@ _TOKEN_SECONDS: Final = 60
 
 
 class NoTokenError(Exception):
-    """Raised when ``azd`` gives out no token; the text says why."""
+    """Raised when ``azd`` returns no token; the text says why."""
 
 
 def token(scope: str, tenant_id: str | None = None) -> str:
-    """Return an access token of whoever deploys.
+    """Return an access token of the deployer.
 
     Raises:
         NoTokenError: ``azd`` is not there, nobody is signed in, or the scope is refused.

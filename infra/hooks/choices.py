@@ -1,4 +1,4 @@
-"""What whoever deploys chose, as ``azd`` hands it on; what is wrong with it can be told without asking Azure."""
+"""The choices of the deployer, as ``azd`` passes them on; what is wrong with it can be told without asking Azure."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def _wrong_settings(text: str) -> Iterator[str]:
         return
     for name in settings:
         if TAKEN.fullmatch(name):
-            yield f"APP_SETTINGS: {name} is set by the template or the platform; see docs/deploy.md, 'Choices'"
+            yield f"APP_SETTINGS: {name} is set by the template or the platform; see docs/operate/choices.md"
         elif name.upper() == _OPENS:
-            yield f"APP_SETTINGS: {name} would let anyone send events as any user; leave it out"
+            yield f"APP_SETTINGS: {name} would let anyone send events as any user; remove it"
 
 
 def _wrong_clients(text: str) -> Iterator[str]:

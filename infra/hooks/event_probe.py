@@ -25,7 +25,7 @@ _ACK_SECONDS: Final = 30
 _IMPOSSIBLE_ROOM: Final = ".."
 
 _REFUSED: Final = (
-    "The service asked the app whether a client may connect, and the answer was not yes. Which of these it is:\n"
+    "The service asked the app whether a client may connect, and the answer was not yes. The cause is one of these:\n"
     "  - the app's log has 'Refused an event': it says which claim of the token differs from WEBHOOK_*\n"
     "  - the app's log has nothing at all: App Service authentication answered 403 in its place, as the client id\n"
     "    of the service's identity is not among the allowed applications; `azd provision --no-state` lists it again\n"
@@ -105,7 +105,7 @@ class Probe:
             raise _UnreachableError(str(answer))
         if answer.status == 101:
             raise CheckError(
-                f"The hub {self.hub} lets a client into a room that cannot be: nobody asks the app. The hub has no "
+                f"The hub {self.hub} lets a client into a room that cannot exist: nobody asks the app. The hub has no "
                 "event handler for `connect`, or it is another hub than the app's. `azd provision --no-state` writes "
                 "it again."
             )
@@ -138,7 +138,7 @@ class Probe:
             end = time.monotonic() + _ACK_SECONDS
             while (received := json.loads(socket.receive())).get("ackId") != 1:
                 if time.monotonic() > end:
-                    raise TimeoutError("others write in the room, and nothing is about it")
+                    raise TimeoutError("others write in the room, and no answer came")
         except (OSError, ValueError, AttributeError) as error:
             raise CheckError(f"A message got no answer: {error}. The app's log says what happened to it.") from error
         if not received.get("success"):

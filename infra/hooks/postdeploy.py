@@ -17,7 +17,7 @@ from infra.hooks.web import Answer, CheckError, Deadline, ask, use_any_console
 
 ROLES = (
     "Roles take up to ten minutes to be in effect after the first deployment: run `azd hooks run postdeploy` again.\n"
-    "If it stays so, look at the app's log: docs/deploy.md, section 'When it does not work'."
+    "If it stays so, look at the app's log: docs/operate/troubleshooting.md."
 )
 
 
@@ -126,7 +126,7 @@ def check_sign_in(app: str, tenant_id: str, deadline: Deadline) -> None:
         f"Nobody can sign in: {url} must redirect to the tenant {tenant_id}.\n"
         f"  came back: {answer} and {target.geturl().partition('?')[0] or 'no Location'}\n"
         "`azd provision --no-state` writes App Service authentication again. Or CLIENT_AUTH is meant to be another "
-        "one: docs/deploy.md, section 'Choices'."
+        "one: docs/operate/choices.md."
     )
 
 

@@ -35,12 +35,13 @@ ORDINARY_ROLES: Final = {
 }
 NO_RIGHT: Final = (
     "you may not register applications in this tenant. Have one made and run "
-    "`azd env set WEBHOOK_APP_CLIENT_ID <client>`: docs/deploy.md, section 'Without the right to register applications'"
+    "`azd env set WEBHOOK_APP_CLIENT_ID <client>`: docs/operate/sign-in.md, "
+    "section 'Without the right to register applications'"
 )
 
 
 class Azure:
-    """Questions to Azure in the name of whoever deploys; each answer is problems, or a note why there is none."""
+    """Questions to Azure in the name of the deployer; each answer is problems, or a note why there is no answer."""
 
     def __init__(self, resource_manager: str, graph: str, env: Mapping[str, str]) -> None:
         self._resource_manager = resource_manager.rstrip("/")
@@ -53,7 +54,7 @@ class Azure:
         if _is_on(self._env.get("USERS_ASSIGNED_ONLY")) and self._env.get("WEBHOOK_APP_CLIENT_ID"):
             self.notes.append(
                 "whether only assigned users may sign in: the template leaves WEBHOOK_APP_CLIENT_ID as it is, "
-                "so its owner sets 'Assignment required' (docs/deploy.md, 'Who may sign in')"
+                "so its owner sets 'Assignment required' (docs/operate/sign-in.md, 'Who may sign in')"
             )
         if not self._env.get("AZURE_SUBSCRIPTION_ID"):
             # Neither is the tenant then: the right to register applications could be looked up in the wrong one.

@@ -53,7 +53,7 @@ class AppFunctions:
 
 
 def import_app(folder: Path) -> func.FunctionRegister:
-    """Import ``function_app.py`` of a folder and give its one app.
+    """Import ``function_app.py`` of a folder and return its one app.
 
     Raises:
         AppError: There is none, or more than one.

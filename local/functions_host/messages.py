@@ -20,7 +20,7 @@ logger: Final = logging.getLogger("local.functions_host")
 
 
 class BadRequestError(Exception):
-    """Raised when a header has bytes that are no UTF-8."""
+    """Raised when a header has bytes that are not UTF-8."""
 
 
 async def read_request(request: web.BaseRequest, parameters: Mapping[str, str]) -> func.HttpRequest:

@@ -48,7 +48,7 @@ class Route:
         return cls(template, re.compile("".join(parts) + "/?", re.IGNORECASE | re.DOTALL))
 
     def match(self, path: str) -> Mapping[str, str] | None:
-        """Return the route's parameters for a decoded path, absent ones left out, or None."""
+        """Return the route's parameters for a decoded path, without the absent ones, or None."""
         found = self.pattern.fullmatch(path)
         if found is None:
             return None

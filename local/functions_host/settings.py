@@ -60,7 +60,7 @@ def read_settings(folder: Path) -> HostSettings:
 
 
 def apply_values(settings: HostSettings, environment: MutableMapping[str, str]) -> list[str]:
-    """Put the values into the environment, which wins; give the names that it had already."""
+    """Put the values into the environment, which wins; return the names that it had already."""
     skipped = [name for name in settings.values if name in environment]
     for name, value in settings.values.items():
         environment.setdefault(name, value)

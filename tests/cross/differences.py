@@ -151,7 +151,7 @@ DIFFERENCES: Final = [
         Answer(401, b"The event is not authenticated."),
     ),
     Difference(
-        "An event without `ce-id`, `ce-time` or `ce-connectionId`, or with a time that is none",
+        "An event without `ce-id`, `ce-time` or `ce-connectionId`, or with a `ce-time` that is not a time",
         "200: the function runs without them",
         "400 that names the header",
         "Repeats are recognised, and events ordered, by these.",

@@ -92,7 +92,7 @@ async def test_a_body_over_what_the_service_sends_is_413(system: System) -> None
 
 
 @pytest.mark.parametrize("state", ["%%%", "e30", "WzFd", base64.b64encode(b'{"room":7}').decode(), "é"])
-async def test_a_state_of_somebody_else_is_no_room(system: System, state: str) -> None:
+async def test_a_state_of_somebody_else_is_not_a_room(system: System, state: str) -> None:
     status, answer = await system.post_event(room=None, connection_id="foreign-state", ce_connectionState=state)
     assert status == 200
     assert json.loads(answer)["code"] == "not_a_member"

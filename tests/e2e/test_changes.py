@@ -178,7 +178,7 @@ async def test_a_message_of_another_room_and_the_id_of_a_change_are_not_found(sy
         {"id": "0" * 66, "dataType": "text", "data": "x", "room": 7},
     ],
 )
-async def test_what_is_no_edit_is_a_sender_error(system: System, data: object) -> None:
+async def test_what_is_not_an_edit_is_a_sender_error(system: System, data: object) -> None:
     assert code(await post(system, "x8", "edit", data)) == "invalid_message"
 
 
@@ -278,7 +278,7 @@ async def test_a_moderator_is_one_line_of_the_policy(system: System, monkeypatch
     assert await delete(system, "x15", first, **as_other(user="ben")) == (204, b"")
 
 
-async def test_two_who_edit_at_once_are_both_answered_and_the_one_applied_last_stands(
+async def test_two_users_who_edit_at_once_are_both_answered_and_the_one_applied_last_stands(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ben = await system.connect("x16", "ben")

@@ -194,7 +194,7 @@ async def test_every_data_type_can_have_a_key(system: System, data_type: str, da
         b'{"key":"k","dataType":"text","data":"\\ud800"}',
     ],
 )
-async def test_what_is_no_message_is_a_sender_error_and_not_stored(system: System, body: bytes) -> None:
+async def test_what_is_not_a_message_is_a_sender_error_and_not_stored(system: System, body: bytes) -> None:
     status, answer = await system.post_event(body, room="i10", **SEND)
     assert (status, json.loads(answer)["code"]) == (200, "invalid_message")
     assert await system.history("i10") == []

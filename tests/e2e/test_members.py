@@ -128,7 +128,7 @@ async def test_the_last_twenty_changes_are_remembered(members: Members) -> None:
 
 @pytest.mark.usefixtures("no_change_is_under_way")
 @pytest.mark.parametrize("writes", range(4))
-async def test_a_process_that_dies_while_it_adds_leaves_no_member_whom_nobody_sees(
+async def test_a_process_that_dies_while_it_adds_leaves_no_member_that_nobody_sees(
     members: Members, azurite: Azurite, writes: int
 ) -> None:
     dying = Members(members.hub, StorageAccount(azurite.connection_string))
@@ -151,7 +151,7 @@ async def test_a_process_that_dies_while_it_adds_leaves_no_member_whom_nobody_se
 
 @pytest.mark.usefixtures("no_change_is_under_way")
 @pytest.mark.parametrize("writes", range(4))
-async def test_a_process_that_dies_while_it_removes_leaves_no_member_whom_nobody_sees(
+async def test_a_process_that_dies_while_it_removes_leaves_no_member_that_nobody_sees(
     members: Members, azurite: Azurite, writes: int
 ) -> None:
     await members.add("ben", "@m", "event-1", joined="1")
@@ -171,7 +171,7 @@ async def test_a_process_that_dies_while_it_removes_leaves_no_member_whom_nobody
     assert await members.list("@m") == []
 
 
-async def test_whoever_adds_removes_and_lists_at_once_never_leaves_a_member_whom_nobody_sees(
+async def test_whoever_adds_removes_and_lists_at_once_never_leaves_a_member_that_nobody_sees(
     members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chat.backends.members, "_UNDER_WAY_SECONDS", -1.0)
@@ -258,7 +258,7 @@ async def test_the_last_creator_stays_one_when_nobody_is_a_member(members: Membe
     assert await members.elect("@m") == ROOM
 
 
-async def test_two_who_make_one_room_make_it_once(members: Members) -> None:
+async def test_two_users_who_make_one_room_make_it_once(members: Members) -> None:
     other = PrivateRoom("@m", "Another title", "ben", ROOM.time, "event-9")
     made = await asyncio.gather(members.make(ROOM), members.make(other))
     assert made[0] == made[1] == await members.room("@m")

@@ -15,7 +15,6 @@ from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import WebPubSubDataType
 
 from local.node_tools import ensure_node, ensure_packages
-from tests.curl import run_shell
 from tests.e2e.conftest import System
 from tests.node_packages import TEST_PACKAGES
 from tests.patience import PATIENCE_SECONDS
@@ -115,11 +114,14 @@ def send_with_python_sdk(base: str, room: str) -> None:
         client.send_event("message", memoryview(b"\x00\x01\x02\xff"), WebPubSubDataType.BINARY)
 
 
-async def test_the_validation_request_of_the_readme_is_answered(system: System, tmp_path: Path) -> None:
-    [command] = re.findall(r"^curl .*$", README, re.MULTILINE)
-    answer = await run_shell(command.replace("http://localhost:7071", system.url), tmp_path)
-    assert answer.startswith("HTTP/1.1 200")
-    assert "webhook-allowed-origin: localhost" in answer.lower()
+async def test_the_check_that_troubleshooting_begins_with_finds_nothing_wrong(system: System) -> None:
+    page = (ROOT / "docs" / "operate" / "troubleshooting.md").read_text("utf-8")
+    [command] = re.findall(r'^python -m (webpubsub_emulator check) "(http://localhost:7071\S+)"$', page, re.MULTILINE)
+    url = command[1].replace("http://localhost:7071", system.url)
+    key = re.findall("AccessKey=([^;]+)", system.emulator.connection_string)[0]
+    found = await run(sys.executable, "-m", *command[0].split(), url, "--access-key", key)
+    assert f"OK: {url} takes events from localhost." in found
+    assert "skipped" not in found
 
 
 @pytest.mark.parametrize("subprotocol", [(), ("chat.v1",)], ids=["plain", "a subprotocol nobody knows"])

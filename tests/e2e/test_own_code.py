@@ -1,4 +1,4 @@
-"""The code that the README and the recipes tell users to paste, pasted where they say."""
+"""The code that the pages of docs/develop tell users to paste, pasted where they say."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def edited(module: types.ModuleType, behind: str, code: str, *, before: str = ""
     return vars(made)
 
 
-async def test_an_event_of_one_s_own_is_three_lines(start_system: StartSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    [code] = blocks("README.md", "python event")
+async def test_an_event_of_your_own_is_three_lines(start_system: StartSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = blocks("docs/develop/events.md", "python event")
     assert len(code.splitlines()) == 3
     registered_last = '        handler.on_user_event("typing")(self.typing)\n'
     made = edited(chat.events, registered_last, "\n" + indent(code, " " * 8))
@@ -62,7 +62,8 @@ async def test_an_event_of_one_s_own_is_three_lines(start_system: StartSystem, m
 @pytest.fixture
 def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The app with every recipe for ``function_app.py`` in it."""
-    code = "".join(indent(block, "    ") + "\n" for block in blocks("docs/recipes.md", "python recipe"))
+    pages = ("docs/develop/events.md", "docs/develop/rules.md")
+    code = "".join(indent(block, "    ") + "\n" for page in pages for block in blocks(page, "python recipe"))
     monkeypatch.setattr(
         function_app, "build", edited(function_app, "", code, before="    return app\n\n\ndef refuse")["build"]
     )

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 import function_app
 from chat.settings import SettingsError
 from infra.hooks.websocket import UpgradeError, WebSocket
 from local.azurite import free_port
 from local.functions_host import FunctionsHost
+from tests.certificates import self_signed
 from tests.e2e.conftest import StartSystem, System
 from tests.e2e.hooks import install_azd, run_hook, start_hook, unsigned
 from webpubsub_emulator import Emulator, EmulatorSettings
@@ -230,7 +224,7 @@ async def test_a_proxy_is_told_who_asks(monkeypatch: pytest.MonkeyPatch) -> None
     assert b"\r\nProxy-Authorization: Basic " + known + b"\r\n" in asked[0]
 
 
-async def test_where_there_is_no_demo_none_is_shown() -> None:
+async def test_without_a_demo_none_is_shown() -> None:
     async with app_that_answers() as app:
         given = outputs(app, SERVICE, None, "anonymous", "chat") | {"DEMO_URL": ""}
         status, shown = await run_hook("postdeploy", given, "--wait", "0")
@@ -316,22 +310,6 @@ async def test_a_certificate_that_this_python_does_not_trust_is_told_as_such(tmp
     assert "Install Certificates.command" in shown
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    certificate = builder.sign(key, hashes.SHA256())
-    both = folder / "server.pem"
-    both.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    return context
-
-
 async def test_storage_that_does_not_answer_is_named_with_the_likely_cause(
     start_system: StartSystem, tmp_path: Path
 ) -> None:
@@ -413,7 +391,7 @@ async def test_an_open_webhook_of_the_real_app_is_told(start_system: StartSystem
     assert "ALLOW_UNAUTHENTICATED_EVENTS" in shown
 
 
-async def test_a_console_without_the_characters_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_console_without_the_characters_is_not_a_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     async with app_that_answers() as app:
         status, shown = await look(app)

@@ -94,7 +94,7 @@ async def test_typing_is_told_and_not_stored(system: System) -> None:
     assert await system.history("n7") == []
 
 
-async def test_typing_while_the_service_refuses_is_no_failure(system: System) -> None:
+async def test_typing_while_the_service_refuses_is_not_a_failure(system: System) -> None:
     await system.emulator.stop()
     event = {"ce_type": "azure.webpubsub.user.typing", "ce_eventName": "typing", "Content_Type": "application/json"}
     assert await system.post_event(b"{}", room="n8", **event) == (204, b"")
@@ -123,7 +123,7 @@ async def test_the_service_is_asked_once_by_callers_who_come_together() -> None:
     assert service.asked == 2
 
 
-async def test_what_is_too_old_is_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_too_old_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chat.messaging.presence.MAX_AGE_SECONDS", 0)
     service = CountingService()
     presence = Presence(service)  # type: ignore[arg-type]

@@ -251,7 +251,7 @@ async def test_with_private_rooms_off_every_name_with_an_at_sign_is_refused(star
     assert (await ana.history("v10"))["messages"] == []
 
 
-async def test_two_who_create_one_room_create_it_once(system: System) -> None:
+async def test_two_users_who_create_one_room_create_it_once(system: System) -> None:
     people = [await system.chat(f"v11-{number}") for number in range(6)]
     made = await asyncio.gather(*(person.create("v11", title=person.user_id or "") for person in people))
     titles = [room["title"] for room in made if "code" not in room]
@@ -260,7 +260,7 @@ async def test_two_who_create_one_room_create_it_once(system: System) -> None:
     assert (await people[int(titles[0][-1])].room("v11"))["members"] == titles
 
 
-async def test_the_creator_leaves_and_who_joined_first_may_remove(system: System) -> None:
+async def test_the_creator_leaves_and_the_member_who_joined_first_may_remove(system: System) -> None:
     ana, ben, cleo = [await system.chat(f"v12-{name}") for name in ("ana", "ben", "cleo")]
     await ana.create("v12")
     await ana.add("v12", "v12-ben")

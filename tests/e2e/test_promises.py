@@ -1,4 +1,4 @@
-"""The promises of the README, each against the running system."""
+"""What docs/reference.md guarantees, each against the running system."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_redelivered_event_is_one_row_and_two_broadcasts_with_one_id(sys
     assert await system.history("p8") == [one]
 
 
-async def test_an_mqtt_client_that_comes_back_within_a_second_counts_anew_and_loses_no_message(system: System) -> None:
+async def test_an_mqtt_client_that_comes_back_within_a_second_counts_again_and_loses_no_message(system: System) -> None:
     # The same text each time, as another one is another message anyway.
     for physical in ("p-1", "p-2", "p-2"):
         status, _ = await system.post_event(

@@ -246,7 +246,7 @@ async def test_a_retention_ends_before_the_function_s_time_does_whatever_hangs(
     monkeypatch.setattr("chat.upkeep.retention._MAX_SECONDS", 0.5)
     async with asyncio.timeout(PATIENCE_SECONDS):
         assert await Retention(store, 30).run() == 0
-    assert "The retention goes on next time" in caplog.text
+    assert "The retention continues next time" in caplog.text
 
 
 async def test_admin_exports_and_erases_a_user_in_every_room(

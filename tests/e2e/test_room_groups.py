@@ -123,7 +123,9 @@ async def is_out(system: System, client: ChatClient, room: str) -> bool:
     return not await is_in_group(system, client, room)
 
 
-async def test_a_record_that_waits_for_its_second_time_is_no_waiting_message(gated: System, storage: Azurite) -> None:
+async def test_a_record_that_waits_for_its_second_time_is_not_a_waiting_message(
+    gated: System, storage: Azurite
+) -> None:
     ana = await gated.chat("ana")
     await ana.create("g4", "ben")
     await ana.remove("g4", "ben")

@@ -128,7 +128,7 @@ async def test_a_state_of_an_older_version_is_a_list_of_one_room(system: System)
     assert [message["data"] for message in await system.history("r5")] == ["hello"]
 
 
-async def test_who_is_banned_hears_no_more_of_the_room_after_the_message_that_is_refused(
+async def test_a_banned_user_hears_no_more_of_the_room_after_the_message_that_is_refused(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mallory, ben = await system.connect("r6", "mallory"), await system.connect("r6", "ben")

@@ -25,11 +25,11 @@ from tests.property.strategies import JSON
 from webpubsub_handler import sign
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-README: Final = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+REFERENCE: Final = (Path(__file__).resolve().parents[2] / "docs" / "reference.md").read_text("utf-8")
 # A test of the documentation holds this table to the app.
 ROUTES: Final[Mapping[str, Sequence[str]]] = {
     route: methods.split(", ")
-    for route, methods in re.findall(r"^\| `api/([^`]*)` \| ([A-Z, ]+) \|", README, re.MULTILINE)
+    for route, methods in re.findall(r"^\| `api/([^`]*)` \| ([A-Z, ]+) \|", REFERENCE, re.MULTILINE)
 }
 DOCUMENTED: Final = documented_errors()
 EVENT_STATUSES: Final = {status for status, _ in STATUSES.values()} - {500}

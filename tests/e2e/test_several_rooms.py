@@ -102,7 +102,7 @@ async def test_a_message_of_a_connection_in_several_rooms_is_one_call_of_the_tab
     assert calls == ["insert", "broadcast"]
 
 
-async def test_who_joins_hears_the_room_and_who_leaves_hears_it_no_more(system: System) -> None:
+async def test_a_client_that_joins_hears_the_room_and_one_that_leaves_hears_it_no_more(system: System) -> None:
     ana, ben = await system.connect("s3-a", "ana"), await system.connect("s3-b", "ben")
     assert await ask(ana, "join", {"room": "s3-b"}) == {"type": "joined", "room": "s3-b"}
     await ben.until(tells("joined", "ana"))

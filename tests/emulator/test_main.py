@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.emulator.fakes import PRIMARY_KEY, Answer, RecordingHandler, sign
+from tests.emulator.fakes import PRIMARY_KEY, RecordingHandler, sign
 from tests.patience import PATIENCE_SECONDS
 from webpubsub_emulator import DEFAULT_ACCESS_KEY
 from webpubsub_emulator.command_line import parser
@@ -107,7 +107,7 @@ async def test_it_names_the_public_default_connection_string(program: StartProgr
 
 @pytest.mark.parametrize(
     ("host", "said"),
-    [("localhost", "http://localhost:"), ("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, as the network")],
+    [("localhost", "http://localhost:"), ("127.0.0.1", "http://localhost:"), ("0.0.0.0", "none, because the network")],
 )
 async def test_it_says_where_the_traffic_view_is(program: StartProgram, host: str, said: str) -> None:
     process = await program("--port", "0", "--host", host)
@@ -199,7 +199,7 @@ async def test_a_changed_settings_file_is_taken_at_once_and_keeps_the_connection
     url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/client/hubs/chat") as client:
         settings.handler(f"{handler.url}/after", AnonymousConnectPolicy="deny")
-        await said(process, "SETTINGS are taken again")
+        await said(process, "SETTINGS were read again")
         await said(process, f"{handler.url}/after consented")
         assert [request.path for request in handler.received] == ["/before", "/before", "/after"]
         async with session.get(f"{url}/client/hubs/chat", headers=UPGRADE) as response:
@@ -237,74 +237,6 @@ async def test_a_changed_access_key_needs_a_restart_and_the_log_says_so(
     assert "AccessKey" in line
 
 
-@pytest.mark.parametrize(
-    ("status", "consent", "words", "exit_code", "lines"),
-    [
-        (200, {"WebHook-Allowed-Origin": "*"}, [], 0, ["OK: ", "/api/chat/validate", "from localhost."]),
-        (
-            200,
-            {"WebHook-Allowed-Origin": "x.webpubsub.azure.com"},
-            ["--origin", "X.webpubsub.azure.com", "--hub", "Other"],
-            0,
-            ["OK: ", "/api/other/validate"],
-        ),
-        (200, {"WebHook-Allowed-Origin": "elsewhere"}, [], 1, ["REFUSED: ", "elsewhere", "--public-endpoint"]),
-        (200, {}, [], 1, ["(none)", "header WebHook-Allowed-Origin: localhost"]),
-        (401, {}, [], 1, ["status 401", "?code="]),
-    ],
-)
-async def test_check_tells_whether_a_handler_consents_and_if_not_the_fix(
-    program: StartProgram,
-    handler: RecordingHandler,
-    status: int,
-    consent: dict[str, str],
-    words: list[str],
-    exit_code: int,
-    lines: list[str],
-) -> None:
-    handler.consent_status, handler.consent = {"OPTIONS": status}, consent
-    handler.script["connect"] = [Answer(status=400)]
-    process = await program("check", f"{handler.url}/api/{{hub}}/{{event}}?code=secret", *words)
-    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    assert process.returncode == exit_code
-    assert all(line in output.decode() for line in lines), output
-    assert b"secret" not in output + errors
-
-
-async def test_check_tells_when_a_handler_lets_in_a_client_whose_connect_event_lost_its_body(
-    program: StartProgram, handler: RecordingHandler
-) -> None:
-    process = await program("check", f"{handler.url}/api/{{hub}}/{{event}}?code=secret", "--hub", "Other")
-    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    [event] = handler.events("connect")
-
-    assert process.returncode == 1
-    for words in ("OPEN: ", "status 204", "no rule can have looked", "must send a Content-Length"):
-        assert words in output.decode()
-    assert b"secret" not in output + errors
-    assert (event.path, event.body) == ("/api/other/connect?code=secret", b"")
-    assert event.headers["Transfer-Encoding"] == "chunked"
-    assert event.headers["ce-type"] == "azure.webpubsub.sys.connect"
-    assert event.headers["ce-hub"] == "other"
-
-
-async def test_check_takes_a_redirect_for_a_refusal_as_the_service_follows_none(
-    program: StartProgram, handler: RecordingHandler
-) -> None:
-    handler.script["connect"] = [Answer(status=302)]
-    process = await program("check", f"{handler.url}/{{event}}")
-    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-
-    assert (process.returncode, output.decode()[:4]) == (0, "OK: ")
-
-
-async def test_check_of_what_is_no_handler_url_is_an_error(program: StartProgram) -> None:
-    process = await program("check", "tunnel:///api")
-    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
-    assert process.returncode == 1
-    assert errors.decode().startswith("error: ")
-
-
 async def test_it_warns_when_anyone_may_call(program: StartProgram) -> None:
     process = await program("--port", "0", "--allow-unvalidated-entra-tokens")
     url = (await first_line(process)).partition("Endpoint=")[2].partition(";")[0]
@@ -333,7 +265,11 @@ async def test_help_explains_every_flag(program: StartProgram, command: list[str
     process = await program(*command, "--help")
     output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
     assert process.returncode == 0
-    for word in ["--origin", "--hub"] if command else [*flags(), "WebPubSub__Hubs__", "check URL"]:
+    for word in (
+        ["--origin", "--hub", "--access-key", "exit status"]
+        if command
+        else [*flags(), "WebPubSub__Hubs__", "check URL"]
+    ):
         assert word in output.decode()
 
 

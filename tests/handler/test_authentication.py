@@ -370,7 +370,7 @@ async def test_an_authenticator_that_returns_instead_of_raising_lets_nothing_pas
     ],
     ids=["an empty iterator", "one, not in a list", "a class", "None", "a function"],
 )
-def test_what_is_no_list_of_proofs_is_an_error_at_start(proofs: Any, fix: str) -> None:
+def test_what_is_not_a_list_of_proofs_is_an_error_at_start(proofs: Any, fix: str) -> None:
     with pytest.raises(ConfigurationError, match=fix):
         WebPubSubEventHandler("chat", proofs, allowed_origins=["*"])
 

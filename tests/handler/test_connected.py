@@ -56,7 +56,7 @@ async def test_a_list_in_the_state_that_is_changed_is_a_500_as_the_change_is_los
     assert "the state changed in 'connected' is lost" in caplog.text
 
 
-async def test_a_state_that_is_only_read_is_no_reason_for_a_warning(
+async def test_a_state_that_is_only_read_is_not_a_reason_for_a_warning(
     handler: WebPubSubEventHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     @handler.on_connected

@@ -264,7 +264,7 @@ async def test_another_algorithm_is_told_in_the_log_and_no_key_is_asked_for(
         "\udcff",
     ],
 )
-async def test_what_is_no_bearer_token_is_a_401(proof: EntraAuthenticator, authorization: Any) -> None:
+async def test_what_is_not_a_bearer_token_is_a_401(proof: EntraAuthenticator, authorization: Any) -> None:
     assert await status(proof, authorization) == 401
 
 

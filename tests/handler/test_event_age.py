@@ -79,6 +79,6 @@ def test_a_limit_without_room_for_redeliveries_is_an_error_at_start(limit: float
         )
 
 
-def test_a_limit_of_age_is_no_proof() -> None:
+def test_a_limit_of_age_is_not_a_proof() -> None:
     with pytest.raises(ConfigurationError, match="without an authenticator"):
         WebPubSubEventHandler("chat", [], allowed_origins=["*"], max_event_age=600)

@@ -38,7 +38,7 @@ async def test_group_presence_without_a_function_is_answered_204(handler: WebPub
 
 
 @pytest.mark.parametrize("name", ["joined", "left"])
-async def test_group_presence_is_no_user_event_of_that_name(handler: WebPubSubEventHandler, name: str) -> None:
+async def test_group_presence_is_not_a_user_event_of_that_name(handler: WebPubSubEventHandler, name: str) -> None:
     calls: list[object] = []
     handler.on_user_event(name, "*")(calls.append)
 
@@ -48,7 +48,7 @@ async def test_group_presence_is_no_user_event_of_that_name(handler: WebPubSubEv
 
 
 @pytest.mark.parametrize("name", ["joined", "left"])
-async def test_a_user_event_of_that_name_is_no_group_presence(handler: WebPubSubEventHandler, name: str) -> None:
+async def test_a_user_event_of_that_name_is_not_group_presence(handler: WebPubSubEventHandler, name: str) -> None:
     calls: list[object] = []
     handler.on_group_joined(calls.append)
     handler.on_group_left(calls.append)

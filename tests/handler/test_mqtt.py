@@ -168,7 +168,7 @@ async def test_a_connect_packet_of_another_shape_is_a_400_that_repeats_no_value_
 
 
 @pytest.mark.parametrize("mqtt", [b"[]", b"7", b'"mqtt"'])
-async def test_an_mqtt_member_that_is_no_object_is_a_400(handler: WebPubSubEventHandler, mqtt: bytes) -> None:
+async def test_an_mqtt_member_that_is_not_an_object_is_a_400(handler: WebPubSubEventHandler, mqtt: bytes) -> None:
     assert (await handler.handle(event(V5, b'{"mqtt":' + mqtt + b"}"))).status == 400
 
 
@@ -542,7 +542,7 @@ async def test_a_reply_without_a_payload_keeps_its_user_properties(handler: WebP
         [MqttUserProperty("a", "C"), MqttUserProperty("A", "D")],
     ],
 )
-async def test_a_user_property_that_is_no_header_is_our_failure(
+async def test_a_user_property_that_is_not_a_header_is_our_failure(
     handler: WebPubSubEventHandler, properties: list[MqttUserProperty]
 ) -> None:
     response = await reply_of(handler, UserEventResponse("hi", mqtt_user_properties=properties))

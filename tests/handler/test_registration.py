@@ -67,7 +67,7 @@ def test_what_is_not_a_name_is_not_registered(handler: WebPubSubEventHandler, na
 
 
 @pytest.mark.parametrize("wrong", ["x", None, no_request, generator_in_between, async_generator_in_between])
-def test_what_cannot_be_called_with_a_request_and_the_next_is_no_middleware(
+def test_what_cannot_be_called_with_a_request_and_the_next_is_not_middleware(
     handler: WebPubSubEventHandler, wrong: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"Write:\n\n@handler.middleware\nasync def"):

@@ -59,7 +59,7 @@ async def test_a_strange_origin_is_refused_in_one_short_line_of_the_log(
     assert message.isprintable()
 
 
-async def test_a_validation_that_is_consented_to_is_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_validation_that_is_consented_to_is_not_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     await handler_allowing("*").handle(event("quirks/validation"))
 
     assert caplog.records == []

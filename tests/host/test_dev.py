@@ -34,7 +34,7 @@ def test_the_fingerprint_changes_with_a_file_that_is_named(
     assert dev.fingerprint(tmp_path / "a.txt") != before
 
 
-def test_an_environment_whose_making_was_interrupted_is_made_anew(
+def test_an_environment_whose_making_was_interrupted_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dev, "ROOT", tmp_path)
@@ -184,7 +184,7 @@ dev.run([])
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors == "Stopped before everything was installed; the next start goes on.\n"
+    assert errors == "Stopped before everything was installed; the next start continues.\n"
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 

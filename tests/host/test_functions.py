@@ -89,7 +89,7 @@ def test_arguments_other_than_the_request_and_the_context_are_refused(call: Call
         FunctionsHost(app)
 
 
-def test_functions_without_an_http_trigger_are_left_out() -> None:
+def test_functions_without_an_http_trigger_are_omitted() -> None:
     app = func.FunctionApp()
 
     @app.timer_trigger("timer", "0 0 * * * *")

@@ -51,7 +51,7 @@ def test_the_host_section_gives_port_and_cors(app: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["host.json", "local.settings.json"])
-def test_a_byte_order_mark_is_no_error(app: Path, name: str) -> None:
+def test_a_byte_order_mark_is_not_an_error(app: Path, name: str) -> None:
     (app / name).write_text('\ufeff{"version": "2.0"}', encoding="utf-8")
     assert read_settings(app).port == 7071
 

@@ -116,7 +116,7 @@ async def test_a_body_beyond_the_limit_is_413_before_it_is_read() -> None:
     assert not recorder.requests
 
 
-async def test_a_client_that_goes_away_within_its_body_is_no_failure_of_the_host(
+async def test_a_client_that_goes_away_within_its_body_is_not_a_failure_of_the_host(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()

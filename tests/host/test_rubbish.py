@@ -30,7 +30,7 @@ REFUSED = {
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "an unknown version": b"GET /api/x HTTP/9.9\r\nHost: h\r\n\r\n",
     "a method in small letters": b"get /api/x HTTP/1.1\r\nHost: h\r\n\r\n",
-    "a method that is no word": b"G@T /api/x HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a method that is not a word": b"G@T /api/x HTTP/1.1\r\nHost: h\r\n\r\n",
     "lines without returns": b"GET /api/x HTTP/1.1\nHost: h\n\n",
     "no host": b"GET /api/x HTTP/1.1\r\n\r\n",
     "two hosts": b"GET /api/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",

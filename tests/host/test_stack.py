@@ -373,7 +373,7 @@ def test_core_tools_that_are_not_there_are_an_error_that_names_the_way_out(
     assert capsys.readouterr().err.startswith("Error: func is not on PATH")
 
 
-def test_settings_that_are_no_json_are_an_error_that_names_the_file(
+def test_settings_that_are_not_json_are_an_error_that_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "host.json").write_text("{")
@@ -425,7 +425,7 @@ async def test_a_broken_app_is_waited_for(tmp_path: Path) -> None:
         assert running.output.count("Traceback") == 1
 
 
-async def test_all_parts_log_in_one_format_and_what_is_polled_is_left_out(tmp_path: Path) -> None:
+async def test_all_parts_log_in_one_format_and_what_is_polled_is_omitted(tmp_path: Path) -> None:
     async with stack(tmp_path) as running, aiohttp.ClientSession() as http:
         await running.until_ready()
         first = running.output

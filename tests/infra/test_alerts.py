@@ -135,7 +135,7 @@ def test_the_metrics_are_those_of_connections_and_of_slowed_down_tables(infra: I
 
 
 def test_the_documents_have_each_query(infra: Infra) -> None:
-    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    page = (ROOT / "docs" / "operate" / "monitor.md").read_text("utf-8")
     for name, query in queries(infra.deploy(alertEmail=EMAIL)).items():
         assert f"`{name}`" in page
         assert query in page

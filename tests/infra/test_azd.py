@@ -241,7 +241,7 @@ def test_an_azd_that_cannot_read_an_object_from_a_variable_is_refused(infra: Inf
     azure = infra.yaml("azure.yaml")
     (wanted,) = re.findall(r">= (\d+)\.(\d+)\.(\d+)", azure["requiredVersions"]["azd"])
     assert tuple(map(int, wanted)) >= (1, 23, 4)
-    assert f"{'.'.join(wanted)} or newer" in (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    assert f"{'.'.join(wanted)} or newer" in (ROOT / "docs" / "operate" / "deploy.md").read_text("utf-8")
     assert azure["infra"] == {"provider": "bicep", "path": "infra"}
 
 
@@ -284,7 +284,7 @@ def paragraphs(text: str) -> list[str]:
 
 def test_every_advice_to_repair_by_provisioning_forces_it() -> None:
     """azd skips a provisioning whose template and parameters did not change, whatever happened to the resources."""
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for paragraph in paragraphs(page.read_text("utf-8")):
             bare = re.findall(r"azd provision(?! --(?:no-state|preview))", paragraph)
             # A changed choice is a changed parameter, and these say what provisioning does.
@@ -301,7 +301,7 @@ def test_every_advice_of_a_hook_to_provision_forces_it() -> None:
 
 
 def test_every_choice_is_documented_with_its_default(infra: Infra) -> None:
-    page = (ROOT / "docs" / "deploy.md").read_text()
+    page = (ROOT / "docs" / "operate" / "choices.md").read_text()
     documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", page, re.MULTILINE))
     assert documented == {
         match["name"]: f"`{match['default']}`" if match["default"] else "–"

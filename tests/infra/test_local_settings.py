@@ -58,7 +58,7 @@ def test_a_file_that_is_there_is_kept(infra: Infra, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "told"), [("not JSON", "get-values --output json"), ("{}", "EVENT_AUTHENTICATION"), ("", "JSON")]
 )
-def test_what_is_no_environment_is_told(tmp_path: Path, values: str, told: str) -> None:
+def test_what_is_not_an_environment_is_told(tmp_path: Path, values: str, told: str) -> None:
     done = write(tmp_path / "local.json", values)
     assert done.returncode == 1
     assert told in done.stderr

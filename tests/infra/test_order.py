@@ -48,7 +48,7 @@ def test_the_package_s_container_comes_before_the_app(infra: Infra) -> None:
     assert containers <= deployment.before(deployment.one("Microsoft.Web/sites"))
 
 
-def test_the_settings_come_after_whom_they_trust(infra: Infra) -> None:
+def test_the_settings_come_after_the_identities_that_they_trust(infra: Infra) -> None:
     for name, deployment in infra.deployments.items():
         before = deployment.before(settings(deployment))
         for kind in ("Microsoft.SignalRService/webPubSub", "Microsoft.Graph/servicePrincipals"):

@@ -42,7 +42,7 @@ def envelope(room: str, data: str, data_type: str = "text", user: str = "ben") -
 
 
 async def fill(azurite: Azurite, room: str, count: int, image: bytes | None = None) -> None:
-    """Give a room a past of texts, or of one image."""
+    """Fill a room with a past of texts, or of one image."""
     store = TableStore("chat", StorageAccount(azurite.connection_string))
     start = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
     partition = partition_key("chat", room)

@@ -52,7 +52,7 @@ async def test_json_that_is_none_is_not_sent_and_the_place_is_shown(join: OpenTa
     assert [message["data"] for message in await system.history("k2")] == [{"cake": True}]
 
 
-async def test_a_file_that_is_no_image_is_named_at_the_composer(join: OpenTab) -> None:
+async def test_a_file_that_is_not_an_image_is_named_at_the_composer(join: OpenTab) -> None:
     ana = await join("k3", "ana")
     text = FilePayload(name="image.png", mimeType="image/png", buffer=b"not an image")
     await ana.page.set_input_files("#file", [text])

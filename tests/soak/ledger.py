@@ -68,7 +68,7 @@ class Listening:
 
 @dataclass(slots=True)
 class Stay:
-    """A time in which somebody is no member of a private room.
+    """A time in which somebody is not a member of a private room.
 
     It begins when a removal is answered that was ``asked`` for earlier, and lasts ``until`` they are added again, if
     they are.

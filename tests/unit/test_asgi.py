@@ -98,7 +98,7 @@ def test_the_bare_path_of_a_mount_of_starlette_s_own_is_still_a_redirect() -> No
 
 
 @pytest.mark.parametrize("path", ["/eventhandler/{event}", "/eventhandler/{event:path}", "eventhandler"])
-def test_a_path_that_is_no_path_is_an_error_that_shows_one(path: str) -> None:
+def test_a_path_that_is_not_a_path_is_an_error_that_shows_one(path: str) -> None:
     app = Starlette()
 
     with pytest.raises(ConfigurationError, match=r'mount\(app, "/eventhandler", handler\)'):

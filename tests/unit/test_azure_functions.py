@@ -128,4 +128,4 @@ async def test_an_event_that_the_host_hands_on_without_its_chunks_is_refused(
     response = await call(function, func.HttpRequest("POST", "/", headers=headers, body=b""))
 
     assert response.status_code == 411
-    assert "Azure Functions hands on no body that is sent in chunks" in caplog.text
+    assert "Azure Functions does not pass on a body that is sent in chunks" in caplog.text

@@ -109,7 +109,7 @@ def test_the_sorted_table_answers_a_range_of_one_partition_page_by_page() -> Non
     assert table.query("PartitionKey eq 'nobody'", 5, None) == ('{"value":[]}', None)
 
 
-def test_a_name_that_is_no_benchmark_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_a_benchmark_is_refused_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert ", ".join(NAMES) in capsys.readouterr().err

@@ -40,8 +40,8 @@ def test_a_connection_string_is_an_endpoint_and_a_key(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, 7, [FIRST]], ids=repr)
-def test_what_is_no_text_is_an_error_at_start(text: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"is a text, not {type(text).__name__}"):
+def test_what_is_not_text_is_an_error_at_start(text: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"must be a str, not {type(text).__name__}"):
         WebPubSubEventHandler.from_connection_string(text, hub="chat")
 
 
@@ -69,7 +69,7 @@ def test_a_local_service_has_a_host_without_its_port() -> None:
         f"Endpoint=https://a b;AccessKey={ACCESS_KEY};",
     ],
 )
-def test_what_is_no_connection_string_is_an_error_that_shows_one_and_no_secret(text: str) -> None:
+def test_what_is_not_a_connection_string_is_an_error_that_shows_one_and_no_secret(text: str) -> None:
     with pytest.raises(ConfigurationError, match="looks like Endpoint=https://…;AccessKey=…;") as raised:
         ConnectionString.parse(text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import subprocess
@@ -24,25 +25,23 @@ from chat.settings import Settings
 from webpubsub_handler import WebPubSubEventHandler
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "webpubsub_emulator" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "webpubsub_emulator" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TROUBLESHOOTING = (ROOT / "docs" / "operate" / "troubleshooting.md").read_text()
 BLOCK = re.compile(r"^(?P<indent> *)```(?P<info>[^\n]*)\n(?P<code>.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
-# The last kind is run by test_local_docs.py.
+# By tests/e2e, tests/page and tests/emulator.
 EXECUTED_ELSEWHERE = {
     "python e2e",
     "python event",
     "python recipe",
     "js",
     "js page",
-    "python quickstart",
-    "python client-access-url",
-    "js quickstart",
     "python pytest",
     "html client",
     "jsx client",
 }
+TUTORIAL = re.compile(r"\w+ tutorial( .*)?")
 
 GOOD = {
     "WebPubSubConnectionString": "Endpoint=https://x.webpubsub.azure.com;AccessKey=k;",
@@ -67,7 +66,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def table_of(section: str, page: str = README) -> list[str]:
+def table_of(section: str, page: str = REFERENCE) -> list[str]:
     """Return the first cells of a section's tables, without back-ticks."""
     text = page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     return [row.partition("|")[0].strip().strip("`") for row in re.findall(r"^\| (`.*)$", text, re.MULTILINE)]
@@ -99,7 +98,7 @@ def test_the_sample_settings_are_settings() -> None:
 
 def test_the_routes_table_has_every_route_with_its_methods() -> None:
     documented = {}
-    for route, methods in re.findall(r"^\| `api/([^`]*)` \| ([A-Z, ]+) \|", README, re.MULTILINE):
+    for route, methods in re.findall(r"^\| `api/([^`]*)` \| ([A-Z, ]+) \|", REFERENCE, re.MULTILINE):
         documented[route] = set(methods.split(", "))
     served = {}
     settings = Settings.from_env(GOOD)
@@ -126,7 +125,7 @@ def test_the_error_table_has_every_code_and_no_other() -> None:
                     for key, value in zip(node.keys, node.values, strict=True)
                     if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant)
                 }
-    assert sorted(table_of("Errors", REFERENCE)) == sorted(codes)
+    assert sorted(table_of("Errors")) == sorted(codes)
 
 
 def test_the_event_table_has_every_event_and_no_other() -> None:
@@ -146,7 +145,7 @@ def test_the_event_table_has_every_event_and_no_other() -> None:
     ChatEvents(nothing, nothing, nothing, None, default_room="lobby", max_messages_per_second=0).register(
         Registry()  # type: ignore[arg-type]
     )
-    assert sorted(table_of("Events", REFERENCE)) == sorted(names)
+    assert sorted(table_of("Events")) == sorted(names)
 
 
 def test_the_tables_of_answers_and_envelopes_have_every_type_and_no_other() -> None:
@@ -159,7 +158,7 @@ def test_the_tables_of_answers_and_envelopes_have_every_type_and_no_other() -> N
                     for key, value in zip(node.keys, node.values, strict=True)
                     if isinstance(key, ast.Constant) and key.value == "type" and isinstance(value, ast.Constant)
                 }
-    assert sorted(table_of("Answers", REFERENCE) + table_of("Envelopes", REFERENCE)) == sorted(types)
+    assert sorted(table_of("Answers") + table_of("Envelopes")) == sorted(types)
 
 
 def test_the_tables_of_private_rooms_have_every_invocation_and_code_and_no_other() -> None:
@@ -170,8 +169,7 @@ def test_the_tables_of_private_rooms_have_every_invocation_and_code_and_no_other
 
 
 def test_every_line_of_the_log_that_is_explained_is_written_somewhere() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    rows = page.partition("## What the log tells")[2].partition("\n## ")[0]
+    rows = TROUBLESHOOTING.partition("## Lines of the log")[2].partition("\n## ")[0]
     explained = [
         text for row in re.findall(r"^\| (`[^|]*)", rows, re.MULTILINE) for text in re.findall("`([^`…]+)…?`", row)
     ]
@@ -179,9 +177,21 @@ def test_every_line_of_the_log_that_is_explained_is_written_somewhere() -> None:
     assert [text for text in explained if text not in code] == []
 
 
+def test_every_line_to_look_for_is_written_somewhere() -> None:
+    tables = re.findall(r"^\|[^\n]*\| line to look for \|.*?\n\n", TROUBLESHOOTING, re.DOTALL | re.MULTILINE)
+    cells = [row.split("|")[2].strip() for table in tables for row in table.strip().splitlines()[2:]]
+    lines = [cell.strip("`") for cell in cells if cell != "–"]
+    packages = ("chat", "webpubsub_handler", "webpubsub_emulator", "local")
+    sources = [ROOT / "dev.py", *(path for package in packages for path in (ROOT / package).rglob("*.py"))]
+    # Texts that go over several lines of code are joined.
+    code = "".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text("utf-8")) for path in sources)
+    assert len(lines) > 15
+    assert [line for line in lines if line not in code] == []
+
+
 def test_every_event_of_the_library_is_documented() -> None:
     decorators = {name for name in vars(WebPubSubEventHandler) if name.startswith("on_")}
-    text = (ROOT / "docs" / "architecture.md").read_text()
+    text = (ROOT / "docs" / "library.md").read_text()
     assert {name for name in decorators if f"`{name}`" in text or f"`{name}(" in text} == decorators
 
 
@@ -214,10 +224,52 @@ def test_the_commands_in_the_documentation_exist(code: str) -> None:
 
 def test_the_code_blocks_have_no_kind_that_no_test_looks_at() -> None:
     kinds = {match["info"] for page in PAGES for match in BLOCK.finditer(page.read_text())}
+    kinds = {kind for kind in kinds if not TUTORIAL.fullmatch(kind)}
     assert kinds <= {"python", "json", "bash", "bash azure", "", *EXECUTED_ELSEWHERE}
 
 
-def test_links_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+# Pages of GitHub, not files of this repository: the badge of the README.
+GITHUB = "../../actions/"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return what GitHub makes of the headings of a page."""
+    text = BLOCK.sub("", page.read_text("utf-8"))
+    anchors: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        anchor = re.sub(r"[^\w\- ]", "", shown).replace(" ", "-")
+        numbers = (f"{anchor}-{n}" for n in itertools.count(1))
+        anchors.add(next(numbers) if anchor in anchors else anchor)
+    return anchors
+
+
+def wrong_links(page: Path) -> Iterator[str]:
+    text = re.sub(r"`[^`\n]*`", "", BLOCK.sub("", page.read_text("utf-8")))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", link) or link.startswith(GITHUB):
+            continue
+        file = (page.parent / target).resolve() if target else page
+        if not file.exists() or (anchor and anchor not in anchors_of(file)):
+            yield link
+
+
+MARKDOWN = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not {".venv", ".local", ".git", "node_modules", ".pytest_cache", "build"} & set(path.relative_to(ROOT).parts)
+)
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
+    assert list(wrong_links(page)) == []
+
+
+def test_a_link_to_a_file_or_a_heading_that_is_not_there_is_found(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# A *title*, `code`\n## Twice\n## Twice\n```\n# not a heading\n```\n")
+    good = "[a](other.md#a-title-code) [b](other.md#twice-1) [c](https://x.example/y) `[d](e)` [f](#here)\n# Here\n"
+    page = tmp_path / "page.md"
+    page.write_text(good + "[g](gone.md) [h](other.md#not-a-heading) [i](#nowhere)\n")
+    assert list(wrong_links(page)) == ["gone.md", "other.md#not-a-heading", "#nowhere"]

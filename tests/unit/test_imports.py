@@ -142,6 +142,7 @@ EMULATOR_FOLDERS: Final = {
     "clients": frozenset({"core", "subprotocols", "upstream"}),
     "rest": frozenset({"core", "upstream"}),
     "console": frozenset({"core", "upstream"}),
+    "doctor": frozenset({"core", "upstream"}),
 }
 
 

@@ -275,7 +275,7 @@ async def test_it_asks_for_consent_as_the_service_does(handler: WebPubSubEventHa
     assert (await client.validate("evil.example")).status == 400
 
 
-async def test_a_header_can_be_replaced_or_left_out(handler: WebPubSubEventHandler) -> None:
+async def test_a_header_can_be_replaced_or_omitted(handler: WebPubSubEventHandler) -> None:
     client = EventClient(handler)
 
     answer = await client.send("azure.webpubsub.sys.connected", b"{}", {"CE-HUB": "games", "ce-source": None})

@@ -59,7 +59,7 @@ class _RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
-    """As whom a client comes in."""
+    """The identity of a client that connects."""
 
     user_id: str | None
     roles: tuple[str, ...]
@@ -78,7 +78,7 @@ class ClientEndpoint:
         delivered: Callable[[Delivery], None],
         connection_ids: Callable[[], str],
     ) -> None:
-        """``delivered`` is told what clients send to clients; ``connection_ids`` gives an id that is not in use."""
+        """``delivered`` is told what clients send to clients; ``connection_ids`` returns an id that is not in use."""
         self._identity = identity
         self._limits = limits
         self._hubs = hubs
@@ -177,7 +177,7 @@ class ClientEndpoint:
     async def _recover(
         self, request: web.BaseRequest, hub: str, connection_id: str, token: str | None, offered: Sequence[str]
     ) -> web.StreamResponse:
-        """Return a client its connection back, or close with 1008: after a refused upgrade SDKs would go on trying."""
+        """Return a client its connection back, or close with 1008: after a refused upgrade SDKs would try again."""
         session = self._sessions.get(connection_id)
         subprotocol = None
         if session is not None:

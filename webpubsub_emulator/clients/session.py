@@ -67,7 +67,7 @@ class _NoSocket:
         self._session.end(reason)
 
     def cut(self) -> None:
-        """There is no line to lose."""
+        """There is no connection to lose."""
 
 
 class ClientSession:

@@ -24,7 +24,7 @@ class Outbox(Protocol):
 
     @property
     def is_closing(self) -> bool:
-        """Return whether the service has closed it, be it that the client does not know yet."""
+        """Return whether the service has closed it, even if the client does not know yet."""
 
     def send(self, frame: Frame) -> None:
         """Send ``frame`` after all frames before it; dropped when the socket is closing."""

@@ -96,7 +96,7 @@ class InvalidParameterError(RestError):
 
 
 def bad_request(message: str) -> RestError:
-    """Return the error of a caller who asks for what cannot be."""
+    """Return the error for a caller that asks for something impossible."""
     return RestError(400, "Error.BadRequest", message, "Request")
 
 
@@ -206,7 +206,7 @@ class Call:
 
 
 def send_target(parameters: Mapping[str, str]) -> str:
-    """Return whom a call sends to, in words, such as ``group lobby``; ``parameters`` are those of its path."""
+    """Return the receivers of a call, in words, such as ``group lobby``; ``parameters`` are those of its path."""
     return " ".join(f"{kind} {name}" for kind, name in parameters.items()) or "all"
 
 

@@ -57,7 +57,7 @@ def _position(cursor: str, hub: str, group: str) -> str:
     seal, position = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
     if not secrets.compare_digest(seal, _seal(position, hub, group)):
         raise InvalidParameterError(
-            "continuationToken", "continuationToken is not one that this list has given: follow nextLink as it is."
+            "continuationToken", "continuationToken was not returned by this list: follow nextLink as it is."
         )
     return position.decode()
 

@@ -1,7 +1,7 @@
 """The REST operations on what a connection may do with one group.
 
 Rules, their number and their precedence are in ``permissions``. The service wants ``targetName``, the group, although
-SDKs offer to leave it out.
+SDKs make it optional.
 """
 
 from __future__ import annotations

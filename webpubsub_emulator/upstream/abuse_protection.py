@@ -15,16 +15,19 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-__all__ = ["CONSENT_SECONDS", "FIRST_REFUSAL_SECONDS", "AbuseProtection", "Handshake", "shake_hands", "without_url"]
+from webpubsub_emulator.upstream.failures import NO_ANSWER, Failure, explain
+
+__all__ = ["CONSENT_SECONDS", "FIRST_REFUSAL_SECONDS", "AbuseProtection", "Handshake", "shake_hands"]
 
 CONSENT_SECONDS: Final = 60.0
 FIRST_REFUSAL_SECONDS: Final = 1.0
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+_TIMEOUT_SECONDS: Final = 10
 _ALLOWED_ORIGIN: Final = "WebHook-Allowed-Origin"
 _FIXES: Final = {
     400: "let the handler allow the origin {origin}; the host of its connection string's Endpoint must be {origin}",
-    401: "let it answer OPTIONS without a proof, or put its key into the URL (?code=…)",
-    403: "let it allow the origin {origin}, and answer OPTIONS without a proof",
+    401: "let it answer OPTIONS without a proof, or put its key into the URL (?code=…); with App Service "
+    "authentication, exclude this path",
+    403: "let it allow the origin {origin}, and answer OPTIONS without a proof; is there a firewall in front of it?",
     404: "its route must take this path too, where {{event}} is validate; is the path right?",
     405: "let its route take OPTIONS beside POST",
 }
@@ -33,18 +36,21 @@ logger = logging.getLogger("webpubsub_emulator")
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """How a URL answered: its status and the origins that it allows, or why there is no answer."""
+    """How a URL answered: its status, the origins that it allows and where it redirects to, or why it did not."""
 
     origin: str
     status: int = 0
     allowed: Sequence[str] = ()
-    failure: str | None = None
+    location: str | None = None
+    failure: Failure | None = None
 
     @property
     def problem(self) -> str | None:
         """Why this is not consent, as a sentence; ``None`` when it is one."""
         if self.failure is not None:
-            return self.failure
+            return self.failure.problem
+        if self.location is not None:
+            return f"status {self.status}, a redirect to {self.location}"
         if not 200 <= self.status < 300:
             return f"status {self.status}"
         if not any(allowed.strip().lower() in {"*", self.origin} for allowed in self.allowed):
@@ -55,11 +61,14 @@ class Handshake:
     def fix(self) -> str:
         """What to change when this is not consent."""
         if self.failure is not None:
-            return "start the handler; are host and port of the URL its own?"
+            return self.failure.fix
         if 300 <= self.status < 400:
-            return "write the URL that it redirects to; the service follows no redirect"
+            return (
+                "write the URL that it redirects to, as the service follows no redirect; if that is a page to sign in, "
+                "exclude this path from App Service authentication, or from whatever asks for the sign-in"
+            )
         if self.status >= 500:
-            return "look into the handler's log: it failed"
+            return "read the handler's log: it failed"
         if self.status < 300 and not self.allowed:
             return f"let it answer with the header {_ALLOWED_ORIGIN}: {self.origin} (or *)"
         if self.status < 300:
@@ -72,15 +81,8 @@ async def shake_hands(session: aiohttp.ClientSession, url: str, origin: str) -> 
     try:
         handshake = await _ask(session, "OPTIONS", url, origin)
         return await _ask(session, "GET", url, origin) if handshake.status == 404 else handshake
-    except TimeoutError:
-        return Handshake(origin, failure=f"nothing within {_TIMEOUT.total:g} s")
-    except (aiohttp.ClientError, OSError) as error:
-        return Handshake(origin, failure=f"no answer: {without_url(error)}")
-
-
-def without_url(error: Exception) -> str:
-    """Return what an error says, except for the URL: its query may hold a key."""
-    return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    except NO_ANSWER as error:
+        return Handshake(origin, failure=explain(error, _TIMEOUT_SECONDS))
 
 
 class _Standing:
@@ -101,7 +103,7 @@ class AbuseProtection:
     def __init__(
         self, session: aiohttp.ClientSession, origin: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``origin`` is the service's host without a port, in lower case; ``clock`` gives seconds."""
+        """``origin`` is the service's host without a port, in lower case; ``clock`` returns seconds."""
         self._session = session
         self._origin = origin
         self._clock = clock
@@ -144,7 +146,15 @@ class AbuseProtection:
 
 async def _ask(session: aiohttp.ClientSession, method: str, url: str, origin: str) -> Handshake:
     headers = {"WebHook-Request-Origin": origin, "ce-awpsversion": "1.0"}
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
     async with session.request(
-        method, URL(url, encoded=True), headers=headers, timeout=_TIMEOUT, allow_redirects=False
+        method, URL(url, encoded=True), headers=headers, timeout=timeout, allow_redirects=False
     ) as response:
-        return Handshake(origin, response.status, response.headers.getall(_ALLOWED_ORIGIN, []))
+        location = response.headers.get("Location") if 300 <= response.status < 400 else None
+        return Handshake(
+            origin,
+            response.status,
+            response.headers.getall(_ALLOWED_ORIGIN, []),
+            # Without its query, which may repeat a key.
+            location.partition("?")[0] if location else None,
+        )

@@ -94,7 +94,7 @@ def connect_event(
     headers: Iterable[tuple[str, str]],
     subprotocols: Sequence[str],
 ) -> Event:
-    """Return the connect event of a client's upgrade request; its token is left out."""
+    """Return the connect event of a client's upgrade request; without its token."""
     body = {
         "claims": {name: values for name, value in claims.items() if (values := _claim_values(value))},
         "query": {name: list(values) for name, values in query.items() if name.lower() not in _HIDDEN_FROM_HANDLERS},

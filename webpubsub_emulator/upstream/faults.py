@@ -46,7 +46,7 @@ class FaultKind(StrEnum):
     DUPLICATE_EVENT = "duplicate_event"
     """An event reaches its handler twice, with the same ``ce-id``; the first answer counts."""
     DROP_ANSWER = "drop_answer"
-    """The handler answers, but the service never hears it: it tries again, as after a lost line."""
+    """The handler answers, but the answer is lost: the service tries again, as after a lost connection."""
     DELAY = "delay"
     """An event, or the answer to it, is late."""
     UNAVAILABLE = "unavailable"
@@ -136,7 +136,7 @@ class Fault:
             if name not in FIELDS[kind]:
                 raise _not_a_field(name, kind)
             _check_type(name, given)
-        # A field that is null is one that is left out.
+        # A field that is null is one that is omitted.
         names = {"connectionId": "connection_id"}
         given = {names.get(name, name): field for name, field in fields.items() if field is not None}
         if "part" in given:
@@ -188,7 +188,7 @@ class Faults:
     """The armed faults of one emulator."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock`` gives seconds."""
+        """``clock`` returns seconds."""
         self._clock = clock
         self._armed: list[_Armed] = []
 

@@ -19,10 +19,11 @@ from yarl import URL
 
 from webpubsub_emulator.core.connection import ConnectionContext
 from webpubsub_emulator.upstream import cloud_events
-from webpubsub_emulator.upstream.abuse_protection import AbuseProtection, without_url
+from webpubsub_emulator.upstream.abuse_protection import AbuseProtection
 from webpubsub_emulator.upstream.cookies import cookie_header
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 from webpubsub_emulator.upstream.exchange import IN_EXCHANGE, Exchange
+from webpubsub_emulator.upstream.failures import without_url
 from webpubsub_emulator.upstream.faults import DelayedPart, Fault, FaultKind, Faults
 
 __all__ = ["MAX_ANSWER_BYTES", "MAX_HEADER_BYTES", "Answer", "EventFailedError", "EventSender"]

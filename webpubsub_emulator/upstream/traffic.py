@@ -60,7 +60,7 @@ class Traffic:
     """The last entries of one emulator. Use within one thread."""
 
     def __init__(self, now: Clock) -> None:
-        """``now`` gives the time of entries."""
+        """``now`` returns the time of entries."""
         self._now = now
         self._entries: deque[Entry] = deque()
         self._next_id = 1
@@ -113,7 +113,7 @@ class Traffic:
         return self._entries[index] if 0 <= index < len(self._entries) else None
 
     def clear(self) -> None:
-        """Forget all entries; ids go on."""
+        """Forget all entries; ids continue."""
         self._entries.clear()
         self._bytes = 0
 
@@ -189,7 +189,7 @@ class Subscription:
 class TrafficLog(logging.Handler):
     """Brings log lines of the emulator into its traffic; several emulators in one thread share their lines.
 
-    Lines with ``is_in_exchange`` are left out: the entry of their event says the same.
+    Lines with ``is_in_exchange`` are omitted: the entry of their event says the same.
     """
 
     def __init__(self, traffic: Traffic) -> None:

@@ -16,7 +16,7 @@ _ALLOW: Final = {"Allow": "POST, OPTIONS"}
 
 
 def normalize_host(origin: str) -> str:
-    """Return the bare, lower-case host of a configured origin: a host, ``host:port`` or an URL.
+    """Return the bare, lower-case host of a configured origin: a host, ``host:port`` or a URL.
 
     Raises:
         ConfigurationError: There is no host in it.

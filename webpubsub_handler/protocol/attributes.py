@@ -16,7 +16,7 @@ def decode_text(value: str) -> str:
     """Undo the encoding of a header value that holds more than printable ASCII.
 
     CloudEvents asks for one round of percent-decoding as UTF-8 (HTTP protocol binding 3.1.3.2). Raw UTF-8, which
-    servers hand over as Latin-1, is mended too. What is neither stays as it came, without lone surrogates.
+    servers hand over as Latin-1, is repaired, too. What is neither stays as it came, without lone surrogates.
     """
     if not value.isascii() or not _PERCENT_ENCODED.search(value):
         return mend_text(value)

@@ -28,7 +28,7 @@ _SOURCE: Final = re.compile(r"/hubs/([^/]*)/")
 
 
 def decode(request: HttpRequest) -> Event:
-    """Read an event out of a POST; a type that is not known gives an ``UnknownEvent``.
+    """Read an event out of a POST; a type that is not known becomes an ``UnknownEvent``.
 
     Raises:
         MalformedEventError: Attributes are missing, unreadable or contradict each other, or the body of an event of the

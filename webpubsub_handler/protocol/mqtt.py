@@ -104,7 +104,7 @@ class MqttDisconnectedProperties:
 _V311: Final = MqttV311ConnectReturnCode
 _V500: Final = MqttV500ConnectReasonCode
 
-# The same statuses as the JavaScript and .NET handlers answer; both leave out 130.
+# The same statuses as the JavaScript and .NET handlers answer; both omit 130.
 _STATUSES: Final[Mapping[MqttProtocolVersion, Mapping[int, int]]] = {
     MqttProtocolVersion.V311: {
         _V311.UNACCEPTABLE_PROTOCOL_VERSION: 400,

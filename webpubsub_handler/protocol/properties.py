@@ -31,7 +31,7 @@ _VALUE: Final = re.compile(r"([!-~]([ -~]*[!-~])?)?")
 
 
 def properties_of(headers: Headers, prefix: str) -> Iterator[tuple[str, str]]:
-    """Return the properties of an event, names in lower case, raw UTF-8 mended."""
+    """Return the properties of an event, names in lower case, raw UTF-8 repaired."""
     return (
         (mend_text(name[len(prefix) :]), mend_text(value))
         for name, value in headers
@@ -53,7 +53,7 @@ def to_fields(prefix: str, properties: Iterable[tuple[str, str]]) -> dict[str, s
         if not _VALUE.fullmatch(value):
             raise ValueError(f"the value of {field} must be printable ASCII without spaces around it: encode it")
         if field in fields:
-            raise ValueError(f"{field} is given twice; an answer carries one value a name")
+            raise ValueError(f"{field} is there twice; an answer has one value for each name")
         fields[field] = value
     return fields
 

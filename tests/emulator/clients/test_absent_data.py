@@ -164,7 +164,7 @@ async def test_an_invocation_without_data_is_text_without_characters_and_its_res
 
 
 @pytest.mark.parametrize("claims", [{}, {"role": None}, {"sub": "", "role": "", "webpubsub.group": []}])
-async def test_a_token_without_user_and_roles_is_one_of_somebody_who_may_nothing(
+async def test_a_token_without_user_and_roles_is_one_of_somebody_who_may_do_nothing(
     service: Service, claims: dict[str, Any]
 ) -> None:
     socket = await service.connect(token=service.token(**claims))

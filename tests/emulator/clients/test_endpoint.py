@@ -124,7 +124,7 @@ async def test_what_cannot_be_is_400(service: Service, url: str, claims: dict[st
     assert (await service.refused(f"{url}access_token={service.token(**claims)}"))[0] == 400
 
 
-async def test_a_request_that_is_no_websocket_is_400(service: Service) -> None:
+async def test_a_request_that_is_not_a_websocket_is_400(service: Service) -> None:
     async with service.session.get(f"{service.url}/client/hubs/chat?access_token={service.token()}") as response:
         assert response.status == 400
 

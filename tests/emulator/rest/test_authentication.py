@@ -93,7 +93,7 @@ def with_payload(payload: bytes) -> str:
         lambda: with_payload(b'{"aud":' + b"9" * 20_000),
     ],
 )
-async def test_what_is_no_token_of_this_service_is_401(
+async def test_what_is_not_a_token_of_this_service_is_401(
     service: Service, caplog: pytest.LogCaptureFixture, make_token: Callable[[], str]
 ) -> None:
     status, headers, problem = await service.rest("POST", "/:send", body=b"x", headers=bearer(make_token()))

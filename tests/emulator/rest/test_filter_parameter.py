@@ -52,7 +52,7 @@ async def assert_reached(sockets: list[Socket], wanted: set[int]) -> None:
         ("/connections/conn-1/:send?excluded=conn-1", "false", {1}),
     ],
 )
-async def test_a_message_reaches_whom_path_and_filter_name(
+async def test_a_message_reaches_the_receivers_that_path_and_filter_name(
     service: Service, path: str, condition: str, reached: set[int]
 ) -> None:
     sockets = await three(service)

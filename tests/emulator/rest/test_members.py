@@ -113,7 +113,7 @@ async def test_a_page_that_cannot_be_is_400(service: Service, query: str) -> Non
     assert (await service.rest("GET", f"{PATH}?{query}"))[0] == 400
 
 
-async def test_a_token_of_one_list_is_no_token_of_another(service: Service) -> None:
+async def test_a_token_of_one_list_is_not_a_token_of_another(service: Service) -> None:
     for _ in range(2):
         await service.connect(groups=["g", "G"])
     _, _, page = await service.rest("GET", f"{PATH}?maxpagesize=1")

@@ -104,7 +104,9 @@ async def test_excluded_connections_get_nothing(service: Service) -> None:
         ("/connections/none/:send", set()),
     ],
 )
-async def test_a_message_reaches_whom_the_path_names(service: Service, path: str, receivers: set[int]) -> None:
+async def test_a_message_reaches_the_receivers_that_the_path_names(
+    service: Service, path: str, receivers: set[int]
+) -> None:
     sockets = [
         await service.connect(sub="ana", groups="g"),
         await service.connect(sub="ana"),
@@ -128,7 +130,9 @@ async def test_a_message_reaches_whom_the_path_names(service: Service, path: str
         ("DELETE", "/connections/none", set()),
     ],
 )
-async def test_closing_reaches_whom_the_path_names(service: Service, method: str, path: str, closes: set[int]) -> None:
+async def test_closing_reaches_the_receivers_that_the_path_names(
+    service: Service, method: str, path: str, closes: set[int]
+) -> None:
     sockets = [await service.connect(sub="ana", groups="g"), await service.connect(sub="bob")]
     assert (await service.rest(method, path))[0] == 204
     for number, socket in enumerate(sockets, 1):
@@ -323,7 +327,7 @@ async def test_a_caller_who_goes_away_within_a_body_disturbs_nobody(
         b"GET /api/hubs/chat/:send?access_token=secret HTTP/1.1\r\n\r\n",
     ],
 )
-async def test_what_is_no_http_is_400_without_a_trace(
+async def test_what_is_not_http_is_400_without_a_trace(
     service: Service, caplog: pytest.LogCaptureFixture, request_bytes: bytes
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(service.url).port)
@@ -358,7 +362,7 @@ async def test_a_compressed_body_that_is_not_compressed_is_not_an_error_of_the_e
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_a_content_type_with_bytes_that_are_no_text_is_415(service: Service) -> None:
+async def test_a_content_type_with_bytes_that_are_not_text_is_415(service: Service) -> None:
     url = URL(f"{service.url}/api/hubs/chat/:send")
     reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
     head = f"POST {url.path} HTTP/1.1\r\nHost: {url.authority}\r\nContent-Length: 1\r\n"

@@ -176,7 +176,7 @@ async def test_a_client_comes_back_to_its_connection_and_misses_nothing(
     assert len(handler.events("connect")) == 1
 
 
-async def test_a_client_that_was_closed_hears_why_and_starts_anew(service: Service, start_client: StartClient) -> None:
+async def test_a_client_that_was_closed_hears_why_and_starts_again(service: Service, start_client: StartClient) -> None:
     client = await start_client("ana")
     await client.call("joinGroup", "g")
     assert (await service.rest("DELETE", f"/connections/{client.connection_id}?reason=spam"))[0] == 204

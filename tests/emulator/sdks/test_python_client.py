@@ -128,7 +128,7 @@ async def test_the_asynchronous_client_comes_back_too(service: Service, handler:
 
 
 @pytest.mark.parametrize("is_rejoining", [True, False])
-async def test_a_client_that_starts_anew_rejoins_its_groups_only_if_it_shall(
+async def test_a_client_that_starts_again_rejoins_its_groups_only_if_it_shall(
     service: Service, is_rejoining: bool
 ) -> None:
     rest = FromThread(service)

@@ -92,7 +92,7 @@ async def test_messages_arrive_as_they_were_sent(service: Service, kind: type[Cl
         ("close_all_connections", {}, None),
     ],
 )
-async def test_who_is_not_there_is_no_error(
+async def test_an_absent_receiver_is_not_an_error(
     service: Service, kind: type[Client], operation: str, arguments: Arguments, answer: Any
 ) -> None:
     async with closing(client_of(kind, service.emulator)) as client:
@@ -108,7 +108,7 @@ async def test_who_is_not_there_is_no_error(
         ("grant_permission", NOBODY_S_PERMISSION),
     ],
 )
-async def test_nothing_is_given_to_who_is_not_there(
+async def test_nothing_is_given_to_an_absent_receiver(
     service: Service, kind: type[Client], operation: str, arguments: Arguments
 ) -> None:
     async with closing(client_of(kind, service.emulator)) as client:

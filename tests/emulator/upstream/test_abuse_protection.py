@@ -8,6 +8,7 @@ import pytest
 from tests.clock import Clock
 from tests.emulator.fakes import RecordingHandler
 from webpubsub_emulator.upstream.abuse_protection import AbuseProtection, Handshake
+from webpubsub_emulator.upstream.failures import Failure
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_a_handler_that_gives_way_is_asked_again_with_patience_restored(
 @pytest.mark.parametrize(
     ("handshake", "fix"),
     [
-        (Handshake("localhost", failure="no answer: refused"), "start the handler"),
+        (Handshake("localhost", failure=Failure("no answer", "start the handler")), "start the handler"),
         (Handshake("localhost", 301), "follows no redirect"),
         (Handshake("localhost", 400), "Endpoint must be localhost"),
         (Handshake("localhost", 401), "?code="),
@@ -78,7 +79,7 @@ def test_every_refusal_has_its_fix(handshake: Handshake, fix: str) -> None:
     assert fix in handshake.fix
 
 
-async def test_who_was_forgotten_is_asked_again(handler: RecordingHandler, clock: Clock) -> None:
+async def test_a_handler_that_was_forgotten_is_asked_again(handler: RecordingHandler, clock: Clock) -> None:
     async with aiohttp.ClientSession() as session:
         protection = AbuseProtection(session, "localhost", clock=clock)
         await protection.problem(f"{handler.url}/validate")

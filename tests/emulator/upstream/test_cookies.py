@@ -105,7 +105,7 @@ async def test_a_value_is_sent_as_it_was_set(value: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "a", "=1", "a b=1", "Path=/", "a=\udcff"])
-async def test_what_is_no_cookie_is_ignored_with_a_warning(line: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_not_a_cookie_is_ignored_with_a_warning(line: str, caplog: pytest.LogCaptureFixture) -> None:
     assert sent([line, "b=2"]) == "b=2"
     assert "IGNORED a cookie of the event handler for connection conn-1" in caplog.text
 

@@ -37,7 +37,9 @@ async def test_metadata_of_an_answer_reaches_the_sender_of_an_event(
     assert dict(Downstream.FromString(await binary.binary()).message.metadata) == METADATA
 
 
-async def test_metadata_of_an_answer_reaches_who_has_invoked(handler: RecordingHandler, service: Service) -> None:
+async def test_metadata_of_an_answer_reaches_the_client_that_invoked(
+    handler: RecordingHandler, service: Service
+) -> None:
     handler.script["a"] = [REPLY, REPLY]
     socket, binary = await service.connect(), await protobuf(service)
     answer = await socket.request(type="invoke", invocationId="1", target="event", event="a")

@@ -180,7 +180,7 @@ def test_large_messages_to_clients_push_older_entries_out(monkeypatch: pytest.Mo
     assert len(kept.entries()) == 3
 
 
-def test_a_line_that_says_what_an_exchange_shows_is_left_out() -> None:
+def test_a_line_that_says_what_an_exchange_shows_is_omitted() -> None:
     kept = new_traffic()
     record = logging.LogRecord("webpubsub_emulator", logging.WARNING, "", 1, "%s", ("text",), None)
     record.__dict__.update(IN_EXCHANGE)

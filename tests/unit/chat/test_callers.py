@@ -42,7 +42,7 @@ def test_app_service_ignores_a_name_in_the_query() -> None:
     assert identify(settings(WEBSITE_AUTH_ENABLED="True"), PRINCIPAL, {"userId": ["root"]}) == "8d1f-ana"
 
 
-def test_app_service_refuses_who_is_not_signed_in() -> None:
+def test_app_service_refuses_a_user_who_is_not_signed_in() -> None:
     assert status(settings(WEBSITE_AUTH_ENABLED="True"), {}, {"userId": ["ana"]}) == 401
 
 

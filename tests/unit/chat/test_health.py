@@ -79,7 +79,7 @@ async def test_a_caller_who_goes_away_takes_the_answer_from_nobody() -> None:
     assert (await staying).is_ok
 
 
-async def test_messages_that_wait_are_no_illness_but_are_sent() -> None:
+async def test_messages_that_wait_are_not_an_illness_but_are_sent() -> None:
     back_ends = BackEnds()
     back_ends.count = 3
     state = await health_of(back_ends, Clock(0)).state()

@@ -102,7 +102,7 @@ def test_a_connection_string_of_storage_alone_is_used_without_a_warning() -> Non
 
 
 @pytest.mark.parametrize("url", ["http://acc.table.core.windows.net", "https://", "https://[", "acc"])
-def test_a_table_service_that_is_no_https_url_is_named(url: str) -> None:
+def test_a_table_service_that_is_not_an_https_url_is_named(url: str) -> None:
     found = problems(AzureWebJobsStorage="", AzureWebJobsStorage__tableServiceUri=url)
     assert len(found) == 1
     assert found[0].startswith("AzureWebJobsStorage__tableServiceUri")

@@ -30,7 +30,7 @@ def test_raw_utf_8_that_a_server_read_as_latin_1_is_mended() -> None:
 
 
 @pytest.mark.parametrize("value", ["caf\xe9", "%ff%fe", "%ED%A0%80"])
-def test_bytes_that_are_no_utf_8_stay_as_they_came(value: str) -> None:
+def test_bytes_that_are_not_utf_8_stay_as_they_came(value: str) -> None:
     assert decode_text(value) == value
 
 
@@ -61,7 +61,7 @@ def test_a_time_is_read_as_utc_in_either_format(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "now", "1764000000", "2026-13-45T99:99:99Z", "\x00", "\udcff", "9" * 1000])
-def test_what_is_no_time_is_refused(value: str) -> None:
+def test_what_is_not_a_time_is_refused(value: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the type is the promise
         parse_time(value)
 

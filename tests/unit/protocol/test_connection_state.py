@@ -66,7 +66,7 @@ def test_the_header_is_printable_ascii_whatever_the_text() -> None:
     assert encoded.isprintable()
 
 
-def test_a_value_that_is_set_to_what_it_was_is_no_change() -> None:
+def test_a_value_that_is_set_to_what_it_was_is_not_a_change() -> None:
     state = ConnectionState(header({"n": 4}))
     state["n"] = 5
     state["n"] = 4
@@ -111,7 +111,7 @@ def test_clearing_is_sent_as_an_empty_object() -> None:
 
 
 @pytest.mark.parametrize("raw", [None, "", EMPTY])
-def test_clearing_what_is_empty_is_no_change(raw: str | None) -> None:
+def test_clearing_what_is_empty_is_not_a_change(raw: str | None) -> None:
     state = ConnectionState(raw)
     state.clear()
 
@@ -197,7 +197,7 @@ def test_a_foreign_state_can_be_cleared(raw: str) -> None:
 
 
 @pytest.mark.parametrize("value", [object(), b"bytes", {1, 2}, float("nan"), float("inf")])
-def test_a_value_that_is_no_json_is_an_error_that_says_so(value: object) -> None:
+def test_a_value_that_is_not_json_is_an_error_that_says_so(value: object) -> None:
     state = ConnectionState()
     state["a"] = value
 
@@ -229,5 +229,5 @@ def test_a_state_above_the_limit_that_came_in_can_be_read_and_kept() -> None:
     assert state.encode() is None
 
 
-def test_a_state_shows_its_entries_to_who_debugs() -> None:
+def test_a_state_shows_its_entries_to_a_developer() -> None:
     assert repr(ConnectionState(header({"n": 1}))) == "ConnectionState({'n': 1})"

@@ -324,7 +324,7 @@ def test_a_disconnected_event_has_a_reason_if_there_is_one(body: bytes, reason: 
     assert request.reason == reason
 
 
-def test_a_reason_that_is_no_string_is_refused() -> None:
+def test_a_reason_that_is_not_a_string_is_refused() -> None:
     with pytest.raises(MalformedEventError, match="reason in the body is not a string"):
         decode(event("disconnected", b'{"reason":{"code":1}}'))
 

@@ -66,7 +66,7 @@ def test_an_accepted_connection_gets_user_groups_roles_and_subprotocol_under_the
 
 
 @pytest.mark.parametrize("response", [ConnectEventResponse(groups="lobby"), ConnectEventResponse(roles="admin")])
-def test_one_string_is_no_list_of_groups_or_roles(response: ConnectEventResponse) -> None:
+def test_one_string_is_not_a_list_of_groups_or_roles(response: ConnectEventResponse) -> None:
     with pytest.raises(TypeError, match="list of strings"):
         encode(connecting(), response)
 

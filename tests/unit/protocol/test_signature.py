@@ -81,5 +81,5 @@ def test_sixteen_values_are_looked_at_and_more_are_refused(others: int, is_right
     assert is_signed([*["sha256=00"] * others, PRIMARY_SIGNATURE], [ACCESS_KEY], "conn-42") is is_right
 
 
-def test_an_id_that_is_no_text_can_be_signed() -> None:
+def test_an_id_that_is_not_text_can_be_signed() -> None:
     assert is_signed([sign(ACCESS_KEY, "\udcff")], [ACCESS_KEY], "\udcff")

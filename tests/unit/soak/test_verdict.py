@@ -183,7 +183,7 @@ def test_a_removed_member_hears_nothing_that_is_sent_later() -> None:
     assert run.figures()[REMOVED].value == 1
 
 
-def test_what_was_on_its_way_when_a_member_was_removed_is_no_broken_promise_but_what_waited_for_minutes_is() -> None:
+def test_what_was_on_its_way_when_a_member_was_removed_is_not_a_broken_promise_but_what_waited_for_minutes_is() -> None:
     run = Run()
     message = run.send("@red")
     run.ledger.remove("ben", "@red", run.now)

@@ -12,7 +12,7 @@ NOWHERE = "Endpoint=http://127.0.0.1:9;AccessKey=k;Version=1.0;"
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
-async def test_a_step_in_a_path_is_no_room_no_user_and_no_connection(name: str) -> None:
+async def test_a_step_in_a_path_is_not_a_room_a_user_or_a_connection(name: str) -> None:
     service = Service("chat", WebPubSubEndpoint("http://127.0.0.1:9", NOWHERE, "k"))
     for call in (
         service.broadcast(name, b"{}"),

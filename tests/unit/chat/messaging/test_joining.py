@@ -42,7 +42,7 @@ async def test_who_joins_is_put_into_the_group_and_the_state_follows_with_the_an
     assert rooms.asked == [("join", "conn-42", "b"), ("announce", "joined", "b")]
 
 
-async def test_who_leaves_is_taken_out_of_the_group_and_the_state_follows_with_the_answer(
+async def test_a_user_who_leaves_is_taken_out_of_the_group_and_the_state_follows_with_the_answer(
     events: ChatEvents, rooms: Rooms
 ) -> None:
     answer, after = await ask(events, "leave", state({"rooms": ["a", "b"]}), {"room": "a"})

@@ -100,7 +100,7 @@ def test_idempotency_keys_lie_behind_all_messages() -> None:
 
 
 @pytest.mark.parametrize("event_id", ["", "abc", "-1", "1.5", "٣", "9" * 40, "a/b"])
-def test_an_event_id_that_is_no_counter_still_makes_a_cursor(event_id: str) -> None:
+def test_an_event_id_that_is_not_a_counter_still_makes_a_cursor(event_id: str) -> None:
     check_cursor(LOBBY, message_id(LOBBY, TIME, "conn-42", event_id, BODY))
 
 

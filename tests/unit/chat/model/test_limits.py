@@ -53,7 +53,7 @@ def test_a_rate_that_becomes_lower_leaves_the_tokens_that_are_there() -> None:
     assert taken(limiter, "ana", 100, per_second=0.0001) == 1
 
 
-def test_one_user_s_haste_is_no_other_s() -> None:
+def test_the_haste_of_one_user_does_not_slow_down_another() -> None:
     limiter = RateLimiter(Clock(0))
     taken(limiter, "ana", 100)
     assert taken(limiter, "ben", 100) == 20

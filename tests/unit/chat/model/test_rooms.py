@@ -18,7 +18,7 @@ def test_a_printable_name_is_a_room(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", " a", "a ", "a\nb", "a\x00b", "\x7f", "x" * 129, "😀" * 33, "\ud800", "a\u2028b", ".", ".."]
 )
-def test_anything_else_is_no_room(name: str) -> None:
+def test_anything_else_is_not_a_room(name: str) -> None:
     assert not is_room_name(name)
 
 
@@ -39,7 +39,7 @@ def test_a_name_with_an_at_sign_is_a_private_room_and_nobody_is_admitted_by_the_
 
 
 @pytest.mark.parametrize("name", ["@", "@@", "@a b", "@a/b", "@ü", "@" + "x" * 65, "@a\n", "@.."])
-def test_any_other_name_with_an_at_sign_is_no_room(name: str) -> None:
+def test_any_other_name_with_an_at_sign_is_not_a_room(name: str) -> None:
     assert not is_room_name(name)
 
 
