@@ -21,7 +21,7 @@ export class Side {
   /**
    * @param {import("../client.js").ChatClient} chat
    * @param {string} room that is shown first
-   * @param {{ show: (room: string) => void, note: (text: string) => void, goOffline: () => void }} page
+   * @param {{ show: (room: string, before: string) => void, note: (text: string) => void, goOffline: () => void }} page
    */
   constructor(chat, room, page) {
     this.chat = chat;
@@ -99,10 +99,11 @@ export class Side {
 
   /** @param {string} room */
   #show(room) {
+    const before = this.room;
     this.room = room;
     this.#unread.delete(room);
     this.chat.focus(room);
-    this.page.show(room);
+    this.page.show(room, before);
     this.#list.show(this.chat.rooms, room);
     this.#adapt();
     this.#read();
