@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 
-# Nothing that is made while modules load is garbage, and to look for it takes a tenth of the start.
+# Until the end of this file: while modules load there is no garbage, and looking for it takes a tenth of the start.
 gc.disable()
 
 import asyncio
-import contextlib
 import logging
 import os
 from pathlib import Path
@@ -97,25 +96,39 @@ def refuse(error: SettingsError) -> func.FunctionApp:
     return app
 
 
+def open_clients(store: TableStore, service: Service) -> None:
+    """Make the clients of the SDKs, so that nobody's event waits for it; without a running loop the first call does.
+
+    A worker has no hook for its start, but its loop runs already while it imports this module.
+
+    Raises:
+        SettingsError: An SDK does not accept a setting of its own, such as ``AZURE_TOKEN_CREDENTIALS``.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    try:
+        store.open()
+        service.open()
+    except ValueError as error:
+        raise SettingsError(["AZURE_…: an Azure SDK does not accept a setting; the app's log says which"]) from error
+
+
 try:
-    configured = Settings.from_env(os.environ)
-except SettingsError as problems:
-    logger.error("%s", problems)
-    app = refuse(problems)
+    settings = Settings.from_env(os.environ)
+    store = TableStore(settings.hub, settings.storage)
+    service = Service(settings.hub, settings.endpoints[0])
+    open_clients(store, service)
+except SettingsError as error:
+    logger.error("%s", error, exc_info=error.__cause__)
+    app = refuse(error)
 else:
     # On a developer's own machine nobody else gets in, and what the sample sets is not the developer's doing.
     if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
-        for warning in configured.warnings:
+        for warning in settings.warnings:
             logger.warning("%s", warning)
-    messages = TableStore(configured.hub, configured.storage)
-    hub = Service(configured.hub, configured.endpoints[0])
-    app = build(configured, messages, hub, Outbox(messages, hub))
-    # There is no hook for the start of a worker, but its loop runs already while it imports the app: what the clients
-    # need is made now, azure.identity and all, and nobody's event waits for it. Elsewhere the first call makes them.
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        messages.open()
-        hub.open()
+    app = build(settings, store, service, Outbox(store, service))
 
 # What is loaded stays: a collection that goes through all of it again makes an event wait for 20 ms.
 gc.freeze()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,11 +21,13 @@ _UNIT_SHARE: Final = 0.8
 _UNIT_EVENTS: Final = 500
 _UNIT_REST_CALLS: Final = 180
 _UNIT_OUTBOUND: Final = 3000
-_SIZES: Final = (1, 2, 5, 10, 20, 50, 100)
+_SIZES: Final = (*range(1, 11), *range(20, 101, 10))
 _MAX_UNITS: Final = _SIZES[-1]
 # Scalability targets of Table Storage, entities of 1 KiB.
 _PARTITION_ROWS: Final = 2000
 _ACCOUNT_CALLS: Final = 20_000
+# Of a message with an idempotency key, as the page sends it.
+_ROWS: Final = 2
 # Flex Consumption: instances of an app, and how much of its one core an instance of 2,048 MB should use.
 _MAX_INSTANCES: Final = 1000
 _CORE_SHARE: Final = 0.6
@@ -125,7 +127,7 @@ def plan(load: Load) -> Plan:
     cores = Need("instances by CPU", load.messages * load.cpu_ms / 1000, _CORE_SHARE)
     slots = Need("instances by requests", load.messages * load.latency_ms / 1000, load.concurrency)
     accounts = Need("calls to the storage account", load.messages, _ACCOUNT_CALLS)
-    of_a_room = Need("rows of a room", load.messages * load.room / load.connections, _PARTITION_ROWS)
+    of_a_room = Need("rows of a room", _ROWS * load.messages * load.room / load.connections, _PARTITION_ROWS)
     return Plan(
         load=load,
         units=units,
@@ -215,25 +217,52 @@ def table(loads: Sequence[Load]) -> str:
     return "\n".join(lines)
 
 
+# What describes a load: its type, its highest value, and what it is.
+_OPTIONS: Final[Mapping[str, tuple[type, float, str]]] = {
+    "connections": (int, 1e9, "how many are connected"),
+    "messages_a_minute": (float, 1e6, "of each connection"),
+    "room": (int, 1e9, "readers of a message"),
+    "bytes_a_message": (int, 1e6, "as it is broadcast"),
+    "busy_hours": (float, 24, "hours a day"),
+    "cpu_ms": (float, 1e6, "CPU of a message"),
+    "latency_ms": (float, 1e6, "time of an event"),
+    "concurrency": (int, 1000, "FUNCTION_HTTP_CONCURRENCY"),
+}
+
+
+def _read(arguments: Sequence[str] | None) -> Load | None:
+    """Return the load that the options describe, None without any option."""
+    default = Load(0)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.capacity",
+        description="Which limit does a load break first, and what does a month cost? Without options, the examples of "
+        "docs/scaling.md are planned.",
+        argument_default=argparse.SUPPRESS,
+    )
+    options = {name: f"--{name.replace('_', '-')}" for name in _OPTIONS}
+    for name, (kind, _, what) in _OPTIONS.items():
+        usual = "" if name == "connections" else f" ({getattr(default, name):g})"
+        parser.add_argument(options[name], type=kind, metavar="N", help=f"{what}{usual}")
+    given = vars(parser.parse_args(arguments))
+    if not given:
+        return None
+    if "connections" not in given:
+        parser.error("--connections is missing: how many are connected?")
+    for name, value in given.items():
+        if not 0 < value <= _OPTIONS[name][1]:
+            parser.error(f"{options[name]} is more than 0 and at most {_OPTIONS[name][1]:,.0f}")
+    load = replace(default, **{"room": min(default.room, given["connections"]), **given})
+    if load.room > load.connections:
+        parser.error("--room: no more than are connected read a message")
+    return load
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan of a load, or of the examples."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.capacity", description=__doc__.splitlines()[0])
-    default = Load(0)
-    parser.add_argument("--connections", type=int, help="without it, the examples of docs/scaling.md")
-    parser.add_argument("--messages-a-minute", type=float, default=default.messages_a_minute, help="of each connection")
-    parser.add_argument("--room", type=int, default=default.room, help="readers of a message")
-    parser.add_argument("--bytes-a-message", type=int, default=default.bytes_a_message)
-    parser.add_argument("--busy-hours", type=float, default=default.busy_hours, help="hours a day")
-    parser.add_argument("--cpu-ms", type=float, default=default.cpu_ms, help="CPU of a message")
-    parser.add_argument("--latency-ms", type=float, default=default.latency_ms, help="time of an event")
-    parser.add_argument("--concurrency", type=int, default=default.concurrency, help="FUNCTION_HTTP_CONCURRENCY")
-    options = parser.parse_args(arguments)
-    if options.connections is None:
+    load = _read(arguments)
+    if load is None:
         print(table(EXAMPLES))
         return 0
-    if min(vars(options).values()) <= 0:
-        parser.error("every value is more than 0")
-    load = replace(default, **vars(options))
     made = plan(load)
     print(table([load]))
     print(f"The busiest room uses {made.room_share:.1%} of what a partition of the table takes.")

@@ -26,6 +26,7 @@ from aiohttp import web
 from benchmarks.backends import ROOT
 from benchmarks.report import Figure, NotMeasuredError
 from webpubsub_emulator import DEFAULT_ACCESS_KEY, Emulator, EmulatorSettings
+from webpubsub_emulator.open_files import allow_many_files
 
 __all__ = ["measure"]
 
@@ -181,6 +182,7 @@ def _process(kind: str) -> Iterator[subprocess.Popen[str]]:
 
 async def measure() -> list[Figure]:
     """Return the deliveries a second and the memory of a connection."""
+    allow_many_files()
     emulator, bare = serve_emulator.__name__, serve_bare.__name__
     async with aiohttp.ClientSession() as http:
         with _process(emulator) as plain, _process(emulator) as reliable, _process(bare) as loop:

@@ -1,10 +1,14 @@
 """A page of the history: 50 messages of a room that has 100,000, beside a room that has 100.
 
 Both rooms are in one table, and the pages take turns: the newest page and one from the middle of the room. A request is
-counted where the SDK hands it to its transport. Two servers answer. The first one was made for this and keeps its rows
-sorted, as Table Storage is documented to. The second one is Azurite, which goes through every row of the table for each
-query and then sorts all that match. So its time grows with the room, whoever asks: that is shown without a bound, and
-ours is held against the same query made with the bare SDK.
+counted where the SDK hands it to its transport. Two servers answer. The first one is ours and was made for this
+benchmark: it keeps its rows sorted, as Table Storage is documented to. The second one is Azurite, which goes through
+every row of the table for each query and then sorts all that match.
+
+**The bound of 1.2 × is kept with our own server only. With Azurite it is missed: a page of the large room takes some
+three times as long.** That ratio is shown without a bound, and what is held against one is our query beside the same
+query made with the bare SDK. Nothing of this was measured against Azure, so the figures of our own server say that the
+app adds nothing that grows with the room, and not how fast Table Storage is.
 """
 
 from __future__ import annotations
@@ -121,7 +125,9 @@ async def measure() -> list[Figure]:
         for what, cursors in pages.items():
             with _counted() as requests:
                 pairs = await _in_turns((_ours(store), "large", cursors), (_ours(store), "small", cursors))
-            figures.append(compare(f"{what}{of_large}, sorted table", pairs, _FORM, of_small, at_most=_MAX_RATIO))
+            figures.append(
+                compare(f"{what}{of_large}, our own sorted table", pairs, _FORM, of_small, at_most=_MAX_RATIO)
+            )
             figures.append(_requests(what, requests[0]))
     async with backends.azurite() as storage, _store(storage) as store:
         await store.check()

@@ -19,6 +19,7 @@ from benchmarks.idle_page import running_app
 from benchmarks.report import Figure
 from local.azurite import free_port
 from webpubsub_emulator import Emulator, EmulatorSettings
+from webpubsub_emulator.open_files import allow_many_files
 from webpubsub_emulator.upstream.event_handlers import EventHandler
 
 __all__ = ["measure"]
@@ -78,6 +79,7 @@ class Crowd:
 
 async def measure() -> list[Figure]:
     """Return what all clients together were sent."""
+    allow_many_files()
     app_port = free_port()
     handlers = {"chat": [EventHandler(f"http://localhost:{app_port}/api/eventhandler/{{event}}")]}
     async with AsyncExitStack() as stack:

@@ -24,7 +24,7 @@ _PACKAGES: Final = (
     "aiohttp",
 )
 _ROW: Final = 22
-_LEFT: Final = 430
+_LEFT: Final = 520
 _WIDTH: Final = 260
 # The bound stands in the middle; what is twice as far or farther ends at the edge.
 _SCALE: Final = 2.0
@@ -59,6 +59,8 @@ class Figure:
     @property
     def bound(self) -> str:
         """The bound to read."""
+        if self.at_most is not None and self.at_least is not None:
+            return f"{self.at_least:g} to {self.at_most:g} {self.unit}"
         if self.at_most is not None:
             return f"≤ {self.at_most:g} {self.unit}"
         return f"≥ {self.at_least:g} {self.unit}" if self.at_least is not None else "–"
@@ -130,11 +132,21 @@ def dump(runs: Iterable[Run]) -> str:
 
 
 def read(path: Path) -> dict[str, Run]:
-    """Return the runs of a file by their names; none when there is no file."""
+    """Return the runs of a file by their names; none when there is no file.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
     runs = json.loads(path.read_text("utf-8")) if path.exists() else []
-    return {
-        run["name"]: Run(run["name"], run["machine"], [Figure(**figure) for figure in run["figures"]]) for run in runs
-    }
+    if not isinstance(runs, list):
+        raise ValueError("it is not a list of runs")  # noqa: TRY004 - a file, not an argument
+    try:
+        return {
+            run["name"]: Run(run["name"], run["machine"], [Figure(**figure) for figure in run["figures"]])
+            for run in runs
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it has something that is not a run: {error!r}") from error
 
 
 def document(runs: Iterable[Run], descriptions: Mapping[str, str], plot_name: str) -> str:

@@ -46,8 +46,8 @@ _TIMED_PARTS: Final = """
 import asyncio, gc, json, time
 gc.disable()
 async def make_clients():
-    function_app.messages.open()
-    function_app.hub.open()
+    function_app.store.open()
+    function_app.service.open()
 seconds = []
 for part in {}:
     start = time.process_time()

@@ -54,7 +54,9 @@ class Health:
         self._outbox.write_log()
         now = self._clock()
         question = self._question
-        if question is None or now - self._asked >= MAX_AGE_SECONDS:
+        # What another loop asked, it may not have heard before it ended.
+        is_of_this_loop = question is not None and question.get_loop() is asyncio.get_running_loop()
+        if question is None or not is_of_this_loop or now - self._asked >= MAX_AGE_SECONDS:
             self._asked = now
             question = self._question = asyncio.create_task(self._ask())
         # One caller who goes away must not take the answer from the others.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from chat.environment import Environment
 from webpubsub_handler import GUID, ConfigurationError, ConnectionString
@@ -32,10 +34,9 @@ _AUTHORITY: Final = re.compile(r"[A-Za-z0-9.-]+")
 
 @dataclass(frozen=True, slots=True)
 class WebPubSubEndpoint:
-    """A Web PubSub service: its URL, and a connection string with its key, or None for the managed identity."""
+    """A Web PubSub service: its URL, and its access key, or None for the managed identity."""
 
     url: str
-    connection_string: str | None = None
     access_key: str | None = None
 
     def __repr__(self) -> str:
@@ -100,10 +101,7 @@ def read_storage(env: Environment) -> StorageAccount:
     if connection_string.rstrip(";").lower() == "usedevelopmentstorage=true":
         return StorageAccount(connection_string=_DEVELOPMENT_STORAGE)
     if connection_string:
-        parts = _connection_string_parts(connection_string)
-        has_key = parts.get("accountname") and parts.get("accountkey")
-        has_signature = parts.get("sharedaccesssignature") and (parts.get("accountname") or parts.get("tableendpoint"))
-        if not has_key and not has_signature:
+        if not _is_of_storage(connection_string):
             env.problem(f"{name}: this is not a complete connection string of a storage account, with AccountKey")
         return StorageAccount(connection_string=connection_string)
     env.problem(
@@ -151,7 +149,7 @@ def _read_endpoint(env: Environment, connection_string: str) -> WebPubSubEndpoin
     except ConfigurationError:
         env.problem(f"{SERVICE}: each must look like Endpoint=https://…;AccessKey=…;Version=1.0;")
         return None
-    return WebPubSubEndpoint(service.endpoint, connection_string, service.access_key)
+    return WebPubSubEndpoint(service.endpoint, service.access_key)
 
 
 def _read_authority(env: Environment) -> str:
@@ -163,6 +161,31 @@ def _read_authority(env: Environment) -> str:
     return f"https://{host}"
 
 
-def _connection_string_parts(text: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in text.split(";") if part)
-    return {key.strip().lower(): value for key, _, value in pairs}
+def _is_of_storage(connection_string: str) -> bool:
+    """Return whether the table SDK takes it: what it does not take would end the start of the app, or each call."""
+    pairs = [part.partition("=") for part in connection_string.rstrip(";").split(";")]
+    parts = {name.strip().lower(): value for name, _, value in pairs}
+    if len(parts) < len(pairs) or not all(name and value for name, value in parts.items()):
+        return False
+    if "tablesecondaryendpoint" in parts and "tableendpoint" not in parts:
+        return False
+    if "accountname" in parts and "accountkey" in parts:
+        return _is_base64(parts["accountkey"]) and _is_url(parts.get("tableendpoint", "https://account"))
+    return "sharedaccesssignature" in parts and (
+        _is_url(parts["tableendpoint"]) if "tableendpoint" in parts else "accountname" in parts
+    )
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

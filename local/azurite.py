@@ -90,7 +90,9 @@ class Azurite:
     async def stop(self) -> None:
         """Stop as Ctrl+C does: at any other signal Azurite forgets the last five seconds."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
+            # Ctrl+C in a terminal has reached it, too, and it may have ended.
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
             await self._process.wait()
             self._process = None
 

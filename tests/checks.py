@@ -99,7 +99,7 @@ def steps(arguments: Sequence[str]) -> dict[str, Step]:
     which.add_argument(
         "--quick",
         action="store_true",
-        help="run the tests that need no process, no browser and no network: half a minute",
+        help="run the tests that need no process, no browser and no network: under a minute",
     )
     given, wanted = parser.parse_known_args(arguments)
     if given.only not in {None, "tests"} and wanted:

@@ -1,7 +1,7 @@
 """What all Azure clients share: the pipeline of their requests, time limits, retries, and the identity.
 
 A pipeline of the SDKs has 13 policies. Ours has those that do something for the app: retries, authentication, and the
-decoding that the SDKs rely on. It is made of public parameters of azure-core only, and knows no SDK.
+decoding that the SDKs rely on. It is made of public parameters of azure-core only, and imports no SDK.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 __all__ = ["PerLoop"]
 
@@ -17,17 +16,20 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """Makes one ``T`` for each event loop and forgets it with the loop."""
+    """Makes one ``T`` for each event loop and forgets it when that is closed."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+        self._made: dict[asyncio.AbstractEventLoop, T] = {}
 
     def get(self) -> T:
         """Return the running loop's own."""
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
+            # A client keeps its loop alive, so references that are weak would forget nothing.
+            for closed in [known for known in tuple(self._made) if known.is_closed()]:
+                self._made.pop(closed, None)
             made = self._made[loop] = self._make()
         return made
 

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from azure.core.credentials import AzureKeyCredential
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.rest import HttpRequest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
@@ -28,6 +29,7 @@ __all__ = [
     "RoomConnection",
     "Service",
     "ServiceUnavailableError",
+    "credential_of",
     "make_client",
 ]
 
@@ -87,8 +89,11 @@ class Service:
 
     def __init__(self, hub: str, endpoint: WebPubSubEndpoint) -> None:
         self._path = f"/api/hubs/{quote(hub, safe='')}"
-        self._clients = PerLoop(lambda: make_client(hub, endpoint))
+        self._credentials = PerLoop(lambda: credential_of(endpoint))
+        self._clients = PerLoop(lambda: make_client(hub, endpoint, self._credentials.get()))
         self._broadcasts = Calls()
+        # Apart from the others: a key makes a token without a call, which does not show that the service answers.
+        self._tokens = Calls()
         self._others = Calls()
 
     async def broadcast(self, room: str, envelope: bytes, *, unheard_by: str | None = None) -> None:
@@ -125,8 +130,8 @@ class Service:
         """
         expires = datetime.now(UTC) + _TOKEN_LIFETIME
         minutes = int(_TOKEN_LIFETIME.total_seconds()) // 60
-        async with self._client("no client access token was made", seconds=_CALL_SECONDS) as client:
-            token = await client.get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
+        async with self._tokens.limit(_CALL_SECONDS, ServiceUnavailableError("no client access token was made")):
+            token = await self._clients.get().get_client_access_token(user_id=user_id, minutes_to_expire=minutes)
         url: str = token["url"]
         return ClientAccess(url + "".join(f"&room={quote(room, safe='')}" for room in rooms), expires)
 
@@ -219,10 +224,12 @@ class Service:
         self._clients.get()
 
     async def aclose(self) -> None:
-        """Close the running loop's client."""
-        client = self._clients.pop()
+        """Close the running loop's client, and its identity."""
+        client, credential = self._clients.pop(), self._credentials.pop()
         if client is not None:
             await client.close()
+        if isinstance(credential, AsyncTokenCredential):
+            await credential.close()
 
     @asynccontextmanager
     async def _client(
@@ -272,10 +279,13 @@ def _refuse_steps(*names: str) -> None:
             raise ValueError(f"{name!r} cannot be the name of a room, a user or a connection")
 
 
-def make_client(hub: str, endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:
+def credential_of(endpoint: WebPubSubEndpoint) -> AzureKeyCredential | AsyncTokenCredential:
+    """Return what calls to a service are made with: its key, or the app's identity."""
+    return make_credential() if endpoint.access_key is None else AzureKeyCredential(endpoint.access_key)
+
+
+def make_client(
+    hub: str, endpoint: WebPubSubEndpoint, credential: AzureKeyCredential | AsyncTokenCredential
+) -> WebPubSubServiceClient:
     """Make the SDK's client of a hub for the running loop."""
-    if endpoint.connection_string is None or endpoint.access_key is None:
-        credential = make_credential()
-        return WebPubSubServiceClient(endpoint.url, hub, credential, **make_pipeline(credential, _SCOPE))
-    options = make_pipeline(AzureKeyCredential(endpoint.access_key), _SCOPE)
-    return WebPubSubServiceClient.from_connection_string(endpoint.connection_string, hub, **options)
+    return WebPubSubServiceClient(endpoint.url, hub, credential, **make_pipeline(credential, _SCOPE))

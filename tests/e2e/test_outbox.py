@@ -221,7 +221,7 @@ async def test_health_tells_how_many_wait_and_since_when(gated: System, gate: Ga
 async def test_a_process_looks_for_what_others_left_at_most_once_a_minute(storage: Azurite, gate: Gate) -> None:
     clock = Clock(0)
     store = TableStore("chat", StorageAccount(storage.connection_string))
-    endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
+    endpoint = WebPubSubEndpoint(f"http://localhost:{gate.port}", ACCESS_KEY)
     service = Service("chat", endpoint)
     outbox = Outbox(store, service, clock)
     async with AsyncExitStack() as stack:
@@ -270,7 +270,7 @@ class CountingOutbox(Outbox):
 async def test_every_broadcast_that_the_service_takes_is_a_reason_to_send_what_waits(
     storage: Azurite, gate: Gate
 ) -> None:
-    endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
+    endpoint = WebPubSubEndpoint(f"http://localhost:{gate.port}", ACCESS_KEY)
     async with AsyncExitStack() as stack:
         store, service = TableStore("chat", StorageAccount(storage.connection_string)), Service("chat", endpoint)
         outbox = CountingOutbox(store, service)
@@ -302,7 +302,7 @@ async def test_a_drain_that_pauses_goes_on_when_a_broadcast_works_again(
 
     # No pause but the first ends by itself.
     monkeypatch.setattr(chat.messaging.outbox, "min", endless, raising=False)
-    endpoint = WebPubSubEndpoint("", f"Endpoint=http://localhost:{gate.port};AccessKey={ACCESS_KEY};", ACCESS_KEY)
+    endpoint = WebPubSubEndpoint(f"http://localhost:{gate.port}", ACCESS_KEY)
     async with AsyncExitStack() as stack:
         store, service = TableStore("chat", StorageAccount(storage.connection_string)), Service("chat", endpoint)
         outbox = Outbox(store, service)
@@ -376,7 +376,7 @@ async def test_rows_that_two_processes_send_at_once_are_only_repeated_ids(storag
     async with running_system(storage) as system:
         ben = await system.connect("o11", "ben")
         store = TableStore("chat", StorageAccount(storage.connection_string))
-        service = Service("chat", WebPubSubEndpoint("", system.emulator.connection_string, ACCESS_KEY))
+        service = Service("chat", WebPubSubEndpoint(system.emulator.url, ACCESS_KEY))
         outbox = Outbox(store, service)
         outbox.start_drain()
         await eventually(lambda: is_drained(storage))

@@ -107,7 +107,7 @@ async def test_where_a_process_died_after_it_changed_the_truth_the_groups_follow
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g3", "ben")
     store = TableStore("chat", StorageAccount(storage.connection_string))
-    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    service = Service("chat", WebPubSubEndpoint(gated.emulator.url, ACCESS_KEY))
     died = Outbox(store, service)
     await died.record_groups("ben", "@g3")
     await members.remove("ben", "@g3", "an event")
@@ -132,7 +132,7 @@ async def test_a_record_that_was_followed_before_the_removal_holds_messages_back
     ana, ben = await gated.chat("ana"), await gated.chat("ben")
     await ana.create("g16", "ben")
     store = TableStore("chat", StorageAccount(storage.connection_string))
-    service = Service("chat", WebPubSubEndpoint("", gated.emulator.connection_string, ACCESS_KEY))
+    service = Service("chat", WebPubSubEndpoint(gated.emulator.url, ACCESS_KEY))
     other = Outbox(store, service)
     remove = Members.remove
 

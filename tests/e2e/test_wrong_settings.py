@@ -39,9 +39,9 @@ async def test_every_other_route_is_503_and_tells_nothing(method: str, path: str
     assert await ask(method, path) == (503, {"status": "unhealthy"})
 
 
-def start(**environment: str) -> str:
+def start(program: str = "import function_app", **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", "import function_app"],
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env={"PATH": "", **environment},
         capture_output=True,
@@ -49,7 +49,7 @@ def start(**environment: str) -> str:
         timeout=60,
         check=True,
     )
-    return done.stderr
+    return done.stdout + done.stderr
 
 
 def test_the_console_names_every_problem_at_start() -> None:
@@ -71,3 +71,27 @@ def test_what_is_open_to_anyone_is_told_at_start() -> None:
 
 def test_no_secret_is_told_at_start() -> None:
     assert "secret-key" not in start(**GOOD, CLIENT_AUTH="x")
+
+
+# As the worker does: it imports the app while its loop runs.
+IN_A_LOOP = """
+import asyncio
+
+async def main():
+    import function_app
+    print([function.get_function_name() for function in function_app.app.get_functions()])
+
+asyncio.run(main())
+"""
+
+
+def test_what_only_the_sdks_refuse_is_told_and_no_event_is_taken() -> None:
+    environment = {
+        "AzureWebJobsStorage__accountName": "acc",
+        "WebPubSubConnectionString": GOOD["WebPubSubConnectionString"],
+        "AZURE_TOKEN_CREDENTIALS": "nobody",
+    }
+    shown = start(IN_A_LOOP, **environment)
+    assert "['refused']" in shown
+    assert "AZURE_TOKEN_CREDENTIALS" in shown
+    assert "secret-key" not in shown

@@ -123,11 +123,16 @@ def test_actions_are_pinned_by_commit_with_their_version_beside_and_keep_no_cred
             assert "uses" in job or job["timeout-minutes"] <= 60, path
 
 
-def test_dependabot_looks_after_actions_and_both_kinds_of_packages() -> None:
+def test_dependabot_looks_after_actions_and_every_file_that_pins_packages() -> None:
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
-    found = {(update["package-ecosystem"], update["directory"]) for update in updates}
-    assert found == {("github-actions", "/"), ("pip", "/"), ("pip", "/.github"), ("npm", "/local/node")}
-    assert (ROOT / "local" / "node" / "package.json").is_file()
+    found = {
+        (update["package-ecosystem"], folder)
+        for update in updates
+        for folder in update.get("directories", [update.get("directory")])
+    }
+    locks = {("npm", f"/{path.parent.relative_to(ROOT).as_posix()}") for path in ROOT.glob("[!.]*/*/package-lock.json")}
+    assert locks
+    assert found == {("github-actions", "/"), ("pip", "/"), ("pip", "/.github"), *locks}
 
 
 def test_ci_compiles_formats_and_lints_the_templates_and_runs_our_tests(infra: Infra) -> None:

@@ -209,7 +209,7 @@ def test_the_app_sends_with_its_identity_to_the_deployed_service(infra: Infra) -
         service = deployment.one("Microsoft.SignalRService/webPubSub")
         sender = Settings.from_env(app_settings(deployment)).endpoints[0]
         assert sender.url == f"https://{service.name}.webpubsub.azure.com"
-        assert sender.connection_string is None
+        assert sender.access_key is None
 
 
 def test_an_existing_application_takes_the_place_of_a_new_one(infra: Infra) -> None:

@@ -97,7 +97,9 @@ async def test_what_another_client_sends_is_text_never_html(join: OpenTab) -> No
     assert await ana.page.locator("#messages :is(script, b, u, img)").count() == 0
 
 
-async def test_what_is_no_message_of_the_app_is_dropped_and_breaks_nothing(join: OpenTab, system: System) -> None:
+async def test_an_envelope_that_the_app_does_not_send_is_dropped_and_breaks_nothing(
+    join: OpenTab, system: System
+) -> None:
     ana = await join("c5b", "ana")
     wrongs: list[dict[str, object]] = [{"from": 5}, {"data": None}, {"time": "noon"}, {"dataType": "video"}]
     for wrong in wrongs:

@@ -273,3 +273,24 @@ def test_a_link_to_a_file_or_a_heading_that_is_not_there_is_found(tmp_path: Path
     page = tmp_path / "page.md"
     page.write_text(good + "[g](gone.md) [h](other.md#not-a-heading) [i](#nowhere)\n")
     assert list(wrong_links(page)) == ["gone.md", "other.md#not-a-heading", "#nowhere"]
+
+
+# A path of this repository in a text: at least one folder, and no place for a value.
+PATH_IN_A_TEXT = re.compile(r"`((?:\.github|chat|demo|docs|infra|local|tests|webpubsub_\w+)/[\w./*-]*)(?:::\w+)?`")
+
+
+@pytest.mark.parametrize("page", [p for p in MARKDOWN if p.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = PATH_IN_A_TEXT.findall(BLOCK.sub("", page.read_text("utf-8")))
+    assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+# Nothing is installed outside of .venv, and a bare Debian has no `python`.
+ENVIRONMENT = re.compile(r"\.venv/bin/activate|local\.md#use-the-environment|\bpip install\b")
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: page.name)
+def test_a_page_with_a_command_of_the_environment_says_how_to_be_in_it(page: Path) -> None:
+    text = page.read_text("utf-8")
+    commands = [match["code"] for match in BLOCK.finditer(text) if match["info"].startswith("bash")]
+    assert not re.search(r"(?<!/)\bpython -m ", "".join(commands)) or ENVIRONMENT.search(text)

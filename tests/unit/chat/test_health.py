@@ -98,3 +98,23 @@ async def test_what_the_background_had_to_say_is_written_by_a_question_for_healt
     back_ends = BackEnds()
     await health_of(back_ends, Clock(0)).state()
     assert back_ends.written == 1
+
+
+def test_a_loop_that_ended_while_it_asked_leaves_the_question_to_the_next_one() -> None:
+    class SilentAtFirst(BackEnds):
+        async def check(self) -> None:
+            self.asked += 1
+            if self.asked <= 2:
+                is_asked.set()
+                await asyncio.Event().wait()
+
+    back_ends, is_asked = SilentAtFirst(), asyncio.Event()
+    health = health_of(back_ends, Clock(0))
+
+    async def leave() -> None:
+        question = asyncio.create_task(health.state())
+        await is_asked.wait()
+        question.cancel()
+
+    asyncio.run(leave())
+    assert asyncio.run(health.state()).is_ok

@@ -19,7 +19,7 @@ def problems(**changes: str) -> list[str]:
 
 def test_two_connection_strings_are_enough() -> None:
     settings = Settings.from_env(GOOD)
-    assert settings.endpoints == (WebPubSubEndpoint("https://x.webpubsub.azure.com", ENDPOINT, "secret+/key=="),)
+    assert settings.endpoints == (WebPubSubEndpoint("https://x.webpubsub.azure.com", "secret+/key=="),)
     assert settings.access_keys == {"https://x.webpubsub.azure.com": ("secret+/key==",)}
     assert settings.hub == "chat"
     assert settings.client_auth is ClientAuth.APP_SERVICE
@@ -141,6 +141,17 @@ def test_development_storage_is_the_emulator_s_account() -> None:
         ("AzureWebJobsStorage", "AccountName=acc"),
         ("AzureWebJobsStorage", "TableEndpoint=https://acc.table.core.windows.net"),
         ("AzureWebJobsStorage", "AccountKey=c2VjcmV0;AccountName"),
+        ("AzureWebJobsStorage", f"{STORAGE};garbage"),
+        ("AzureWebJobsStorage", f"{STORAGE};AccountName=acc"),
+        ("AzureWebJobsStorage", f"{STORAGE};accountname=acc"),
+        ("AzureWebJobsStorage", f"{STORAGE};TableSecondaryEndpoint=https://acc-secondary.table.core.windows.net"),
+        ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint=http://[::1"),
+        ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint=acc.table.core.windows.net"),
+        ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint=http://127.0.0.1:port/acc"),
+        ("AzureWebJobsStorage", f"{STORAGE}; AccountName=acc"),
+        ("AzureWebJobsStorage", f"{STORAGE};TableEndpoint="),
+        ("AzureWebJobsStorage", STORAGE.replace("c2VjcmV0", "c2VjcmV")),
+        ("AzureWebJobsStorage", STORAGE.replace("c2VjcmV0", "<your key>")),
         ("CLIENT_AUTH", "everyone"),
         ("MAX_MESSAGE_BYTES", "0"),
         ("MAX_MESSAGE_BYTES", "-5"),

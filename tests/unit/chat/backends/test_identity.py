@@ -5,19 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import azure.identity.aio
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
+from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from chat.backends import service, table
 from chat.backends.azure_clients import make_credential
+from chat.backends.table_store import TableStore
 from chat.settings import Settings, StorageAccount, WebPubSubEndpoint
 
 ROOT = Path(__file__).resolve().parents[4]
 SERVICE = "https://x.webpubsub.azure.com"
 TABLES = "https://acc.table.core.windows.net"
+
+
+def client_of(endpoint: WebPubSubEndpoint) -> WebPubSubServiceClient:
+    return service.make_client("chat", endpoint, service.credential_of(endpoint))
 
 
 def policies(client: object) -> list[object]:
@@ -35,7 +43,7 @@ async def test_the_credential_is_the_sdk_s_default_one() -> None:
 
 
 async def test_the_service_client_sends_bearer_tokens_to_the_configured_service() -> None:
-    client = service.make_client("chat", WebPubSubEndpoint(SERVICE))
+    client = client_of(WebPubSubEndpoint(SERVICE))
     assert any(isinstance(policy, AsyncBearerTokenCredentialPolicy) for policy in policies(client))
     assert client._config.endpoint == SERVICE
     await client.close()
@@ -48,10 +56,53 @@ async def test_the_table_client_uses_the_configured_account_and_table() -> None:
     await client.close()
 
 
+class Identity(AsyncTokenCredential):
+    """A credential that knows whether it was closed."""
+
+    is_closed = False
+
+    async def get_token(self, *_: str, **__: Any) -> AccessToken:
+        return AccessToken("a-token", 2**40)
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+async def test_who_closes_the_clients_closes_their_identities(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Identity] = []
+
+    def make() -> Identity:
+        made.append(Identity())
+        return made[-1]
+
+    monkeypatch.setattr(service, "make_credential", make)
+    monkeypatch.setattr(table, "make_credential", make)
+    for part in (
+        service.Service("chat", WebPubSubEndpoint(SERVICE)),
+        TableStore("chat", StorageAccount(table_url=TABLES)),
+    ):
+        part.open()
+        await part.aclose()
+    assert [identity.is_closed for identity in made] == [True, True]
+
+
 async def test_an_access_key_is_used_where_there_is_one() -> None:
-    connection_string = f"Endpoint={SERVICE};AccessKey=k;Version=1.0;"
-    client = service.make_client("chat", WebPubSubEndpoint(SERVICE, connection_string, "k"))
+    client = client_of(WebPubSubEndpoint(SERVICE, "k"))
     assert not any(isinstance(policy, AsyncBearerTokenCredentialPolicy) for policy in policies(client))
+    await client.close()
+
+
+@pytest.mark.parametrize("more", [";AccessKey=k;garbage", ";AccessKey=k;;policies=x"])
+async def test_a_connection_string_that_the_settings_take_makes_a_client(more: str) -> None:
+    values = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "WebPubSubConnectionString": f"Endpoint={SERVICE}{more}",
+    }
+    (endpoint,) = Settings.from_env(values).endpoints
+    client = client_of(endpoint)
+    assert client._config.endpoint == SERVICE
     await client.close()
 
 

@@ -131,7 +131,7 @@ async def test_a_row_is_tried_again_and_signed_again(server: Server) -> None:
 async def test_a_signed_request_follows_no_redirect(server: Server) -> None:
     server.statuses = [307]
     server.headers = {"Location": f"{server.url}/elsewhere"}
-    service = Service("chat", WebPubSubEndpoint(server.url, f"Endpoint={server.url};AccessKey={KEY};", KEY))
+    service = Service("chat", WebPubSubEndpoint(server.url, KEY))
     with pytest.raises(ServiceUnavailableError):
         await service.broadcast("lobby", b"{}")
     await service.aclose()
@@ -171,7 +171,7 @@ async def test_a_proxy_of_the_environment_is_used(server: Server, monkeypatch: p
     monkeypatch.setenv("http_proxy", server.url)
     server.statuses = [202]
     url = "http://service.invalid"
-    service = Service("chat", WebPubSubEndpoint(url, f"Endpoint={url};AccessKey={KEY};", KEY))
+    service = Service("chat", WebPubSubEndpoint(url, KEY))
     await service.broadcast("lobby", b"{}")
     await service.aclose()
     assert [request.host for request in server.requests] == ["service.invalid"]
