@@ -27,6 +27,7 @@ let isReadingOlder = false;
 let wayBack = 0;
 /** @type {{ log: Log, note: import("./timeline/log.js").Entry } | null} of a connection that was lost */ let outage = null;
 /** @type {Map<string, Log>} */ const logs = new Map();
+/** @type {Map<string, Composer["draft"]>} by room: what is written and not sent */ const drafts = new Map();
 
 const chat = new ChatClient("../", { rooms: [firstRoom, ...rememberedRooms(), "@"], userId }, {
   status(now) {
@@ -89,9 +90,12 @@ const tryIt = new TryIt(chat, composer, goOffline);
 const side = new Side(chat, firstRoom, { show: showRoom, note, goOffline });
 offerSwitch(chat, () => side.room);
 
-/** @param {string} room */
-function showRoom(room) {
+/** @param {string} room @param {string} before the one that was shown */
+function showRoom(room, before) {
   changes.stop();
+  // What is meant for a private room must not be a key press away from an open one.
+  drafts.set(before, composer.draft);
+  composer.show(...(drafts.get(room) ?? ["text", ""]));
   typing.forget();
   get("people", HTMLElement).replaceChildren();
   timeline.show(logOf(room));

@@ -27,7 +27,7 @@ export function button(text, act) {
 
 /** A colour of one's own. @param {string | null} userId */
 export function avatar(userId) {
-  const name = userId ?? "?";
+  const name = userId || "?";
   const made = element("span", "avatar", [...name][0].toUpperCase());
   let hue = 0;
   for (const character of name) hue = (hue * 31 + (character.codePointAt(0) ?? 0)) % 360;

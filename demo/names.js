@@ -26,10 +26,14 @@ const NAMES = [
 
 /** @returns {Promise<string>} */
 export async function nameOfTab() {
-  sessionStorage.name ??= newName();
-  // A duplicated tab has a copy of the session; the lock tells it that the name is in use.
-  while (navigator.locks && !(await claim(sessionStorage.name))) sessionStorage.name = newName();
-  return sessionStorage.name;
+  try {
+    sessionStorage.name ??= newName();
+    // A duplicated tab has a copy of the session; the lock tells it that the name is in use.
+    while (navigator.locks && !(await claim(sessionStorage.name))) sessionStorage.name = newName();
+    return sessionStorage.name;
+  } catch {
+    return newName(); // the browser keeps nothing for this site
+  }
 }
 
 function newName() {
@@ -39,10 +43,11 @@ function newName() {
 
 /** Take a name for as long as the tab lives. @param {string} name @returns {Promise<boolean>} */
 function claim(name) {
-  return new Promise((resolve) => {
-    navigator.locks.request(`name ${name}`, { ifAvailable: true }, (lock) => {
+  return new Promise((resolve, reject) => {
+    const request = navigator.locks.request(`name ${name}`, { ifAvailable: true }, (lock) => {
       resolve(lock !== null);
       return lock && new Promise(() => {});
     });
+    request.catch(reject);
   });
 }

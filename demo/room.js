@@ -48,6 +48,7 @@ import { Presence } from "./presence.js";
  */
 
 export const ALL_PRIVATE = "@";
+const DATA_TYPES = ["text", "json", "binary"];
 const MAX_KNOWN = 20_000;
 // Ids begin with the second in which the service got the message, in hexadecimal digits.
 const SECOND_DIGITS = 10;
@@ -144,7 +145,7 @@ export class Room {
     for (const envelope of envelopes) {
       // Older ones are read with their page.
       if (typeof envelope.id !== "string" || envelope.id < (this.#oldest ?? "")) continue;
-      if (envelope.type === "message") this.#takeMessage(envelope, source, news);
+      if (envelope.type === "message" && isMessage(envelope)) this.#takeMessage(envelope, source, news);
       else if (envelope.type === "edited" || envelope.type === "deleted") this.#takeChange(envelope, source, news);
     }
     this.#shrink();
@@ -189,6 +190,12 @@ export class Room {
     if (this.#known.size <= MAX_KNOWN) return;
     this.forget([...this.#known.keys()].sort()[MAX_KNOWN / 2]);
   }
+}
+
+/** Whether it is what the app sends: others may use its hub. @param {any} envelope */
+function isMessage({ time, from, dataType, data }) {
+  const isFromSomebody = from === null || typeof from === "string";
+  return isFromSomebody && typeof data === "string" && DATA_TYPES.includes(dataType) && !Number.isNaN(Date.parse(time));
 }
 
 /** @param {any} answer of an invocation @returns {PrivateRoom} */

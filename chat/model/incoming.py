@@ -46,6 +46,11 @@ _CONTENT_TYPES: Final = {
     DataType.JSON: "application/json",
     DataType.BINARY: "application/octet-stream",
 }
+_WRONG_DATA: Final = {
+    DataType.TEXT: "The text has half of a surrogate pair.",
+    DataType.JSON: "This is not JSON, or it has a number too large or brackets too deep for some readers.",
+    DataType.BINARY: "The data is not base64.",
+}
 
 
 class InvalidMessageError(ValueError):
@@ -110,7 +115,7 @@ def _read_text_message(request: UserEventRequest, data: Any) -> Incoming:
     except ChatError as error:
         raise InvalidMessageError(str(error)) from None
     except UnicodeEncodeError:
-        raise InvalidMessageError("The text has half of a surrogate pair.") from None
+        raise InvalidMessageError(_WRONG_DATA[DataType.TEXT]) from None
     key = _key(data)
     if key is None and data.get("key") is not None:
         raise InvalidMessageError("A key must have 1 to 64 letters, digits, _ or -.")
@@ -191,5 +196,5 @@ def _body(data_type: DataType, data: str) -> bytes:
         if data_type is DataType.JSON and body:
             parse_json(body)
     except (ValueError, binascii.Error):
-        raise InvalidMessageError(f"The data is not what its dataType {data_type} says.") from None
+        raise InvalidMessageError(_WRONG_DATA[data_type]) from None
     return body

@@ -1,6 +1,7 @@
 // @ts-check
 /** Editing and deleting what one wrote oneself, and what the list shows of it. */
-import { element, get } from "../elements.js";
+import { button, element, get } from "../elements.js";
+import { isFinal } from "../timeline/lines.js";
 import { Menu } from "./menu.js";
 
 /** @typedef {import("../client.js").Outgoing} Outgoing */
@@ -50,7 +51,7 @@ export class Changes {
     get("keep-message", HTMLButtonElement).addEventListener("click", () => this.#dialog.close());
     get("confirm-delete", HTMLButtonElement).addEventListener("click", () => {
       this.#dialog.close();
-      page.chat.delete(page.shownRoom(), this.#dialog.dataset.id ?? "");
+      this.update(page.chat.delete(page.shownRoom(), this.#dialog.dataset.id ?? ""));
     });
   }
 
@@ -59,7 +60,7 @@ export class Changes {
     if (!this.#editing || dataType === "binary") return false;
     const { room, id, data: before } = this.#editing;
     this.stop();
-    if (data !== before) this.page.chat.edit(room, id, dataType, data);
+    if (data !== before) this.update(this.page.chat.edit(room, id, dataType, data));
     return true;
   }
 
@@ -116,8 +117,8 @@ export class Changes {
     return Boolean(last);
   }
 
-  /** @param {string} id */
-  #edit(id) {
+  /** @param {string} id @param {Editing["draft"]} [written] what was refused */
+  #edit(id, written) {
     const message = this.#log.find(id)?.message;
     if (!message) return;
     this.stop();
@@ -125,7 +126,7 @@ export class Changes {
     const { draft } = this.page.composer;
     this.#editing = { room: this.page.shownRoom(), id, data: message.data, draft, removeChip };
     this.#send.textContent = "Save";
-    this.page.composer.fill(message.dataType, message.data);
+    this.page.composer.fill(...(written ?? [message.dataType, message.data]));
   }
 
   /** @param {string} id */
@@ -136,13 +137,18 @@ export class Changes {
 
   /** @param {Outgoing} outgoing */
   #progress(outgoing) {
-    const { key, event, state, reason } = outgoing;
+    const { key, event, id = "", dataType = "text", data = "", state, reason, code } = outgoing;
     if (state === "sending") return element("p", "badge sending", event === "edit" ? "Saving the edit" : "Deleting");
     const what = event === "edit" ? "The edit" : "The deletion";
     const text = state === "unconfirmed" ? `${what} is not confirmed. It is sent again until it is. ` : `${what} was refused: ${reason} `;
     const shown = element("p", `badge ${state}`, text);
-    if (state === "failed") shown.append(action("Try again", () => this.page.chat.retry(key)), " ");
-    shown.append(action("Discard", () => this.#discard(outgoing)));
+    if (state === "failed" && !isFinal(code)) shown.append(button("Try again", () => this.page.chat.retry(key)), " ");
+    const takeBack = () => {
+      this.#discard(outgoing);
+      this.#edit(id, [dataType, data]);
+    };
+    if (state === "failed" && event === "edit") shown.append(button("Edit", takeBack), " ");
+    shown.append(button("Discard", () => this.#discard(outgoing)));
     return shown;
   }
 
@@ -164,11 +170,4 @@ export class Changes {
 /** Whether the page offers it; whether it may be is the server's to say. @param {Entry} entry */
 function canChange({ isOwn, message }) {
   return isOwn && message !== undefined && !message.deletedAt;
-}
-
-/** @param {string} text @param {() => void} act */
-function action(text, act) {
-  const button = element("button", "", text);
-  button.addEventListener("click", act);
-  return button;
 }

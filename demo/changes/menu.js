@@ -32,7 +32,8 @@ export class Menu {
     list.addEventListener("keydown", (event) => {
       if (event.key !== "ContextMenu" && !(event.key === "F10" && event.shiftKey)) return;
       const line = lineOf(event.target);
-      if (line && this.#open(line, line.getBoundingClientRect())) event.preventDefault();
+      const bubble = line?.querySelector(".bubble");
+      if (bubble && this.#open(line, bubble.getBoundingClientRect())) event.preventDefault();
     });
     this.#heedLongPress(list);
   }

@@ -47,7 +47,7 @@ export class Composer {
       this.#sendImage([...clipboardData.files].find((one) => one.type.startsWith("image/")));
     });
     this.#asJson.addEventListener("click", () => {
-      this.#write(this.#isJson ? "text" : "json", this.#text.value);
+      this.fill(this.#isJson ? "text" : "json", this.#text.value);
     });
     get("image", HTMLButtonElement).addEventListener("click", () => this.#file.click());
     this.#file.addEventListener("change", () => {
@@ -61,9 +61,22 @@ export class Composer {
     return [this.#isJson ? "json" : "text", this.#text.value];
   }
 
+  /** @param {DataType} dataType @param {string} data */
+  show(dataType, data) {
+    const isJson = dataType === "json";
+    this.#form.classList.toggle("as-json", isJson);
+    this.#asJson.ariaPressed = String(isJson);
+    this.#text.placeholder = isJson ? '{"any": "JSON"}' : "Message";
+    this.#text.spellcheck = !isJson;
+    this.#text.value = data;
+    this.#complain("");
+    this.#count();
+  }
+
   /** Let a person write on with what was written before. @param {DataType} dataType @param {string} data */
   fill(dataType, data) {
-    this.#write(dataType, data);
+    this.show(dataType, data);
+    this.#text.focus();
     this.#text.setSelectionRange(data.length, data.length);
   }
 
@@ -101,21 +114,8 @@ export class Composer {
       return this.#text.setSelectionRange(wrong.at, Math.min(wrong.at + 1, value.length));
     }
     const dataType = this.#isJson ? "json" : "text";
-    this.#write(dataType, ""); // before it is sent: after an edit there is again what was written before it
+    this.fill(dataType, ""); // before it is sent: after an edit there is again what was written before it
     this.page.send(dataType, value);
-  }
-
-  /** @param {DataType} dataType @param {string} text */
-  #write(dataType, text) {
-    const isJson = dataType === "json";
-    this.#form.classList.toggle("as-json", isJson);
-    this.#asJson.ariaPressed = String(isJson);
-    this.#text.placeholder = isJson ? '{"any": "JSON"}' : "Message";
-    this.#text.spellcheck = !isJson;
-    this.#text.value = text;
-    this.#complain("");
-    this.#count();
-    this.#text.focus();
   }
 
   /** @param {string} text */

@@ -21,7 +21,7 @@ export class Side {
   /**
    * @param {import("../client.js").ChatClient} chat
    * @param {string} room that is shown first
-   * @param {{ show: (room: string) => void, note: (text: string) => void, goOffline: () => void }} page
+   * @param {{ show: (room: string, before: string) => void, note: (text: string) => void, goOffline: () => void }} page
    */
   constructor(chat, room, page) {
     this.chat = chat;
@@ -99,10 +99,11 @@ export class Side {
 
   /** @param {string} room */
   #show(room) {
+    const before = this.room;
     this.room = room;
     this.#unread.delete(room);
     this.chat.focus(room);
-    this.page.show(room);
+    this.page.show(room, before);
     this.#list.show(this.chat.rooms, room);
     this.#adapt();
     this.#read();
@@ -143,7 +144,8 @@ export class Side {
     const name = get("room", HTMLElement).textContent;
     const next = this.chat.rooms.find((one) => one.name !== room && !one.isPrivate);
     if (!next) return this.refused(room, { message: "You are no longer in this room." });
-    this.open(next.name);
+    history.replaceState(null, "", addressOf(next.name)); // the way back does not lead there
+    this.#show(next.name);
     this.page.note(`You are no longer in ${name}.`);
   }
 }

@@ -20,7 +20,7 @@ const number = new Intl.NumberFormat("en");
  */
 export function body(dataType, data, label, folding) {
   if (dataType === "binary") return image(data, label);
-  const limit = folding.isUnfolded ? Infinity : FOLDED_CHARACTERS;
+  const limit = folding.isUnfolded ? Infinity : 2 * FOLDED_CHARACTERS; // more than is shown, so that the rest is not forgotten
   const whole = dataType === "json" ? layOut(data, limit) : data;
   const shown = folding.isUnfolded ? whole : beginning(whole);
   const made = dataType === "json" ? element("pre", "json", shown) : element("p", "text", ...withLinks(shown));

@@ -7,7 +7,6 @@ import { body } from "./bodies.js";
 /** @typedef {import("./log.js").Entry} Entry */
 /** @typedef {import("./timeline.js").Page} Page */
 
-// Another try of the same message cannot do better.
 const FINAL = new Set(["empty", "too_large", "unsupported_type", "invalid_message", "refused", "key_taken", "not_found", "not_the_author"]);
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -24,6 +23,11 @@ export function draw(entry, page, redraw) {
   const line = element("li", entry.isOwn ? "message own" : "message", head(entry), element("div", "bubble", content(entry, redraw)), badges);
   Object.assign(line.dataset, { id: entry.message?.id ?? "", key: entry.outgoing?.key ?? "" });
   return line;
+}
+
+/** Whether another try of the same cannot do better. @param {string} [code] of a refusal */
+export function isFinal(code) {
+  return FINAL.has(code ?? "");
 }
 
 /** @param {import("../client.js").Message} message @returns {string} what a message says, in a line */
@@ -66,7 +70,7 @@ function progress({ key, state, reason, code, dataType }, page) {
     return shown;
   }
   const shown = badge("failed", `Not sent: ${reason ?? "nobody said why"} `);
-  if (!FINAL.has(code ?? "")) shown.append(button("Try again", () => page.retry(key)), " ");
+  if (!isFinal(code)) shown.append(button("Try again", () => page.retry(key)), " ");
   if (dataType !== "binary") shown.append(button("Edit", () => page.edit(key)), " ");
   shown.append(button("Discard", () => page.discard(key)));
   return shown;

@@ -106,6 +106,7 @@ export class Log {
 
   /** @param {Entry} note @param {string} text */
   rewrite(note, text) {
+    if (!this.has(note)) return void this.note(text); // it went with the messages around it
     note.text = text;
     this.redraw(note);
   }
@@ -119,6 +120,11 @@ export class Log {
   /** @param {string} id of a message @returns {Entry | undefined} */
   find(id) {
     return this.#messages.get(id);
+  }
+
+  /** @param {Entry} entry */
+  has(entry) {
+    return this.entries[this.indexOf(entry)] === entry;
   }
 
   /** @param {boolean} isRead */

@@ -93,6 +93,8 @@ export class Timeline {
   #render() {
     const { entries } = this.#log;
     this.#empty.hidden = !this.#log.isRead || entries.length > 0;
+    // Of what somebody read further up nothing is left: there is no place to stay at.
+    if (!this.#shown.some((entry) => this.#log.has(entry))) this.scroll.isFollowing = true;
     const [first, end] = this.scroll.isFollowing ? this.#atEnd(entries) : this.#around(entries);
     const before = this.#lines.size;
     const hadFocus = this.list.contains(document.activeElement);

@@ -117,6 +117,13 @@ def axe() -> str:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def azurite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Azurite]:
+    """One table service for the tests of the page: Azurite goes through all rows for each query, so few are faster."""
+    async with Azurite(tmp_path_factory.mktemp("azurite")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def system(azurite: Azurite) -> AsyncIterator[System]:
     async with running_system(azurite) as running:
         yield running

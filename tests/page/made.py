@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import itertools
 import struct
@@ -10,7 +9,9 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from chat.backends.table_store import TableStore
+from chat.backends.table import make_client
+from chat.backends.table_store import TABLE_NAME, TableStore
+from chat.model.entities import to_entity
 from chat.model.keys import body_digest, message_id, partition_key
 from chat.model.messages import Message
 from chat.settings import StorageAccount
@@ -19,6 +20,8 @@ from webpubsub_handler import DataType
 
 __all__ = ["BOMB", "PICTURE", "envelope", "fill", "png"]
 
+# Of images, each of some ten KiB: a transaction takes 4 MiB.
+_ROWS_AT_ONCE: Final = 40
 _numbers = itertools.count(1)
 
 
@@ -43,22 +46,24 @@ def envelope(room: str, data: str, data_type: str = "text", user: str = "ben") -
 
 async def fill(azurite: Azurite, room: str, count: int, image: bytes | None = None) -> None:
     """Fill a room with a past of texts, or of one image."""
-    store = TableStore("chat", StorageAccount(azurite.connection_string))
     start = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
     partition = partition_key("chat", room)
-    waiting = iter(range(count))
-
-    async def worker() -> None:
-        for number in waiting:
-            time = start + timedelta(seconds=number)
-            text = f"number {number} {'words ' * (number % 40)}"
-            name = "Ana" if number // 3 % 2 else "Ben"
-            kind, body = (DataType.BINARY, image) if image else (DataType.TEXT, text.encode())
-            key = message_id(partition, time, name, str(number), body_digest(kind, body))
-            await store.append(Message(key, time, room, name, name, str(number), "message", kind, "", body))
-
-    await asyncio.gather(*(worker() for _ in range(16)))
+    rows = []
+    for number in range(count):
+        time = start + timedelta(seconds=number)
+        text = f"number {number} {'words ' * (number % 40)}"
+        name = "Ana" if number // 3 % 2 else "Ben"
+        kind, body = (DataType.BINARY, image) if image else (DataType.TEXT, text.encode())
+        key = message_id(partition, time, name, str(number), body_digest(kind, body))
+        message = Message(key, time, room, name, name, str(number), "message", kind, "", body)
+        rows.append(("upsert", to_entity(partition, message)))
+    account = StorageAccount(azurite.connection_string)
+    store = TableStore("chat", account)
+    await store.check()
     await store.aclose()
+    async with make_client(account, TABLE_NAME) as table:
+        for first in range(0, count, _ROWS_AT_ONCE):
+            await table.submit_transaction(rows[first : first + _ROWS_AT_ONCE])
 
 
 BOMB: Final = base64.b64encode(png(8000, 8000)).decode()

@@ -143,7 +143,7 @@ async def test_a_long_press_opens_the_menu_and_a_scroll_does_not(join: OpenTab) 
     await expect(ana.page.locator("#text")).to_have_value("press me")
 
 
-async def test_an_edit_that_is_refused_is_told_at_the_message_and_can_be_tried_again_or_discarded(
+async def test_an_edit_that_is_refused_is_told_at_the_message_and_can_be_edited_or_discarded(
     join: OpenTab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana = await join("ch6", "ana")
@@ -154,8 +154,11 @@ async def test_an_edit_that_is_refused_is_told_at_the_message_and_can_be_tried_a
     await ana.page.press("#text", "Enter")
     refused = line(ana, "as it was").locator(".badge.failed")
     await expect(refused).to_contain_text("The edit was refused: It is too late for that.")
+    await expect(refused.locator("button")).to_have_text(["Edit", "Discard"])  # the same would be refused again
     monkeypatch.setattr(chat.policy, "may_change", lambda *_: True)
-    await refused.get_by_role("button", name="Try again").click()
+    await refused.get_by_role("button", name="Edit").click()
+    await expect(ana.page.locator("#text")).to_have_value("as it is now")
+    await ana.page.press("#text", "Enter")
     await ana.see("as it is now")
     await expect(ana.page.locator(".badge.failed")).to_have_count(0)
     monkeypatch.setattr(chat.policy, "may_change", lambda *_: "No.")
@@ -183,6 +186,20 @@ async def test_changes_that_happened_while_one_was_offline_are_there_after_catch
     await ben.see("edited since")
     await expect(ben.page.locator(".gone")).to_have_count(1)
     assert await ben.texts() == ["edited since", "to be left"]
+
+
+async def test_a_change_that_waits_for_the_connection_says_so(join: OpenTab) -> None:
+    ana = await join("ch7b", "ana")
+    await ana.say("before")
+    await ana.page.click("#offline")
+    await ana.until_state("Offline")
+    await ana.page.press("#text", "ArrowUp")
+    await ana.page.fill("#text", "after")
+    await ana.page.press("#text", "Enter")
+    await expect(line(ana, "before").locator(".badge.sending")).to_have_text("Saving the edit")
+    await ana.page.click("#again")
+    await ana.see("after")
+    await expect(ana.page.locator(".badge.sending")).to_have_count(0)
 
 
 async def test_messages_of_private_rooms_can_be_changed_too(join: OpenTab) -> None:

@@ -6,12 +6,13 @@ import base64
 import json
 
 import pytest
-from playwright.async_api import FilePayload, Route, expect
+from playwright.async_api import Browser, FilePayload, Route, expect
 
 import chat.policy
 from local.azurite import Azurite
 from tests.e2e.conftest import System, running_system
-from tests.page.conftest import NARROW, OpenTab, announce
+from tests.page.conftest import NARROW, OpenTab, Tab, announce
+from tests.page.made import envelope
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,6 +42,25 @@ async def test_two_tabs_have_two_names_and_keep_them_over_a_reload(join: OpenTab
     await one.page.reload()
     await one.until_connected()
     assert await one.page.locator("#me").inner_text() == names[0]
+
+
+NOTHING_KEPT = """
+for (const kept of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, kept, { get() { throw new DOMException("Access is denied.", "SecurityError"); } });
+}
+navigator.locks.request = () => Promise.reject(new DOMException("Access is denied.", "SecurityError"));
+"""
+
+
+async def test_where_the_browser_keeps_nothing_a_tab_has_a_name_all_the_same(browser: Browser, system: System) -> None:
+    context = await browser.new_context()
+    await context.add_init_script(NOTHING_KEPT)
+    tab = Tab(await context.new_page())
+    await tab.page.goto(f"{system.url}/api/demo/?room=c3b")
+    await tab.until_connected()
+    await tab.say("hello")
+    assert tab.errors == []
+    await context.close()
 
 
 async def test_a_duplicated_tab_gets_a_name_of_its_own(join: OpenTab) -> None:
@@ -75,6 +95,17 @@ async def test_what_another_client_sends_is_text_never_html(join: OpenTab) -> No
     await expect(ana.page.locator("#people .name")).to_have_text([name, "ana"])
     assert await ana.page.evaluate("window.broken") is None
     assert await ana.page.locator("#messages :is(script, b, u, img)").count() == 0
+
+
+async def test_an_envelope_that_the_app_does_not_send_is_dropped_and_breaks_nothing(
+    join: OpenTab, system: System
+) -> None:
+    ana = await join("c5b", "ana")
+    wrongs: list[dict[str, object]] = [{"from": 5}, {"data": None}, {"time": "noon"}, {"dataType": "video"}]
+    for wrong in wrongs:
+        await announce(system, "c5b", envelope("c5b", "wrong") | wrong)
+    await ana.say("right")
+    assert await ana.texts() == ["right"]
 
 
 async def test_json_is_shown_as_it_was_written(join: OpenTab) -> None:

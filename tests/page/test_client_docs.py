@@ -184,7 +184,7 @@ async def open_example(page: Page, system: System, room: str, files: dict[str, s
 
 
 async def use_example(page: Page, system: System, room: str) -> None:
-    """See the history, send, and hear an edit and a deletion."""
+    """See the history, send, hear an edit and a deletion, and be told of a message that is refused."""
     await expect(page.get_by_role("status")).to_have_text("connected")
     await page.get_by_label("Message").fill("hello from the example")
     await page.get_by_role("button", name="Send").click()
@@ -195,6 +195,8 @@ async def use_example(page: Page, system: System, room: str) -> None:
     await ana.event("edit", {"id": ids["hello from the example"], "room": room, "dataType": "text", "data": "edited"})
     await ana.event("delete", {"id": ids["before"], "room": room})
     await expect(lines).to_have_text(["Deleted", "ana: edited"])
+    await page.get_by_role("button", name="Send").click()  # with nothing in it
+    await expect(page.get_by_role("status")).to_contain_text("Not sent: ")
     await ana.close()
 
 

@@ -279,7 +279,8 @@ async def test_what_is_not_shown_any_more_is_forgotten_and_read_again(script: Sc
 ROOM = """
       const { Room } = await import("./room.js");
       const id = (second, number) => second.toString(16).padStart(10, "0") + String(number).padStart(40, "0");
-      const made = (second, number) => ({ type: "message", id: id(second, number), time: "t", from: "ben" });
+      const said = { type: "message", time: "2026-11-26T20:00:00Z", from: "ben", dataType: "text", data: "" };
+      const made = (second, number) => ({ ...said, id: id(second, number) });
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ async def run(*command: object) -> tuple[int | None, str]:
 async def test_the_types_of_the_page_are_right() -> None:
     compiler = ensure_packages(TEST_PACKAGES) / "node_modules" / "typescript" / "bin" / "tsc"
     assert await run(ensure_node().node, compiler, "-p", "demo") == (0, "")
+
+
+async def test_no_style_is_written_twice() -> None:
+    sheets = [path.read_text() for path in (ROOT / "demo").rglob("*.css")]
+    rules = [line for sheet in sheets for line in sheet.splitlines() if re.match(r"\S.*\{.*\}$", line)]
+    assert [rule for rule, count in Counter(rules).items() if count > 1] == []
 
 
 async def evaluate(tab: Any, module: str, expression: str) -> Any:

@@ -99,6 +99,18 @@ async def test_what_came_into_another_room_is_counted_until_it_is_shown(join: Op
     assert await ana.texts() == ["seen", "one", "two"]
 
 
+async def test_what_is_being_written_stays_in_its_room(join: OpenTab) -> None:
+    ana = await join("ro3c", "ana")
+    await ana.page.click("#json")
+    await ana.page.fill("#text", '{"for": "here"}')
+    await create(ana, "Elsewhere", "ro3c-ben")
+    await expect(ana.page.locator("#text")).to_have_value("")
+    await expect(ana.page.locator("#json")).to_have_attribute("aria-pressed", "false")
+    await go(ana, "ro3c")
+    await expect(ana.page.locator("#text")).to_have_value('{"for": "here"}')
+    await expect(ana.page.locator("#json")).to_have_attribute("aria-pressed", "true")
+
+
 async def test_a_new_private_room_reaches_its_members_immediately_and_nobody_else(
     join: OpenTab, system: System
 ) -> None:
@@ -143,7 +155,7 @@ async def test_members_add_the_creator_removes_and_everyone_leaves(join: OpenTab
     await expect(refused).to_have_text("You may not do this in the room.")
     await ben.page.fill("#new-member", "ro5-cleo")
     await ben.page.press("#new-member", "Enter")
-    await expect(ben.page.locator("#member-problem")).to_have_text("This user is in the room.")
+    await expect(ben.page.locator("#member-problem")).to_have_text("This user is in the room already.")
 
     await ana.page.click("#open-members")
     await ana.page.get_by_role("button", name="Remove ro5-cleo").click()
@@ -151,6 +163,8 @@ async def test_members_add_the_creator_removes_and_everyone_leaves(join: OpenTab
     await expect(cleo.page.locator("#room")).to_have_text("ro5")
     await expect(cleo.page.locator(".note")).to_have_text("You are no longer in Team.")
     await expect(members).to_have_text(["ro5-ana", "ro5-ben"])
+    await cleo.page.go_back()  # not to what cleo may not read any more
+    await expect(cleo.page.locator("#room")).to_have_text("ro5")
 
     await ben.page.click("#leave-room")
     await expect(ben.page.locator("#room")).to_have_text("ro5")

@@ -202,6 +202,50 @@ async def test_a_long_message_is_folded_until_somebody_wants_all_of_it(join: Ope
     await expect(ana.page.locator("#messages").get_by_text("one step away")).to_be_in_viewport()
 
 
+FOLDED_JSON = """async (text) => {
+  const { body } = await import("./timeline/bodies.js");
+  return body("json", text, "", { isUnfolded: false, unfold() {} }).textContent;
+}"""
+
+
+async def test_json_that_is_cut_off_says_so(join: OpenTab) -> None:
+    tab = await join("t15", "ana")
+    long = json.dumps(["x" * 100] * 10)
+    shown = await tab.page.evaluate(FOLDED_JSON, long)
+    assert shown.endswith(f"…Show all {len(long):,} characters")
+
+
+RESET = """async ([old, late]) => {
+  const { Log } = await import("./timeline/log.js");
+  const { Timeline } = await import("./timeline/timeline.js");
+  const list = document.createElement("ol"); // not the one that the page fills
+  list.style = "height: 300px; overflow: auto";
+  document.body.prepend(list);
+  const log = new Log("t16", () => "ana");
+  const timeline = new Timeline(list, { readOlder() {} }, log);
+  // A person scrolls between two frames.
+  const frame = () => new Promise((after) => requestAnimationFrame(() => setTimeout(after)));
+  log.add(old, "history");
+  const note = log.note("You are offline.");
+  do await frame(); while (list.childElementCount < old.length);
+  list.scrollTop = list.scrollHeight / 2;
+  do await frame(); while (timeline.scroll.isFollowing);
+  log.reset();
+  log.add(late, "history");
+  log.rewrite(note, "You are back.");
+  await frame();
+  await frame();
+  return [...list.querySelectorAll(".text, .note")].map((part) => part.textContent);
+}"""
+
+
+async def test_who_reads_further_up_when_too_much_was_missed_is_at_the_new_end_and_told_why(join: OpenTab) -> None:
+    tab = await join("t16", "ana")
+    old, late = ([envelope("t16", f"{when} {number}") for number in range(50)] for when in ("old", "late"))
+    shown = await asyncio.wait_for(tab.page.evaluate(RESET, [old, late]), PATIENCE_SECONDS)
+    assert shown == [*(one["data"] for one in late), "You are back."]
+
+
 PROGRESS = """(states) => import("./timeline/lines.js").then(({ draw }) => states.map(([state, dataType, code]) => {
   const outgoing = { key: "k", room: "r", event: "send", dataType, data: "", state, code, reason: "No." };
   const line = draw({ kind: "outgoing", isOwn: true, from: "ana", time: "2026-11-26T19:30Z", outgoing }, {}, () => {});

@@ -14,6 +14,7 @@ import pytest
 import chat.policy
 from chat.backends.service import ServiceUnavailableError
 from chat.events import ChatEvents
+from chat.model.incoming import InvalidMessageError, read_incoming
 from chat.model.rooms import MAX_ROOMS, TOO_MANY_ROOMS
 from tests.clock import Clock
 from webpubsub_handler import (
@@ -248,6 +249,18 @@ async def test_sending_too_fast_to_a_room_that_the_connection_is_not_in_reads_no
     request = event("send", state({"rooms": []}), {"key": "k", "room": "b"})
     assert [code(await events.message(request)) for _ in range(2)] == ["not_a_member", "rate_limited"]
     assert rooms.asked == [("refuse", "b")]
+
+
+@pytest.mark.parametrize(("data_type", "data", "why"), [
+    ("text", "\ud83d", "half of a surrogate pair"),
+    ("json", "1e400", "too large"),
+    ("json", "[" * 129 + "]" * 129, "too deep"),
+    ("binary", "@", "base64"),
+])  # fmt: skip
+def test_data_that_cannot_be_read_is_refused_with_the_reason(data_type: str, data: str, why: str) -> None:
+    sent = {"key": "k", "dataType": data_type, "data": data}
+    with pytest.raises(InvalidMessageError, match=why):
+        read_incoming(event("send", state({"rooms": ["a"]}), sent))
 
 
 @pytest.mark.parametrize("room", ["", "..", 7, ["a"], {}, False])
