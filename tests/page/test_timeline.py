@@ -239,7 +239,7 @@ RESET = """async ([old, late]) => {
 }"""
 
 
-async def test_who_reads_further_up_when_too_much_was_missed_is_at_the_new_end_and_told_why(join: OpenTab) -> None:
+async def test_a_reader_further_up_is_at_the_new_end_and_told_why_when_too_much_was_missed(join: OpenTab) -> None:
     tab = await join("t16", "ana")
     old, late = ([envelope("t16", f"{when} {number}") for number in range(50)] for when in ("old", "late"))
     shown = await asyncio.wait_for(tab.page.evaluate(RESET, [old, late]), PATIENCE_SECONDS)
