@@ -65,13 +65,7 @@ class JsonLine:
 
     async def close(self) -> None:
         """End it."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-        if self._socket is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    await self._socket.close()
+        await _end(self._reading, self._socket)
 
     async def _connect(self, url: str | URL) -> Mapping[str, Any]:
         try:
@@ -242,13 +236,7 @@ class PlainLine:
 
     async def close(self) -> None:
         """End it."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-        if self._socket is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2):
-                    await self._socket.close()
+        await _end(self._reading, self._socket)
 
     async def _read(self) -> None:
         assert self._socket is not None
@@ -259,3 +247,13 @@ class PlainLine:
                         self._hear(json.loads(message.data))
         finally:
             self.lost.set()
+
+
+async def _end(reading: asyncio.Task[None] | None, socket: aiohttp.ClientWebSocketResponse | None) -> None:
+    if reading is not None:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    if socket is not None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await socket.close()
