@@ -89,6 +89,7 @@ async def test_a_part_that_fails_is_named_with_the_error_s_id_and_people_may_be_
     await expect(ana.page.locator("#reason")).to_contain_text("(error 3f2a9c)")
     await ana.page.unroute_all()
     await ana.say("and it works again")
+    await ana.page.clock.fast_forward(30_000)
     await ana.until_connected()
     await expect(ana.page.locator("#trouble")).to_be_hidden()
     await expect(ana.page.locator("#people .name")).to_have_css("font-style", "normal")
