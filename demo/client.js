@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A chat client for browsers, usable alone (with line.js, room.js and presence.js beside it); docs/client.md has all of it:
+ * A chat client for browsers. It needs line.js, outbox.js, room.js and presence.js beside it. docs/client.md describes it:
  *
  *     const chat = new ChatClient("https://<app>/api/", { rooms: ["lobby"], userId: "ana" }, {
  *       messages: (messages) => messages.forEach(({ from, data }) => console.log(from, data)),
@@ -8,13 +8,13 @@
  *     chat.start();
  *     chat.send("lobby", "text", "hello");
  *
- * What it keeps to, also when the line drops:
- * - Nothing is missed: it subscribes first, holds back what arrives, reads the history, then hands out both, merged by id.
- *   After a reconnect or a pause, and once a minute, it reads what came since the last reading.
- * - Nothing is handed out twice: a message is new once, whatever the service delivers.
- * - Nothing is lost or stored twice on the way up: each message has a key. What was not acknowledged is sent again, also
- *   when the history has it, as nobody else may have heard it; and the server stores a key once.
- * - Nothing overtakes: what is sent goes up one at a time, and what the server refuses as too fast is sent again first.
+ * It guarantees, even if the connection is lost:
+ * - Nothing is missed: it subscribes first, holds back what arrives, reads the history, then passes on both, merged by id.
+ *   After a reconnect or a pause, and once a minute, it reads what came since it last read.
+ * - Nothing is passed on twice: a message is new once, however often the service delivers it.
+ * - Nothing that is sent is lost or stored twice: each message has a key. What was not acknowledged is sent again, even
+ *   if the history has it, because nobody else may have heard it. The server stores a key once.
+ * - Messages stay in order: they are sent one at a time, and one that is refused as too fast is sent again first.
  */
 import { Line, RefusedError } from "./line.js";
 import { Outbox, Requests } from "./outbox.js";
@@ -35,10 +35,10 @@ export { orderOf } from "./room.js";
 /** @typedef {import("./outbox.js").Outgoing} Outgoing */
 /** @typedef {import("./presence.js").Person} Person */
 /**
- * @typedef {object} Back from a time away, and all that was missed is read
+ * @typedef {object} Back the client is back, and has read all that was missed
  * @property {number} seconds
  * @property {number} missed messages of others that were read from the history
- * @property {boolean} isComplete false where so much was missed that a room was reset
+ * @property {boolean} isComplete false if so much was missed that a room was reset
  */
 /**
  * @typedef {object} Why
@@ -50,15 +50,15 @@ export { orderOf } from "./room.js";
  * @property {(status: Status) => void} [status]
  * @property {(rooms: RoomInfo[]) => void} [rooms] the list changed
  * @property {(messages: Message[], source: Source, room: string) => void} [messages] oldest first, each id once
- * @property {(changes: Change[], source: Source, room: string) => void} [changes] of messages that were handed out
+ * @property {(changes: Change[], source: Source, room: string) => void} [changes] of messages that were passed on
  * @property {(message: Message) => void} [repeat] the service delivered an id again
- * @property {(room: string) => void} [reset] too much was missed: show nothing of the room any more, its newest page follows
+ * @property {(room: string) => void} [reset] too much was missed: remove the room's messages; its newest page follows
  * @property {(outgoing: Outgoing) => void} [outgoing] its state changed
  * @property {(people: Person[], room: string) => void} [people]
  * @property {(member: Member) => void} [members]
  * @property {(userId: string | null, room: string) => void} [typing]
  * @property {(back: Back) => void} [returned]
- * @property {(room: string, why: Why) => void} [refused] this room, not the others
+ * @property {(room: string, why: Why) => void} [refused] only this room was refused
  * @property {(health: Health) => void} [health]
  */
 
@@ -74,13 +74,13 @@ export class ChatClient {
   /** @type {Line} */ #line;
   /** @type {Outbox} */ #outbox;
   /** @type {Requests} */ #requests;
-  /** @type {Set<string>} what is asked for when connecting */ #wanted;
-  /** @type {Map<string, Room>} all that is heard */ #rooms = new Map();
-  /** @type {Map<Room, Promise<number>>} readings that are under way */ #readings = new Map();
-  /** @type {string[]} the last connections of this client that are over */ #gone = [];
+  /** @type {Set<string>} rooms to ask for when connecting */ #wanted;
+  /** @type {Map<string, Room>} the rooms that it is in */ #rooms = new Map();
+  /** @type {Map<Room, Promise<number>>} readings in progress */ #readings = new Map();
+  /** @type {string[]} the last closed connections of this client */ #gone = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} of the next reading */ #reading;
   /** @type {string | null} */ #focused = null;
-  /** @type {number | null} since when nothing is heard */ #awaySince = null;
+  /** @type {number | null} since when it has been away */ #awaySince = null;
   #missed = { count: 0, isComplete: true };
   #isStarted = false;
   #lastRead = -Infinity;
@@ -95,8 +95,8 @@ export class ChatClient {
 
   /**
    * @param {string | URL} api where the routes are, with a slash at the end
-   * @param {{ rooms?: string[], userId?: string | null }} who `@` is all private rooms of the user; without a room it is
-   * the server's default room. Where users sign in, the server knows the user id
+   * @param {{ rooms?: string[], userId?: string | null }} who `@` means all private rooms of the user. Without a room, the
+   * server's default room is used. If users sign in, the server knows the user id
    * @param {Listener} listener
    */
   constructor(api, { rooms = [], userId = null }, listener) {
@@ -120,14 +120,14 @@ export class ChatClient {
     });
   }
 
-  /** Connect and stay connected; while it waits: try now. */
+  /** Connect and stay connected; if it is waiting, try now. */
   start() {
     this.#isStarted = true;
     globalThis.document?.addEventListener("visibilitychange", this.#look);
     this.#line.start();
   }
 
-  /** Disconnect, and hand out nothing; what is not stored stays in the outbox, and `start` reads what was missed. */
+  /** Disconnect, and pass on nothing. What is not stored stays in the outbox, and `start` reads what was missed. */
   stop() {
     this.#isStarted = false;
     globalThis.document?.removeEventListener("visibilitychange", this.#look);
@@ -139,7 +139,7 @@ export class ChatClient {
     return this.#line.connectionId;
   }
 
-  /** @returns {RoomInfo[]} all rooms that are heard */
+  /** @returns {RoomInfo[]} all rooms that it is in */
   get rooms() {
     return Array.from(this.#rooms.values(), ({ name, isPrivate, title, isRead }) => ({ name, isPrivate, title, isRead }));
   }
@@ -155,8 +155,8 @@ export class ChatClient {
   }
 
   /**
-   * Be in one more room, read its history and keep it up to date. One gets into open rooms; of a private room one is a
-   * member already. The promise waits for a connection.
+   * Join one more room, read its history and keep it up to date. The user must already be a member of a private room.
+   * The promise waits for a connection.
    * @param {string} name
    */
   async join(name) {
@@ -173,7 +173,7 @@ export class ChatClient {
   }
 
   /**
-   * Hear an open room no more; end one's membership of a private one.
+   * Leave an open room, or end the user's membership of a private one.
    * @param {string} name
    */
   async leave(name) {
@@ -182,13 +182,13 @@ export class ChatClient {
     if (wasIn && !name.startsWith(ALL_PRIVATE) && this.#line.isReady) await this.#requests.ask("leave", name);
   }
 
-  /** Say which room is looked at: `people` tells who is there. @param {string} name */
+  /** Say which room is shown: `people` then reports who is in it. @param {string} name */
   focus(name) {
     this.#focused = name;
     this.#readPeople();
   }
 
-  /** @param {string} name @returns {boolean} whether `readOlder` has something to read */
+  /** @param {string} name @returns {boolean} whether `readOlder` has anything to read */
   hasOlder(name) {
     return Boolean(this.#rooms.get(name)?.older);
   }
@@ -201,13 +201,13 @@ export class ChatClient {
     this.#handOut(room, room.takeOlder(page.messages, page.next), "history");
   }
 
-  /** Say that nothing is shown any more that is older than a message. @param {string} name @param {string} id */
+  /** Say that nothing older than this message is shown any longer. @param {string} name @param {string} id */
   forget(name, id) {
     this.#rooms.get(name)?.forget(id);
   }
 
   /**
-   * Send a message, as soon as there is a line; `outgoing` tells what becomes of it.
+   * Send a message as soon as there is a connection; `outgoing` reports its state.
    * @param {string} room
    * @param {DataType} dataType
    * @param {string} data the text, the text of the JSON, or base64
@@ -219,7 +219,7 @@ export class ChatClient {
   }
 
   /**
-   * Replace what a message says.
+   * Replace the content of a message.
    * @param {string} room
    * @param {string} id
    * @param {DataType} dataType
@@ -230,22 +230,22 @@ export class ChatClient {
     return this.#outbox.put({ room, event: "edit", id, dataType, data });
   }
 
-  /** Delete a message for good. @param {string} room @param {string} id @returns {Outgoing} */
+  /** Delete a message; this is final. @param {string} room @param {string} id @returns {Outgoing} */
   delete(room, id) {
     return this.#outbox.put({ room, event: "delete", id });
   }
 
-  /** Send again what failed; with its key it cannot be stored twice. @param {string} key */
+  /** Send a failed message again; its key prevents storing it twice. @param {string} key */
   retry(key) {
     this.#outbox.retry(key);
   }
 
-  /** Give up what is not stored; if it is on its way, it may be stored all the same. @param {string} key */
+  /** Give up a message that is not stored; if it was already sent, it may still be stored. @param {string} key */
   discard(key) {
     this.#outbox.discard(key);
   }
 
-  /** Tell a room that the user is writing: not stored, and not more often than makes sense. @param {string} room */
+  /** Tell a room that the user is typing. It is not stored, and is sent at most once in a few seconds. @param {string} room */
   typing(room) {
     if (!this.#rooms.has(room) || room.startsWith(ALL_PRIVATE) || performance.now() - this.#lastTyping < TYPING_MS) return;
     this.#lastTyping = performance.now();
@@ -254,7 +254,7 @@ export class ChatClient {
 
   /**
    * Create a private room and open it.
-   * @param {{ title: string, members: string[], id?: string }} room the id without `@`; one is made where there is none
+   * @param {{ title: string, members: string[], id?: string }} room the id is without `@`; if it is missing, one is made
    * @returns {Promise<PrivateRoom>}
    */
   async createRoom({ title, members, id }) {
@@ -310,7 +310,7 @@ export class ChatClient {
   }
 
   async #opened() {
-    this.#readPeople(); // who is here may come later; the next beat asks again
+    this.#readPeople(); // the list of people may come later; the next beat asks again
     if (this.#wanted.has(ALL_PRIVATE)) {
       await this.#login().catch((error) => {
         if (!(error instanceof RefusedError)) throw error;
@@ -318,7 +318,7 @@ export class ChatClient {
       });
     }
     for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
-      await this.#readings.get(room)?.catch(() => {}); // it began before this connection heard the room
+      await this.#readings.get(room)?.catch(() => {}); // it began before this connection was in the room
       await this.#readNewer(room).catch((error) => {
         if (!(error instanceof RefusedError) || this.#rooms.size < 2) throw error;
         this.#refuse(room.name, error);
@@ -396,7 +396,7 @@ export class ChatClient {
   /** @param {string} name @param {RefusedError} error */
   #refuse(name, error) {
     this.#drop(name);
-    if (!this.#wanted.size) this.#wanted.add(name); // without a room it would be another one the next time
+    if (!this.#wanted.size) this.#wanted.add(name); // without a room, the next connection would be in the default one
     if (!this.#requests.reject(name, error)) this.listener.refused?.(name, { code: error.code, message: error.message });
   }
 
@@ -420,7 +420,7 @@ export class ChatClient {
     } else this.#hear(room.name, data);
   }
 
-  /** @param {string} kind of what is told of a private room @param {any} body */
+  /** @param {string} kind of a private room's notification @param {any} body */
   #notified(kind, body) {
     const name = ALL_PRIVATE + (body.roomId ?? body.conversation?.roomId);
     if (kind === "RoomJoined" && this.#wanted.has(ALL_PRIVATE)) {
@@ -481,7 +481,7 @@ export class ChatClient {
     this.#reading = setTimeout(() => (isVisible() ? this.#readAll() : this.#readLater()), READ_MS * (0.75 + Math.random() / 2));
   }
 
-  /** Read what no broadcast brought, one room after the other. */
+  /** Read what no broadcast delivered, one room after the other. */
   async #readAll() {
     this.#readLater();
     for (const room of [...this.#rooms.values()].filter(({ isOpen }) => isOpen)) {
@@ -497,7 +497,7 @@ export class ChatClient {
   }
 
   /**
-   * Read what came since the last reading, and hand out none of it before all is here: a failure leaves no gap.
+   * Read what came since the last reading. Pass nothing on until all of it is here, so that a failure leaves no gap.
    * @param {Room} room
    */
   async #read(room) {
@@ -528,10 +528,10 @@ export class ChatClient {
   async #readPeople() {
     const room = this.#rooms.get(this.#focused ?? "");
     if (!room || room.isPrivate || !this.listener.people || !this.#line.connectionId) return;
-    room.isWatched = true; // what is told meanwhile may be newer than the list
+    room.isWatched = true; // events that arrive meanwhile may be newer than the list
     const list = await this.#line.get("presence", { room: room.name, userId: this.userId }).catch(() => null);
     if (!list || !this.connectionId) return;
-    // The service hears of a lost line later than its client.
+    // The service learns of a lost connection later than its client.
     const connections = list.connections.filter((/** @type {any} */ one) => !this.#gone.includes(one.connectionId));
     room.presence.correct({ time: list.time, connections }, { connectionId: this.connectionId, userId: this.userId });
     this.listener.people(room.presence.people, room.name);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The line of a client: HTTP to the app, a WebSocket to the service, and the tries to get it back when it is lost.
- * What is read keeps its JSON as it was written: `data` of an envelope is a text, and no number loses digits.
+ * A client's line: HTTP to the app, a WebSocket to the service, and the attempts to reconnect when it is lost.
+ * JSON stays as it was written: `data` of an envelope is a string, and no number loses digits.
  */
 
 const OPEN_MS = 20_000;
@@ -13,7 +13,7 @@ const HEALTH_MS = 10_000;
 
 /**
  * @typedef {"ok" | "failing" | "unknown"} Part
- * @typedef {object} Health what was answered last; `reason` says what is failing, `errorId` is that of the last error
+ * @typedef {object} Health by the last answers; `reason` says what is failing, `errorId` is the id of the last error
  * @property {Part} app
  * @property {Part} service Web PubSub
  * @property {Part} storage
@@ -29,20 +29,20 @@ const HEALTH_MS = 10_000;
  * @property {string} [errorId]
  */
 /**
- * @typedef {object} Owner what a line asks of its client
+ * @typedef {object} Owner what a line calls on its client
  * @property {() => Promise<URL>} negotiate where to connect
- * @property {() => Promise<void>} opened the connection is there: read what was missed; what arrives waits meanwhile
- * @property {() => void} ready all is read
+ * @property {() => Promise<void>} opened there is a connection: read what was missed, while what arrives is held back
+ * @property {() => void} ready everything missed was read
  * @property {() => void} lost
  * @property {(frame: any) => void} receive
- * @property {(isLate: boolean) => void} beat every 20 seconds; late after the machine slept
+ * @property {(isLate: boolean) => void} beat every 20 seconds; late if the machine slept
  * @property {(status: Status) => void} status
  * @property {(health: Health) => void} health
  */
 
-/** The server said no: the same request will not do better. */
+/** The server refused: the same request would be refused again. */
 export class RefusedError extends Error {
-  /** @param {string} message @param {string} [code] the server's name for it @param {string} [room] of several, the refused one */
+  /** @param {string} message @param {string} [code] the server's name for it @param {string} [room] the refused one of several */
   constructor(message, code, room) {
     super(message);
     this.code = code;
@@ -50,7 +50,7 @@ export class RefusedError extends Error {
   }
 }
 
-/** It did not work now, and may later. */
+/** It failed now, and may work later. */
 class FailedError extends Error {
   /** @param {string} message @param {string} [errorId] */
   constructor(message, errorId) {
@@ -60,7 +60,7 @@ class FailedError extends Error {
 }
 
 export class Line {
-  #run = new AbortController(); // of one attempt to connect and what follows from it
+  #run = new AbortController(); // of one attempt to connect, and of its connection
   #failures = 0;
   #lastFrame = 0;
   #lastPing = 0;
@@ -72,7 +72,7 @@ export class Line {
   /** @type {Map<string, { resolve: (result: any) => void, reject: (error: Error) => void }>} */ #invocations = new Map();
   /** @type {Health} */ health = { app: "unknown", service: "unknown", storage: "unknown" };
   /** @type {string | null} of the current connection */ connectionId = null;
-  /** whether all that was missed is read, and events may be sent */ isReady = false;
+  /** whether everything missed was read, and events may be sent */ isReady = false;
 
   /** @param {URL} api @param {Owner} owner */
   constructor(api, owner) {
@@ -80,7 +80,7 @@ export class Line {
     this.owner = owner;
   }
 
-  /** Connect and stay connected; while it waits: try now. */
+  /** Connect and stay connected; if it is waiting, try now. */
   start() {
     this.#disconnect();
     this.#run = new AbortController();
@@ -100,7 +100,7 @@ export class Line {
     return ++this.#ids;
   }
 
-  /** @param {object} frame that is dropped where there is no connection */
+  /** @param {object} frame dropped if there is no connection */
   write(frame) {
     if (this.isReady) this.#write(frame);
   }
@@ -145,17 +145,17 @@ export class Line {
       this.#note({ app: "ok", ...(route === "messages" && { storage: "ok" }), ...(route === "presence" && { service: "ok" }) });
       return body;
     }
-    const isKnown = body.type === "error"; // an answer of this app, not of what stands before it
+    const isKnown = body.type === "error"; // an answer of this app, not of a proxy before it
     const why = body.code === "unavailable" ? "Storage or Web PubSub does not answer the app." : body.message;
     const reason = why ?? (status === 401 ? "The app asks for a sign-in or a key." : `The app answered ${status} to ${route}.`);
-    // The app's own no. Any other status, 404 among them, can be an app that is being deployed.
+    // The app itself refused. Any other status, also 404, can come from an app that is being deployed.
     if ([400, 401, 403].includes(status)) throw new RefusedError(reason, body.code, body.room);
     this.#note({ app: isKnown ? "ok" : "failing", reason, errorId: body.id });
     this.askHealth();
     throw new FailedError(reason, body.id);
   }
 
-  /** Something failed: ask the app what it is, once in ten to fifteen seconds, until all is well. */
+  /** Something failed: ask the app for the cause, every 10 to 15 seconds, until all is well. */
   askHealth() {
     if (this.#asking !== undefined) return;
     const since = performance.now() - this.#askedHealth;
@@ -178,12 +178,12 @@ export class Line {
     this.#note({ app: "ok", ...told, ...(silent && { reason: `${silent} does not answer the app.` }) });
   }
 
-  /** An event was answered: nothing is failing. */
+  /** An event was answered, so nothing is failing. */
   noteAnswer() {
     this.#note({ app: "ok", service: "ok", storage: "ok" });
   }
 
-  /** Is anybody there? If nothing comes back soon, the line is lost. */
+  /** Ping the service; if nothing comes back soon, the line is lost. */
   probe() {
     const run = this.#run.signal;
     const asked = performance.now();
@@ -254,7 +254,7 @@ export class Line {
     });
   }
 
-  /** Browsers do not say why a WebSocket did not open; the app may know. */
+  /** Ask the app why a WebSocket did not open: browsers do not say it. */
   async #whyNot() {
     if (performance.now() - this.#askedHealth > HEALTH_MS) await this.#readHealth();
     if (this.health.service === "failing") return "Web PubSub does not answer.";
@@ -273,15 +273,15 @@ export class Line {
   #keepAlive(run) {
     let last = performance.now();
     const beat = () => {
-      this.#failures = 0; // not before: a line that drops as soon as it is there would be tried for ever without a pause
-      // Not by the time that passed: browsers hold back the timers of a tab that nobody looks at.
+      this.#failures = 0; // not earlier, or a line that is lost as soon as it opens would be tried without a pause
+      // Not by the time that passed: browsers delay the timers of a hidden tab.
       if (this.#lastFrame < this.#lastPing) return this.#lose(run, new FailedError("The connection went silent."));
       const isLate = performance.now() - last > 2 * BEAT_MS;
       last = this.#lastPing = performance.now();
       this.#write({ type: "ping" });
       this.owner.beat(isLate);
     };
-    // Soon once more: what the server has of the list may be from before the last line was lost.
+    // Once more soon: the server's list may be from before the last line was lost.
     const timers = [setTimeout(beat, SETTLE_MS), setInterval(beat, BEAT_MS)];
     run.addEventListener("abort", () => timers.forEach(clearTimeout));
   }
@@ -301,7 +301,7 @@ export class Line {
     this.#disconnect();
     const { message: reason, code, errorId } = error;
     if (error instanceof RefusedError) return this.owner.status({ state: "refused", reason, code });
-    // All of the wait is chance: clients that lost the same server do not come back all at once.
+    // The whole wait is random, so that clients of one lost server do not all come back at the same time.
     const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++) * Math.random();
     this.#retry = setTimeout(() => this.start(), wait);
     this.owner.status({ state: "waiting", reason, retryAt: Date.now() + wait, ...(errorId && { errorId }) });
@@ -316,8 +316,8 @@ export class Line {
 }
 
 /**
- * Read the JSON of a frame or of an answer; null for other text. `data` of an envelope that is JSON becomes its text, as
- * it was written: JSON.parse makes 12345678901234567000 of 12345678901234567890, and 1 of 1.00.
+ * Read the JSON of a frame or of an answer; null for other text. JSON in `data` of an envelope becomes its text, as it
+ * was written: JSON.parse turns 12345678901234567890 into 12345678901234567000, and 1.00 into 1.
  * @param {string} text
  * @returns {any}
  */
@@ -351,12 +351,12 @@ function keep(text, start, envelope) {
   envelope.data = text.slice(data.start, data.end);
 }
 
-// What follows walks over a text that JSON.parse has read, so it is JSON.
+// The functions below walk over a text that JSON.parse has accepted, so it is valid JSON.
 
 /** @param {string} text @param {number} start of an object @param {string} name @returns {{ start: number, end: number }} */
 function member(text, start, name) {
   let found = { start, end: start };
-  for (const one of members(text, start)) if (one.name === name) found = one; // of two, the last one, as in JSON.parse
+  for (const one of members(text, start)) if (one.name === name) found = one; // the last one of two, as in JSON.parse
   return found;
 }
 
@@ -367,7 +367,7 @@ function* members(text, start) {
     if (text[start] === "{") {
       const end = endOfString(text, at);
       name = JSON.parse(text.slice(at, end));
-      at = first(text, first(text, end) + 1); // behind the colon
+      at = first(text, first(text, end) + 1); // after the colon
     }
     const end = endOfValue(text, at);
     yield { name, start: at, end };
@@ -376,7 +376,7 @@ function* members(text, start) {
   }
 }
 
-/** @param {string} text @param {number} at @returns {number} where the next character is that is not white space */
+/** @param {string} text @param {number} at @returns {number} the position of the next character that is not white space */
 function first(text, at) {
   while (" \t\n\r".includes(text[at])) at++;
   return at;

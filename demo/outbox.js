@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * What is on its way up, and is sent again until it is answered: messages, one at a time and in order, each with a key;
+ * What a client sends, again and again until it is answered: messages, one at a time and in order, each with a key; and
  * joins and leaves.
  */
 
 /** @typedef {import("./room.js").DataType} DataType */
 /**
- * @typedef {object} Outgoing what is on its way; `unconfirmed` is sent again by itself, `failed` was refused and can be retried
+ * @typedef {object} Outgoing something being sent; `unconfirmed` is sent again automatically, `failed` was refused and can be retried
  * @property {string} key
  * @property {string} room
  * @property {"send" | "edit" | "delete"} event
@@ -19,29 +19,29 @@
  */
 /**
  * @typedef {{ key?: string, id?: string, room?: string, code: string, message: string, retryAfter?: number }} Refusal
- * what the app says of an event that it refuses
+ * the app's answer to an event that it refuses
  */
 
 const CONFIRM_MS = 15_000;
 const MAX_FRAME_BYTES = 1024 * 1024; // the service closes a connection that sends more
 const LONGEST_PAUSE_MS = 30_000;
 const ANSWERS = { join: "joined", leave: "left" };
-// What Web PubSub refuses itself. Anything else that fails may have reached the app.
+// Web PubSub itself refuses these. Any other failure may have reached the app.
 const REFUSED = ["Forbidden", "BadRequest", "NotFound"];
 
 export class Outbox {
-  /** @type {Map<string, Outgoing>} by key: all that did not come back as a message yet, in the order of sending */ #all = new Map();
+  /** @type {Map<string, Outgoing>} by key: all that has not come back as a message, in the order of sending */ #all = new Map();
   /** @type {Map<number, string>} ack id -> key, of this connection */ #acks = new Map();
   /** @type {{ key: string, ackId: number, timer: ReturnType<typeof setTimeout> } | null} */ #current = null;
-  /** @type {Set<string>} keys of messages that were read and are not acknowledged */ #shown = new Set();
+  /** @type {Set<string>} keys of messages that were read but not acknowledged */ #shown = new Set();
   /** @type {any[]} messages of this user, one of which may be the current one */ #unclear = [];
-  /** @type {ReturnType<typeof setTimeout> | undefined} before the next one may go up */ #pause;
+  /** @type {ReturnType<typeof setTimeout> | undefined} until the next one may be sent */ #pause;
   #failures = 0;
 
   /**
    * @param {import("./line.js").Line} line
    * @param {{ outgoing: (outgoing: Outgoing) => void, own: (envelope: any) => void }} owner `own` gets a message that was
-   * held back until it was clear which one it is
+   * held back until its id was known
    */
   constructor(line, owner) {
     this.line = line;
@@ -77,17 +77,17 @@ export class Outbox {
     this.#next(key);
   }
 
-  /** The connection is over: what was not acknowledged goes over the next one. */
+  /** The connection is closed: what was not acknowledged is sent over the next one. */
   lost() {
     clearTimeout(this.#current?.timer);
     clearTimeout(this.#pause);
     this.#current = null;
     this.#pause = undefined;
     this.#acks.clear();
-    this.#unclear = []; // the history has them with their keys
+    this.#unclear = []; // the history has them, with their keys
   }
 
-  /** Send the oldest one that is not stored: what has to be sent again is overtaken by none. */
+  /** Send the oldest one that is not stored, so that none overtakes one that must be sent again. */
   sendNext() {
     if (!this.line.isReady || this.#current || this.#pause !== undefined) return;
     const outgoing = this.unsent.find(isWaiting);
@@ -112,7 +112,7 @@ export class Outbox {
   acknowledge({ ackId = 0, success, error }) {
     const outgoing = this.#all.get(this.#acks.get(ackId) ?? "");
     this.#acks.delete(ackId);
-    // A message that the server refused is acknowledged, too.
+    // A message that the server refused is acknowledged as well.
     if (!outgoing || !isWaiting(outgoing)) return;
     if (success || error?.name === "Duplicate") {
       this.#failures = 0;
@@ -127,12 +127,12 @@ export class Outbox {
     }
   }
 
-  /** Heed what the app said of an event. @param {Refusal} refusal @returns {boolean} whether it is about one of these */
+  /** Handle a refusal by the app. @param {Refusal} refusal @returns {boolean} whether it is about one of these */
   refuse({ key, id, code, message, retryAfter }) {
     const isMeant = (/** @type {Outgoing} */ one) => (key ? one.key === key : one.event !== "send" && one.id === id);
     const outgoing = key || id ? [...this.#all.values()].find(isMeant) : undefined;
     if (!outgoing) return false;
-    // The acknowledgement is of the refusal, whichever comes first.
+    // The acknowledgement belongs to the refusal, whichever comes first.
     for (const [ackId, sent] of this.#acks) if (sent === outgoing.key) this.#acks.delete(ackId);
     if (isLater(code)) this.#rest(1000 * (retryAfter ?? 2));
     this.#settle(outgoing, isLater(code) ? "sending" : "failed", message, code);
@@ -140,7 +140,7 @@ export class Outbox {
   }
 
   /**
-   * Hold back a message that may be the one that is on its way: private rooms do not say its key, the answer says its id.
+   * Hold back a message that may be the one being sent: private rooms do not name its key, and the answer names its id.
    * @param {any} envelope
    * @param {string | null} userId
    * @returns {boolean} whether it is held back
@@ -153,7 +153,7 @@ export class Outbox {
     return true;
   }
 
-  /** @param {string} id of what is on its way, in a private room */
+  /** @param {string} id of the message being sent to a private room */
   answered(id) {
     const current = this.#all.get(this.#current?.key ?? "");
     if (current?.event === "send") current.id = id;
@@ -161,8 +161,8 @@ export class Outbox {
   }
 
   /**
-   * Take out what came back as a message.
-   * What was only read is sent again until it is acknowledged: it may be stored without anybody having been told.
+   * Take out what came back as a message. What was only read is sent again until it is acknowledged: it may be stored
+   * although nobody was told.
    * @param {import("./room.js").Message} message
    * @param {string | null} userId
    * @param {import("./client.js").Source} source
@@ -186,13 +186,13 @@ export class Outbox {
   /** @param {Outgoing} outgoing @param {Outgoing["state"]} state @param {string} [reason] @param {string} [code] */
   #settle(outgoing, state, reason, code) {
     Object.assign(outgoing, { state, reason, code });
-    // A message waits until it comes back, unless it was read before.
+    // A message stays until it comes back, unless it was read before.
     if (state === "stored" && (this.#shown.delete(outgoing.key) || outgoing.event !== "send")) this.#all.delete(outgoing.key);
     this.owner.outgoing(outgoing);
     this.#next(outgoing.key);
   }
 
-  /** @param {string} key of what is not on its way any more */
+  /** @param {string} key of something that is no longer being sent */
   #next(key) {
     if (key === this.#current?.key) {
       clearTimeout(this.#current.timer);
@@ -215,11 +215,11 @@ export class Outbox {
   }
 }
 
-/** The joins and leaves of rooms that wait for an answer; each is sent again until it is there. */
+/** The joins and leaves that wait for an answer; each is sent again until it is answered. */
 export class Requests {
   /** @type {Map<string, { event: "join" | "leave", resolve: () => void, reject: (error: Error) => void }>} by room */
   #all = new Map();
-  /** @type {Map<string, ReturnType<typeof setTimeout>>} by room: before it is sent again */ #timers = new Map();
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} by room: until it is sent again */ #timers = new Map();
 
   /** @param {import("./line.js").Line} line */
   constructor(line) {
@@ -235,12 +235,12 @@ export class Requests {
     });
   }
 
-  /** The connection is there, and is in these rooms. @param {string[]} rooms */
+  /** There is a connection, and it is in these rooms. @param {string[]} rooms */
   ready(rooms) {
     for (const room of this.#all.keys()) rooms.includes(room) ? this.#end(room)?.resolve() : this.#write(room);
   }
 
-  /** The connection is over, and in no room any more. */
+  /** The connection is closed, and is no longer in any room. */
   lost() {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const [room, { event }] of this.#all) if (event === "leave") this.#end(room)?.resolve();
@@ -262,7 +262,7 @@ export class Requests {
     return request !== undefined;
   }
 
-  /** Heed what the app said of an event. @param {Refusal} refusal @returns {string | null} the room that is refused for good */
+  /** Handle a refusal by the app. @param {Refusal} refusal @returns {string | null} the room, if it is refused for good */
   refused({ room, code, retryAfter }) {
     const name = room ?? (code === "invalid_room" ? [...this.#all.keys()][0] : undefined);
     if (name === undefined || !this.#all.has(name)) return null;
@@ -295,7 +295,7 @@ export class Requests {
   }
 }
 
-/** Whether an event that was refused for this passes later. @param {string} code */
+/** Whether an event that was refused with this code may pass later. @param {string} code */
 function isLater(code) {
   return code === "rate_limited" || code === "unavailable";
 }

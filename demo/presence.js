@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Who is in a room: the service's own list, and what was told since. The list corrects what events left wrong, such as a
- * ghost whose end was never told; an event newer than the list corrects the list.
+ * Who is in a room: the service's list, and the events since. The list corrects the events, for example if a
+ * disconnection was never announced. An event that is newer than the list corrects the list.
  */
 
 /**
@@ -19,7 +19,7 @@ export class Presence {
   /** @type {PresenceEvent[]} */ #events = [];
   /** whether there was a list */ isKnown = false;
 
-  /** @param {{ time: string, connections: Connection[] }} list @param {Connection} self surely here, whatever the list says */
+  /** @param {{ time: string, connections: Connection[] }} list @param {Connection} self present, whatever the list says */
   correct({ time, connections }, self) {
     this.isKnown = true;
     this.#connections = new Map([...connections, self].map((one) => [one.connectionId, one.userId]));
@@ -30,11 +30,11 @@ export class Presence {
   /** @param {PresenceEvent} event */
   heed(event) {
     this.#events.push(event);
-    if (this.#events.length > MAX_EVENTS) this.#events.splice(0, MAX_EVENTS / 2); // older than any list that is on its way
+    if (this.#events.length > MAX_EVENTS) this.#events.splice(0, MAX_EVENTS / 2); // older than any list that can still arrive
     this.#apply(event);
   }
 
-  /** Forget a connection whose end nobody will tell. @param {string} connectionId */
+  /** Forget a connection whose end will not be announced. @param {string} connectionId */
   drop(connectionId) {
     this.#connections.delete(connectionId);
     this.#events = this.#events.filter((event) => event.connectionId !== connectionId);

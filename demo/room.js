@@ -1,9 +1,9 @@
 // @ts-check
-/** What a client knows of one room: which messages it has, what they were changed to last, and how far it has read. */
+/** What a client knows about one room: its messages, their last changes, and how far it has read. */
 import { Presence } from "./presence.js";
 
 /** @typedef {"text" | "json" | "binary"} DataType */
-/** @typedef {"live" | "history" | "missed"} Source `missed` is what came while away, or what no broadcast brought */
+/** @typedef {"live" | "history" | "missed"} Source `missed` came while the client was away, or without a broadcast */
 /**
  * @typedef {object} Message `data` is always a string: the text, the text of the JSON as it was written, or base64
  * @property {string} id
@@ -14,7 +14,7 @@ import { Presence } from "./presence.js";
  * @property {string} data
  * @property {string} [key] that its sender gave it
  * @property {string} [editedAt]
- * @property {string} [deletedAt] of a message that was deleted before this client had it: nothing else is known of it
+ * @property {string} [deletedAt] of a message that was deleted before this client had it: nothing else is known about it
  */
 /**
  * @typedef {object} Change of a message that this client has
@@ -22,7 +22,7 @@ import { Presence } from "./presence.js";
  * @property {string} room
  * @property {"edited" | "deleted"} kind
  * @property {string} time
- * @property {DataType} [dataType] of what it says now
+ * @property {DataType} [dataType] of the new content
  * @property {string} [data]
  */
 
@@ -32,13 +32,13 @@ import { Presence } from "./presence.js";
  * @property {string} name
  * @property {boolean} isPrivate
  * @property {string | null} title of a private room, once known
- * @property {boolean} isRead its history is read and kept up to date
+ * @property {boolean} isRead whether its history was read and is kept up to date
  */
 /**
  * @typedef {object} PrivateRoom
  * @property {string} name with its `@`
  * @property {string} title
- * @property {string[]} members who joined first comes first
+ * @property {string[]} members in the order of joining
  */
 /**
  * @typedef {object} Member of a private room
@@ -55,8 +55,8 @@ const SECOND_DIGITS = 10;
 const REDELIVERY_MS = 120_000;
 
 /**
- * What messages sort by: the second in which the service got them, then when the server did, then the id. It is the same
- * for everybody, and a message that was delivered again stays where it was.
+ * Return the sort key of a message: the second in which the service received it, then the server's time, then the id. It
+ * is the same for everybody, and does not change when the message is delivered again.
  * @param {Message} message
  */
 export function orderOf({ id, time }) {
@@ -66,13 +66,13 @@ export function orderOf({ id, time }) {
 export class Room {
   /** @type {Map<string, { time: string, isLive: boolean, isDeleted: boolean }>} by id; the time is of the last change */
   #known = new Map();
-  /** @type {string | null | undefined} this client has what is not older; null is all, undefined nothing was read */ #oldest;
+  /** @type {string | null | undefined} the oldest id that it has; null means all, undefined that nothing was read */ #oldest;
   /** @type {string | null} newest id of the last reading */ #newest = null;
   #newestSince = 0;
   #isSettled = false;
   presence = new Presence();
-  /** whether somebody looks at who is in it */ isWatched = false;
-  /** whether its history is to be read and kept up to date */ isOpen = true;
+  /** whether the list of its people is shown */ isWatched = false;
+  /** whether to read its history and keep it up to date */ isOpen = true;
   /** @type {string | null} of a private room, once known */ title = null;
 
   /** @param {string} name */
@@ -88,22 +88,22 @@ export class Room {
     return this.#oldest !== undefined;
   }
 
-  /** @returns {string | null} what is sent as `before` to read on, null where there is nothing older */
+  /** @returns {string | null} the `before` of the next older page; null if nothing is older */
   get older() {
     return this.#oldest ?? null;
   }
 
-  /** @returns {{ after?: string, overlap?: string }} what is sent to read what came since the last reading */
+  /** @returns {{ after?: string, overlap?: string }} the query for what came since the last reading */
   get since() {
-    // A message can be delivered two minutes late, and stand before the last one that was read. What was the newest for
-    // so long, and was read again then, has no more such messages before it.
+    // A message can be delivered two minutes late, with an id before the last one that was read. If the newest id stays
+    // the newest for that long and is then read again, no such message is left.
     return this.#newest === null ? {} : { after: this.#newest, ...(!this.#isSettled && { overlap: "true" }) };
   }
 
   /**
-   * Take a reading of what is newer than the last one.
+   * Add what was read since the last reading.
    * @param {any[]} envelopes newest first
-   * @param {{ newest: string | null, next: string | null, at: number }} page `at` is when it was asked, in milliseconds
+   * @param {{ newest: string | null, next: string | null, at: number }} page `at` is when it was requested, in milliseconds
    */
   takeNewer(envelopes, { newest, next, at }) {
     const isFirst = !this.isRead;
@@ -114,20 +114,20 @@ export class Room {
     return this.take(envelopes.toReversed(), isFirst ? "history" : "missed");
   }
 
-  /** Take the page before the oldest message. @param {any[]} envelopes newest first @param {string | null} next */
+  /** Add the page before the oldest message. @param {any[]} envelopes newest first @param {string | null} next */
   takeOlder(envelopes, next) {
     this.#oldest = next;
     return this.take(envelopes.toReversed(), "history");
   }
 
-  /** Know nothing any more that is older. @param {string} id */
+  /** Forget everything that is older. @param {string} id */
   forget(id) {
     if (id <= (this.#oldest ?? "")) return;
     if (this.isRead) this.#oldest = id;
     for (const known of this.#known.keys()) if (known < id) this.#known.delete(known);
   }
 
-  /** Know nothing any more. */
+  /** Forget everything. */
   clear() {
     this.#known.clear();
     this.#oldest = undefined;
@@ -135,7 +135,7 @@ export class Room {
   }
 
   /**
-   * Take envelopes in their order; return what is new in them.
+   * Add envelopes in their order; return what is new.
    * @param {any[]} envelopes
    * @param {Source} source
    */
@@ -143,7 +143,7 @@ export class Room {
     /** @type {News} */
     const news = { messages: [], changes: [], repeats: [] };
     for (const envelope of envelopes) {
-      // Older ones are read with their page.
+      // Older ones come with their page.
       if (typeof envelope.id !== "string" || envelope.id < (this.#oldest ?? "")) continue;
       if (envelope.type === "message" && isMessage(envelope)) this.#takeMessage(envelope, source, news);
       else if (envelope.type === "edited" || envelope.type === "deleted") this.#takeChange(envelope, source, news);
@@ -171,7 +171,7 @@ export class Room {
   #takeChange({ id, type, time, dataType, data }, source, news) {
     const known = this.#known.get(id);
     const isDeleted = type === "deleted";
-    const told = time ?? new Date().toISOString(); // private rooms are not told when
+    const told = time ?? new Date().toISOString(); // notifications of private rooms have no time
     if (!known) {
       if (!isDeleted) return;
       this.#known.set(id, { time: told, isLive: source === "live", isDeleted });
@@ -185,14 +185,14 @@ export class Room {
     }
   }
 
-  /** Keep what is known within bounds, also where nobody calls `forget`. */
+  /** Bound what is kept, even if nobody calls `forget`. */
   #shrink() {
     if (this.#known.size <= MAX_KNOWN) return;
     this.forget([...this.#known.keys()].sort()[MAX_KNOWN / 2]);
   }
 }
 
-/** Whether it is what the app sends: others may use its hub. @param {any} envelope */
+/** Whether it is an envelope of the app: others may use its hub. @param {any} envelope */
 function isMessage({ time, from, dataType, data }) {
   const isFromSomebody = from === null || typeof from === "string";
   return isFromSomebody && typeof data === "string" && DATA_TYPES.includes(dataType) && !Number.isNaN(Date.parse(time));
@@ -204,7 +204,7 @@ export function toRoom({ roomId, title, members }) {
 }
 
 /**
- * What an open room would be told.
+ * Translate a notification into the envelope of an open room.
  * @param {string} kind of a notification
  * @param {any} body
  * @param {string} room
