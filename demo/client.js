@@ -415,7 +415,7 @@ export class ChatClient {
     if (data.type === "typing" && data.userId !== this.userId) this.listener.typing?.(data.userId, room.name);
     else if (data.type === "presence") {
       if (!room.isWatched) return;
-      for (const event of data.events) room.presence.heed(event);
+      if (Array.isArray(data.events)) for (const event of data.events) room.presence.heed(event);
       if (room.presence.isKnown) this.listener.people?.(room.presence.people, room.name);
     } else this.#hear(room.name, data);
   }

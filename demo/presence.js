@@ -27,8 +27,9 @@ export class Presence {
     for (const event of this.#events) this.#apply(event);
   }
 
-  /** @param {PresenceEvent} event */
+  /** @param {PresenceEvent} event dropped if the app does not send such: others may use its hub */
   heed(event) {
+    if (!isEvent(event)) return;
     this.#events.push(event);
     if (this.#events.length > MAX_EVENTS) this.#events.splice(0, MAX_EVENTS / 2); // older than any list that can still arrive
     this.#apply(event);
@@ -53,4 +54,10 @@ export class Presence {
     if (event === "connected" || event === "joined") this.#connections.set(connectionId, userId);
     else this.#connections.delete(connectionId);
   }
+}
+
+/** @param {any} event @returns {boolean} */
+function isEvent(event) {
+  const { connectionId, userId = null, time } = event ?? {};
+  return typeof connectionId === "string" && typeof time === "string" && (userId === null || typeof userId === "string");
 }

@@ -102,10 +102,15 @@ async def test_an_envelope_that_the_app_does_not_send_is_dropped_and_breaks_noth
 ) -> None:
     ana = await join("c5b", "ana")
     wrongs: list[dict[str, object]] = [{"from": 5}, {"data": None}, {"time": "noon"}, {"dataType": "video"}]
+    stranger = {"event": "joined", "userId": {}, "connectionId": 5, "time": "noon"}
+    presence: list[object] = [None, [None], [stranger]]
+    wrongs += [{"type": "presence", "events": events} for events in presence]
     for wrong in wrongs:
         await announce(system, "c5b", envelope("c5b", "wrong") | wrong)
     await ana.say("right")
     assert await ana.texts() == ["right"]
+    await join("c5b", "ben")
+    await expect(ana.page.locator("#people .name")).to_have_text(["ana", "ben"])
 
 
 async def test_json_is_shown_as_it_was_written(join: OpenTab) -> None:
