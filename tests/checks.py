@@ -185,7 +185,8 @@ class Beside:
                 if self._is_over:
                     return
                 self._child = subprocess.Popen(
-                    [sys.executable, *step.arguments],
+                    # Unbuffered: what a step says on both outputs stays in order.
+                    [sys.executable, "-u", *step.arguments],
                     cwd=ROOT,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
