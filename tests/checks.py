@@ -76,13 +76,13 @@ STEPS: Final[Mapping[str, Step]] = {
     "lint": Step(("-m", "ruff", "check", *CODE), 1),
     "format": Step(("-m", "ruff", "format", "--check", *CODE), 1),
     "types": Step(("-m", "mypy", *CODE), 40),
-    "tests": Step(("-m", "pytest", "--cov"), 330),
+    "tests": Step(("-m", "pytest", "--cov"), 590),
     "fuzz": Step(("-m", "tests.fuzz", "--seconds=60"), 70),
     "soak": Step(("-m", "tests.soak", "--minutes=1", "--seed=21"), 100),
 }
 # Those that take long, write no file that a test reads and listen at no port that a test wants.
 BESIDE: Final = frozenset({"types", "fuzz", "soak"})
-QUICK: Final = Step(("-m", "pytest", "-m", "not external", "--hypothesis-profile=quick"), 30)
+QUICK: Final = Step(("-m", "pytest", "-m", "not external", "--hypothesis-profile=quick"), 45)
 
 
 def steps(arguments: Sequence[str]) -> dict[str, Step]:
