@@ -181,6 +181,8 @@ async def test_without_a_key_of_the_service_no_event_is_signed(handler: Recordin
     assert "WebPubSub__AccessKey" in said.lines("signed event")
     assert said.lines("chunked event").startswith("ok")
     assert "(1 skipped)" in said.text
+    assert "OK:" not in said.text
+    assert "takes events" not in said.text.splitlines()[-1]
     assert len(handler.events("connect")) == 2
 
 
