@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from hypothesis import settings
 from playwright.async_api import Browser, async_playwright, expect
 
 from local.azurite import Azurite
 from local.node_tools import ensure_node
+from tests.body_read import BodyRead
 from tests.browser import running_chromium
 
 if sys.platform != "win32":
@@ -94,6 +96,23 @@ def kept_inside(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", refuse)
+
+
+@pytest.fixture
+def body_read(monkeypatch: pytest.MonkeyPatch) -> BodyRead:
+    """When a server of this process reads the body of a request."""
+    seen = BodyRead()
+    read = web.BaseRequest.read
+
+    async def watched(request: web.BaseRequest) -> bytes:
+        seen.begun.set()
+        try:
+            return await read(request)
+        finally:
+            seen.ended.set()
+
+    monkeypatch.setattr(web.BaseRequest, "read", watched)
+    return seen
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

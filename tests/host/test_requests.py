@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 import pytest
-from aiohttp import web
 
 from local.functions_host import FunctionsHost
+from tests.body_read import BodyRead
 from tests.host.apps import Recorder, seen
 from tests.host.raw_http import ask, exchange, parse
 from tests.patience import PATIENCE_SECONDS
@@ -117,26 +117,15 @@ async def test_a_body_beyond_the_limit_is_413_before_it_is_read() -> None:
 
 
 async def test_a_client_that_goes_away_within_its_body_is_not_a_failure_of_the_host(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, body_read: BodyRead
 ) -> None:
-    begun, ended = asyncio.Event(), asyncio.Event()
-    read = web.BaseRequest.read
-
-    async def watched(request: web.BaseRequest) -> bytes:
-        begun.set()
-        try:
-            return await read(request)
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(web.BaseRequest, "read", watched)
     recorder = Recorder()
     async with FunctionsHost(recorder.app) as host, asyncio.timeout(PATIENCE_SECONDS):
         _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(host.url).port)
         writer.write(b"POST /api/x HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf")
-        await begun.wait()
+        await body_read.begun.wait()
         writer.transport.abort()
-        await ended.wait()
+        await body_read.ended.wait()
         assert (await ask(host, "GET", "/api/x")).status == 200
     assert recorder.request.method == "GET"
     assert "Error" not in caplog.text

@@ -8,9 +8,9 @@ import logging
 from typing import Any
 
 import pytest
-from aiohttp import web
 from yarl import URL
 
+from tests.body_read import BodyRead
 from tests.emulator.conftest import Service
 from tests.emulator.fakes import sign
 from tests.patience import PATIENCE_SECONDS
@@ -291,19 +291,8 @@ async def test_a_body_that_grows_over_the_limit_is_400(service: Service) -> None
 
 
 async def test_a_caller_who_goes_away_within_a_body_disturbs_nobody(
-    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    service: Service, caplog: pytest.LogCaptureFixture, body_read: BodyRead
 ) -> None:
-    begun, ended = asyncio.Event(), asyncio.Event()
-    read = web.BaseRequest.read
-
-    async def watched(request: web.BaseRequest) -> bytes:
-        begun.set()
-        try:
-            return await read(request)
-        finally:
-            ended.set()
-
-    monkeypatch.setattr(web.BaseRequest, "read", watched)
     socket = await service.connect()
     url = URL(f"{service.url}/api/hubs/chat/:send")
     _, writer = await asyncio.open_connection("127.0.0.1", url.port)
@@ -311,9 +300,9 @@ async def test_a_caller_who_goes_away_within_a_body_disturbs_nobody(
     writer.write(f"{head}Authorization: Bearer {sign({'aud': str(url)})}\r\n\r\nhalf".encode())
     await writer.drain()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await begun.wait()
+        await body_read.begun.wait()
         writer.transport.abort()
-        await ended.wait()
+        await body_read.ended.wait()
     await socket.assert_alive()
     assert "defect" not in caplog.text
 
