@@ -87,6 +87,8 @@ async def test_what_is_asked_of_a_node_that_is_gone_is_answered_at_once_and_its_
         assert await node.call("ana", "close") is None
         node.check()
         assert node._process is not None
+        # Frozen first: otherwise it may answer before it is killed.
+        node._process.send_signal(signal.SIGSTOP)
         asked = asyncio.create_task(node.call("ana", "open", "http://127.0.0.1:1/", []))
         await asyncio.sleep(0)
         node._process.kill()
