@@ -115,11 +115,11 @@ class PrivateRooms:
     async def is_created_by(self, user_id: str, wanted: NewRoom, event: str) -> bool:
         """Return whether an event already created a room, or opened it again."""
         name = _name_of(wanted, event)
-        return _is_made_by(await self._members.room(name), event) or await self._is_opened_by(user_id, name, event)
+        return _is_made_by(await self._members.room(name), event) or await self._is_changed_by(user_id, name, event)
 
     async def is_done_by(self, event: str, wanted: RoomMember) -> bool:
         """Return whether an event already changed a member."""
-        return await self._members.last_change(wanted.user_id, wanted.room, event) is not Change.NOT_MADE
+        return await self._is_changed_by(wanted.user_id, wanted.room, event)
 
     async def create(self, user_id: str, wanted: NewRoom, event: str, connection_id: str) -> PrivateRoom:
         """Create a room with its first members; a repeated event creates nothing more.
@@ -130,7 +130,7 @@ class PrivateRooms:
         name = _name_of(wanted, event)
         others = [member for member in wanted.members if member != user_id]
         found = await self._members.room(name)
-        if not (_is_made_by(found, event) or await self._is_opened_by(user_id, name, event)):
+        if not (_is_made_by(found, event) or await self._is_changed_by(user_id, name, event)):
             await self._check_new(user_id, name, others, found)
         if found is None:
             new = PrivateRoom(name, wanted.title, user_id, format_time(datetime.now(UTC)), event)
@@ -239,8 +239,8 @@ class PrivateRooms:
                 Code.TOO_MANY_ROOMS, f"One of the users is in {MAX_JOINED_ROOMS} rooms, and cannot be in more."
             )
 
-    async def _is_opened_by(self, user_id: str, name: str, event: str) -> bool:
-        return await self._members.last_change(user_id, name, event) is not Change.NOT_MADE
+    async def _is_changed_by(self, user_id: str, room: str, event: str) -> bool:
+        return await self._members.last_change(user_id, room, event) is not Change.NOT_MADE
 
     async def _follow_or_record(self, user_id: str, room: str) -> None:
         try:
