@@ -37,15 +37,9 @@ async def storage_gate(azurite: Azurite) -> AsyncIterator[Gate]:
 
 
 @pytest_asyncio.fixture
-async def service_gate() -> AsyncIterator[Gate]:
-    async with Gate() as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture
-async def gated(storage_gate: Gate, service_gate: Gate) -> AsyncIterator[System]:
+async def gated(storage_gate: Gate, gate: Gate) -> AsyncIterator[System]:
     """The system, with a gate before each back end."""
-    async with running_system(GatedStorage(storage_gate), gate=service_gate) as system:
+    async with running_system(GatedStorage(storage_gate), gate=gate) as system:
         yield system
 
 
@@ -81,16 +75,16 @@ async def test_an_event_that_is_not_stored_is_one_line_of_the_log_whatever_its_i
 
 
 async def test_a_service_that_never_answers_keeps_no_sender_waiting_for_it_to_come_back(
-    gated: System, service_gate: Gate
+    gated: System, gate: Gate
 ) -> None:
-    service_gate.is_silent = True
+    gate.is_silent = True
     assert await gated.post_event(b"kept", room="f2", ce_time=TIME) == (204, b"")
     assert [message["data"] for message in await gated.history("f2")] == ["kept"]
 
 
 @pytest.mark.parametrize("kind", ["message", "send"])
 async def test_a_proxy_that_resets_idle_connections_costs_no_redelivery(
-    gated: System, storage_gate: Gate, service_gate: Gate, kind: str
+    gated: System, storage_gate: Gate, gate: Gate, kind: str
 ) -> None:
     room = f"f3-{kind}"
     ben = await gated.connect(room, "ben")
@@ -103,11 +97,11 @@ async def test_a_proxy_that_resets_idle_connections_costs_no_redelivery(
         status, _ = await gated.post_event(body, room=room, **event)
         assert status == 204
         storage_gate.reset_idle()
-        service_gate.reset_idle()
+        gate.reset_idle()
     assert [(await ben.message())["data"] for _ in range(4)] == ["0", "1", "2", "3"]
     assert len(await gated.history(room)) == 4
     assert storage_gate.resets > 0
-    assert service_gate.resets > 0
+    assert gate.resets > 0
     assert (await gated.get("health"))[1]["outbox"]["waiting"] == 0
 
 
@@ -125,12 +119,12 @@ async def test_a_storage_that_answers_nonsense_is_503_and_never_500(
 
 @pytest.mark.parametrize("answer", [BROKEN_OFF, GARBAGE, b""], ids=["broken off", "not HTTP", "closed"])
 async def test_a_service_that_answers_nonsense_is_success_and_the_message_is_heard_later(
-    gated: System, service_gate: Gate, answer: bytes
+    gated: System, gate: Gate, answer: bytes
 ) -> None:
     room = f"f5-{len(answer)}"
     ben = await gated.connect(room, "ben")
-    service_gate.answer = answer
+    gate.answer = answer
     assert await gated.post_event(b"kept", room=room, ce_time=TIME) == (204, b"")
     assert (await gated.get("presence", room=room))[0] == 503
-    service_gate.open()
+    gate.open()
     assert (await ben.message())["data"] == "kept"

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
-from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, expect
 
 from local.azurite import Azurite, free_port
 from local.node_tools import ensure_packages
@@ -103,13 +103,7 @@ async def cut(system: System, room: str, user: str) -> None:
 OpenTab = Callable[..., Awaitable[Tab]]
 
 
-# All tests of the page share one loop, one hold on the browser, and one system; each has its own room.
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        yield await playwright.chromium.connect_over_cdp(chromium)
-
-
+# All tests of the page share one loop and one system; each has its own room.
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The script of axe-core."""

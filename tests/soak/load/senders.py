@@ -64,7 +64,6 @@ class Sender:
         self.user = f"load-{number}"
         self.room = f"load-{number % _ROOMS}"
         self.heard = 0
-        self._system = system
         self._line = _PatientLine(Access(system.http, system.api, self.user, (self.room,)), self._hear)
         self._keys = itertools.count(1)
 
