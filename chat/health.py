@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chat.backends.service import Service, ServiceUnavailableError
+from chat.backends.shared import Shared
 from chat.backends.table_store import StoreUnavailableError, TableStore
 from chat.messaging.outbox import Outbox
 from chat.messaging.outbox_rows import Waiting
@@ -46,21 +47,16 @@ class Health:
         self._service = service
         self._outbox = outbox
         self._clock = clock
-        self._asked = float("-inf")
-        self._question: asyncio.Task[State] | None = None
+        self._shared: Shared[State] | None = None
 
     async def state(self) -> State:
         """Return what both back ends answered."""
         self._outbox.write_log()
         now = self._clock()
-        question = self._question
-        # What another loop asked, it may not have heard before it ended.
-        is_of_this_loop = question is not None and question.get_loop() is asyncio.get_running_loop()
-        if question is None or not is_of_this_loop or now - self._asked >= MAX_AGE_SECONDS:
-            self._asked = now
-            question = self._question = asyncio.create_task(self._ask())
-        # If one caller is cancelled, the others must still get the answer.
-        return await asyncio.shield(question)
+        shared = self._shared
+        if shared is None or not shared.is_usable(now - MAX_AGE_SECONDS):
+            shared = self._shared = Shared(now, self._ask())
+        return await shared.answer()
 
     async def _ask(self) -> State:
         is_storage_ok, is_service_ok, waiting = await asyncio.gather(

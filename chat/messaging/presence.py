@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from chat.backends.service import RoomConnection, Service, ServiceUnavailableError
+from chat.backends.shared import Shared
 from chat.model.messages import Announcement, encode_presence
 from webpubsub_handler import ConnectionContext, EventErrorResponse
 
@@ -41,7 +42,7 @@ class Presence:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._reads: OrderedDict[str, tuple[float, asyncio.Task[RoomPresence]]] = OrderedDict()
+        self._reads: OrderedDict[str, Shared[RoomPresence]] = OrderedDict()
 
     async def of(self, room: str) -> RoomPresence:
         """Return who is in a room.
@@ -51,15 +52,15 @@ class Presence:
         """
         now = time.monotonic()
         # The oldest come first.
-        while self._reads and now - next(iter(self._reads.values()))[0] >= MAX_AGE_SECONDS:
+        while self._reads and not next(iter(self._reads.values())).is_usable(now - MAX_AGE_SECONDS):
             self._reads.popitem(last=False)
-        if room not in self._reads:
-            self._reads[room] = (now, asyncio.create_task(self._read(room)))
-        reading = self._reads[room][1]
+        shared = self._reads.get(room)
+        if shared is None or not shared.is_usable(now - MAX_AGE_SECONDS):
+            self._reads.pop(room, None)
+            shared = self._reads[room] = Shared(now, self._read(room))
         if len(self._reads) > MAX_ROOMS:
             self._reads.popitem(last=False)
-        # If one caller is cancelled, the others must still get the answer.
-        return await asyncio.shield(reading)
+        return await shared.answer()
 
     async def _read(self, room: str) -> RoomPresence:
         asked = datetime.now(UTC)
