@@ -78,7 +78,7 @@ class OutboxRows:
         """Note how often the service rejected the message itself."""
         entity = {"PartitionKey": self._partition, "RowKey": row.message_id, "refusals": refusals}
         async with self._table.writes.limit(
-            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not updated")
         ):
             await self._table.merge(entity)
 

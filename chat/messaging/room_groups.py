@@ -177,7 +177,7 @@ class GroupRecords:
 
     async def _postpone(self, row: Mapping[str, Any], due: datetime) -> None:
         async with self._table.writes.limit(
-            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not deleted")
+            _WRITE_SECONDS, StoreUnavailableError("a row of the outbox was not updated")
         ):
             await self._table.replace({**row, "due": format_time(due)}, etag_of(row))
 
@@ -192,10 +192,10 @@ async def write_record(table: Table, partition: str, user_id: str, room: str) ->
 
 
 async def announce_record(table: Table, partition: str, user_id: str, room: str) -> None:
-    """Write a record before the removal that it is of: it is followed after ``SECOND_LOOK_SECONDS``.
+    """Write the record of a removal before the removal: it is followed after ``SECOND_LOOK_SECONDS``.
 
-    Whoever followed it at once would still find a member. What the service is then told, and does late, would bring the
-    user back after the removal.
+    If it were followed immediately, the user would still be a member, and a call that the service finishes late would
+    put the user back after the removal.
 
     Raises:
         StoreUnavailableError: Table Storage did not confirm the row.

@@ -28,12 +28,12 @@ _FIXES: Final = {
     413: "the handler does not accept events of this size: raise its limit, or that of what is in front of it",
 }
 _FIX_KEY: Final = (
-    "the access key is not the handler's: take that of the service in --origin. A handler that takes tokens of Entra "
-    "ID instead refuses every signature, and can be proven by the service alone"
+    "the access key is not the handler's: use the key of the service in --origin. A handler that accepts only tokens "
+    "of Entra ID refuses every signature; only the service itself can test it"
 )
 _NO_KEY: Final = (
-    "without the access key no event can be signed. Pass --access-key, or set WebPubSub__AccessKey. A handler that "
-    "takes tokens of Entra ID only can be proven by the service alone"
+    "without the access key no event can be signed. Pass --access-key, or set WebPubSub__AccessKey. If the handler "
+    "accepts only tokens of Entra ID, only the service itself can test it"
 )
 
 
@@ -118,7 +118,7 @@ def _clock(answer: Answer) -> Finding:
         "clock",
         Verdict.FAILED,
         difference,
-        came_back="events seem to be of the future or of the past, and tokens not valid yet or any more",
+        came_back="events look too old or too new, and tokens look expired or not yet valid",
         fix="set the clock that is wrong, here or there; let NTP keep it",
     )
 

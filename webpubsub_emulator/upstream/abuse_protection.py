@@ -64,7 +64,7 @@ class Handshake:
             return self.failure.fix
         if 300 <= self.status < 400:
             return (
-                "write the URL that it redirects to, as the service follows no redirect; if that is a page to sign in, "
+                "use the URL that it redirects to: the service follows no redirects. If that is a page to sign in, "
                 "exclude this path from App Service authentication, or from whatever asks for the sign-in"
             )
         if self.status >= 500:

@@ -29,8 +29,8 @@ def explain(error: Exception, seconds: float) -> Failure:
         case TimeoutError():
             return Failure(
                 f"nothing within {seconds:g} s",
-                "the service waits no longer: a cold start counts, so keep one instance running; or something between "
-                "here and the handler drops the request",
+                "the service does not wait longer, not even for a cold start: keep one instance running. Or something "
+                "between here and the handler drops the request",
             )
         case aiohttp.ClientConnectorCertificateError():
             return Failure(
@@ -41,13 +41,13 @@ def explain(error: Exception, seconds: float) -> Failure:
         case aiohttp.ClientConnectorSSLError():
             return Failure(f"no answer: TLS failed: {said}", "write http:// if the handler has no TLS, as on localhost")
         case aiohttp.ClientConnectorDNSError():
-            return Failure(f"no answer: {said}", "is the name of the host right, and does it exist already?")
+            return Failure(f"no answer: {said}", "is the name of the host right, and does the host exist yet?")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
             return Failure(
                 f"no answer: {said}", "does this port speak HTTP? Write https:// if it expects TLS; look into its log"
             )
         case _:
-            return Failure(f"no answer: {said}", "start the handler; are host and port of the URL its own?")
+            return Failure(f"no answer: {said}", "start the handler; are the host and the port in the URL right?")
 
 
 def without_url(error: Exception) -> str:
