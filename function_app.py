@@ -120,6 +120,7 @@ try:
     store = TableStore(settings.hub, settings.storage)
     service = Service(settings.hub, settings.endpoints[0])
     open_clients(store, service)
+    app = build(settings, store, service, Outbox(store, service))
 except SettingsError as error:
     logger.error("%s", error, exc_info=error.__cause__)
     app = refuse(error)
@@ -128,7 +129,6 @@ else:
     if os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT") != "Development":
         for warning in settings.warnings:
             logger.warning("%s", warning)
-    app = build(settings, store, service, Outbox(store, service))
 
 # What is loaded stays loaded: a garbage collection that walks all of it delays an event by 20 ms.
 gc.freeze()

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from chat.settings import Settings, WebPubSubEndpoint
+from chat.settings import Settings, SettingsError, WebPubSubEndpoint
 from webpubsub_handler import HttpResponse
 
 __all__ = ["DemoFiles"]
 
 _INDEX: Final = "index.html"
 _SPLIT: Final = "split.html"
-_TOLD: Final = '<html lang="en" data-client-auth="{}" data-default-room="{}" data-max-message-bytes="{}">'
+_TOLD: Final = 'data-client-auth="{}" data-default-room="{}" data-max-message-bytes="{}"'
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -29,13 +29,20 @@ class DemoFiles:
 
     The files are read once. Any other name is 404, so no path can lead outside the folder. ``index.html`` gets the
     settings that the page needs before its first request.
+
+    Raises:
+        SettingsError: There is no page, or it has no place for the settings.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         paths = [path for path in folder.rglob("*") if path.suffix in _TYPES]
         self._files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        place = _TOLD.format("", "", "").encode()
+        if place not in self._files.get(_INDEX, b""):
+            # Without the settings, the page would not warn that anyone can use any name.
+            raise SettingsError([f"DEMO_PAGE: set it to false, or restore demo/{_INDEX} with {place.decode()}"])
         told = _TOLD.format(settings.client_auth, html.escape(settings.default_room), settings.max_message_bytes)
-        self._files[_INDEX] = self._files[_INDEX].replace(_TOLD.format("", "", "").encode(), told.encode(), 1)
+        self._files[_INDEX] = self._files[_INDEX].replace(place, told.encode(), 1)
         self._connectable = " ".join(["'self'", *_connectable(settings.endpoints)])
 
     def get(self, url: str, name: str) -> HttpResponse:

@@ -390,4 +390,6 @@ async def test_the_page_says_where_anyone_can_use_any_name(
     async with running_system(azurite, CLIENT_AUTH=mode) as system:
         tab = await open_tab(system.url, "c27", "ana", may_log=("401", "403"))
         await expect(tab.page.locator("#anyone")).to_be_visible(visible=is_told)
+        await tab.page.evaluate("delete document.documentElement.dataset.clientAuth")
+        await expect(tab.page.locator("#anyone")).to_be_visible()  # what is not known is not checked
         await tab.page.goto("about:blank")  # before its service goes
